@@ -1,0 +1,6 @@
+//! Floor 4, the books: what the house knows and promises.
+
+pub mod config;
+pub mod facts;
+pub mod ledger;
+pub mod volume;

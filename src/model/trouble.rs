@@ -1,0 +1,273 @@
+//! Trouble: what stops an item, who can help, and what to type.
+//!
+//! - The kind decides the remedy; nobody writes `retry: true` beside it.
+//! - Every kind has a row in one table, which `explain`, the messages and the manual are made from.
+//! - Waiting for space or for a slot is no trouble: it is a `Wait`, and uses no try.
+
+use serde::{Deserialize, Serialize};
+
+/// Who can help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Remedy {
+    /// Trying again later may be enough; after a bound of tries the operator must look.
+    Time,
+    /// The depositor must send something else.
+    Depositor,
+    /// The operator must mend something here, then requeue.
+    Operator,
+    /// Stored or recorded bytes are not what they were: look before anything else is done.
+    Alarm,
+    /// This program is wrong; the item is held so that it cannot do harm.
+    Developer,
+}
+
+/// The known kinds of trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// The bag breaks the rules of RFC 8493 or of its profile.
+    InvalidBag,
+    /// The tar is damaged, hostile or not a tar.
+    TarRefused,
+    /// The deposit changed while it was being read.
+    DepositChanged,
+    /// The deposit is no longer where it was.
+    DepositGone,
+    /// We may not read the deposit.
+    SourceDenied,
+    /// Reading the deposit failed.
+    SourceIo,
+    /// Staging could not be read or written.
+    StagingIo,
+    /// A staging volume is not mounted, or is another one.
+    VolumeMissing,
+    /// A target is not mounted, or is another one.
+    TargetMissing,
+    /// A target may not be written.
+    TargetDenied,
+    /// A target failed.
+    TargetIo,
+    /// What was read back from a target is not what was written.
+    CopyDiffers,
+    /// The targets hold different versions of the object.
+    TargetsDisagree,
+    /// Facts in staging are lost or damaged; their stage must be run again.
+    FactsDamaged,
+    /// The bag has more files, or the object more files x versions, than the limits allow.
+    OverLimit,
+    /// The policy asks for more proved copies than there are.
+    PolicyUnmet,
+    /// An operator asked to hold the item.
+    HeldByOperator,
+    /// The process ended several times while it worked on this item.
+    StopsTheProcess,
+    /// The stage panicked.
+    Panicked,
+}
+
+/// One row of the table of troubles.
+#[derive(Clone, Copy, Debug)]
+pub struct KindRow {
+    /// The kind.
+    pub kind: Kind,
+    /// Its name in lists, filters and messages.
+    pub name: &'static str,
+    /// Who can help.
+    pub remedy: Remedy,
+    /// What it means, one sentence.
+    pub meaning: &'static str,
+    /// What happens next by itself.
+    pub next: &'static str,
+    /// What the reader can do; `ID` stands for the item.
+    pub advice: &'static str,
+}
+
+use Remedy::{Alarm, Depositor, Developer, Operator, Time};
+
+/// The table, one row a kind.
+#[rustfmt::skip]
+pub const KINDS: [KindRow; 19] = [
+    row(Kind::InvalidBag, "invalid-bag", Depositor, "the bag breaks the rules of BagIt or of its profile; every fault is listed", "nothing was stored; the deposit stays where it is", "ask the depositor for a new bag under the same name: strongroom trouble show ID"),
+    row(Kind::TarRefused, "tar-refused", Depositor, "the tar is damaged, is no tar, or holds members that no bag may have", "nothing was stored; the deposit stays where it is", "ask the depositor to make the tar again: strongroom trouble show ID"),
+    row(Kind::DepositChanged, "deposit-changed", Time, "the deposit changed while it was being read", "it is read again from the start", "wait until the upload is complete; to start at once: strongroom requeue ID --from download"),
+    row(Kind::DepositGone, "deposit-gone", Operator, "the deposit is no longer where it was", "the item waits for you", "put it back and run strongroom requeue ID, or strongroom item cancel ID"),
+    row(Kind::SourceDenied, "source-denied", Operator, "we may not read the deposit", "the item waits for you", "give the service read access to the deposit, then run strongroom requeue ID"),
+    row(Kind::SourceIo, "source-io", Time, "reading the deposit failed", "it is tried again with growing pauses", "look at the disk or mount that holds the deposit"),
+    row(Kind::StagingIo, "staging-io", Time, "a staging volume could not be read or written", "it is tried again with growing pauses", "look at the kernel log for this disk: strongroom doctor"),
+    row(Kind::VolumeMissing, "volume-missing", Operator, "a staging volume is not mounted, or another one is mounted in its place", "nothing is written there", "mount the volume, check it with strongroom doctor, then run strongroom requeue ID"),
+    row(Kind::TargetMissing, "target-missing", Operator, "a target is not mounted, or another one is mounted in its place", "nothing is written there", "mount the target, check it with strongroom doctor, then run strongroom requeue ID"),
+    row(Kind::TargetDenied, "target-denied", Operator, "a target refuses to be written", "the item waits for you; what is stored stays", "make the target writable for the service (strongroom doctor), then run strongroom requeue ID"),
+    row(Kind::TargetIo, "target-io", Time, "a target failed while it was read or written", "it is tried again with growing pauses; files already proved are kept", "look at the kernel log for this disk: strongroom doctor"),
+    row(Kind::CopyDiffers, "copy-differs", Alarm, "what was read back from a target is not what was written", "nothing was published; the copy was removed", "suspect this disk or its controller; when it is sound again run strongroom requeue ID --from store"),
+    row(Kind::TargetsDisagree, "targets-disagree", Alarm, "the targets hold different versions of this object", "nothing was written", "compare the object on the targets before anything else; then run strongroom requeue ID --from store"),
+    row(Kind::FactsDamaged, "facts-damaged", Time, "what an earlier stage found is lost or damaged in staging", "that stage is run again", "look at the kernel log for the staging disk: strongroom doctor"),
+    row(Kind::OverLimit, "over-limit", Operator, "the bag is larger than the limits of the configuration allow", "nothing was stored", "raise the limit in the configuration or ask for smaller bags, then run strongroom requeue ID"),
+    row(Kind::PolicyUnmet, "policy-unmet", Alarm, "fewer proved copies are found than the policy asks for", "staging is kept", "check the targets with strongroom doctor, then run strongroom requeue ID --from store"),
+    row(Kind::HeldByOperator, "held-by-operator", Operator, "an operator asked to hold this item", "it waits", "strongroom item release ID"),
+    row(Kind::StopsTheProcess, "stops-the-process", Developer, "the process ended several times while it worked on this item", "it is not tried again by itself", "keep the deposit for the developers; to try once more run strongroom requeue ID"),
+    row(Kind::Panicked, "panicked", Developer, "a stage stopped at a broken assumption", "it is not tried again by itself", "send strongroom trouble export ID to the developers; to try once more run strongroom requeue ID"),
+];
+
+const fn row(
+    kind: Kind,
+    name: &'static str,
+    remedy: Remedy,
+    meaning: &'static str,
+    next: &'static str,
+    advice: &'static str,
+) -> KindRow {
+    KindRow { kind, name, remedy, meaning, next, advice }
+}
+
+impl Kind {
+    /// This kind's row of the table.
+    pub fn row(self) -> &'static KindRow {
+        KINDS.iter().find(|row| row.kind == self).expect("every kind has a row: checked by a test")
+    }
+
+    /// Its name in lists, filters and messages.
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// Who can help.
+    pub fn remedy(self) -> Remedy {
+        self.row().remedy
+    }
+
+    /// The kind of this name.
+    pub fn from_name(name: &str) -> Option<Kind> {
+        KINDS.iter().find(|row| row.name == name).map(|row| row.kind)
+    }
+}
+
+/// What stopped an item: kind, what we were doing, to what, and why it failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// The kind, which fixes the remedy.
+    pub kind: Kind,
+    /// What we were doing: "reading back from vault-a".
+    pub doing: String,
+    /// To what: a path or key.
+    pub about: String,
+    /// Why it failed, with figures.
+    pub because: String,
+}
+
+/// Texts of a trouble are cut here (characters), so that an item's row stays small.
+const TEXT_MAX: usize = 300;
+
+impl Trouble {
+    /// A trouble of this kind, because of this.
+    pub fn new(kind: Kind, because: impl Into<String>) -> Trouble {
+        Trouble { kind, doing: String::new(), about: String::new(), because: cut(because.into()) }
+    }
+
+    /// Says what we were doing, unless something nearer to the cause said so already.
+    pub fn while_doing(mut self, doing: impl Into<String>) -> Trouble {
+        if self.doing.is_empty() {
+            self.doing = cut(doing.into());
+        }
+        self
+    }
+
+    /// Says to what, unless something nearer to the cause said so already.
+    pub fn about(mut self, about: impl Into<String>) -> Trouble {
+        if self.about.is_empty() {
+            self.about = cut(about.into());
+        }
+        self
+    }
+
+    /// "reading back bag/data/a.tif: the disk answered 5 (Input/output error)".
+    pub fn sentence(&self) -> String {
+        let mut text = String::new();
+        for part in [&self.doing, &self.about] {
+            if !part.is_empty() {
+                text.push_str(if text.is_empty() { "" } else { " " });
+                text.push_str(part);
+            }
+        }
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&self.because);
+        text
+    }
+
+    /// What the reader can type, with the item's number in it.
+    pub fn advice(&self, item: u64) -> String {
+        self.kind.row().advice.replace("ID", &item.to_string())
+    }
+}
+
+fn cut(text: String) -> String {
+    if text.chars().count() <= TEXT_MAX {
+        return text;
+    }
+    let mut short: String = text.chars().take(TEXT_MAX - 1).collect();
+    short.push('…');
+    short
+}
+
+/// What an item waits for without having failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wait {
+    /// Space on a volume or target: its name, and what is missing.
+    Space {
+        /// Volume or target.
+        place: String,
+        /// Bytes that must be promised.
+        bytes: u64,
+        /// Inodes that must be promised.
+        inodes: u64,
+        /// Bytes that can be promised now.
+        free: u64,
+    },
+    /// An older deposit of the same bag must come to rest first.
+    Turn {
+        /// The older item.
+        behind: u64,
+    },
+}
+
+/// Why a stage did not finish.
+#[derive(Debug)]
+pub enum Stop {
+    /// It failed.
+    Trouble(Trouble),
+    /// It cannot start or go on now, and nothing is wrong.
+    Wait(Wait),
+    /// The process is being drained; what was done is kept.
+    Drained,
+}
+
+impl From<Trouble> for Stop {
+    fn from(trouble: Trouble) -> Stop {
+        Stop::Trouble(trouble)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_one_row_and_its_serde_name() {
+        for row in KINDS {
+            assert_eq!(Kind::from_name(row.name), Some(row.kind));
+            assert_eq!(serde_json::to_value(row.kind).unwrap(), row.name);
+            assert_eq!(row.kind.row().name, row.name);
+        }
+    }
+
+    #[test]
+    fn a_trouble_tells_what_to_what_and_why() {
+        let trouble =
+            Trouble::new(Kind::SourceIo, "the disk answered EIO").while_doing("reading").about("a.tar");
+        assert_eq!(trouble.sentence(), "reading a.tar: the disk answered EIO");
+        assert!(Trouble::new(Kind::DepositGone, "").advice(41).contains("requeue 41"));
+    }
+}

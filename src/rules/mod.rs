@@ -1,0 +1,9 @@
+//! Floor 2, the rules: pure. Values and readers in, values out; no world is touched here.
+
+pub mod bagit;
+pub mod digester;
+pub mod ocfl;
+pub mod premis;
+pub mod read;
+pub mod sort;
+pub mod tar;

@@ -1,0 +1,5 @@
+//! Floor 5, the work: the line of stages, the pipeline that runs it, and the desk that answers people.
+
+pub mod desk;
+pub mod pipeline;
+pub mod stages;

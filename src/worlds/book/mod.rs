@@ -1,0 +1,135 @@
+//! The book: rows that survive everything.
+//!
+//! - `commit` is atomic, and on disk when it returns.
+//! - A guard makes a commit compare-and-swap: it is refused when a row is not at the revision it was read at.
+//! - A row that does not agree with its checksum is reported, never guessed.
+
+pub mod journal;
+pub mod mirrored;
+pub mod rehearsal;
+pub mod sled_index;
+
+use std::fmt;
+use std::time::Duration;
+
+/// No value may be longer: sled keeps larger ones in files it never syncs.
+pub const VALUE_MAX: usize = 4_000;
+
+/// A row as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Number of the commit that wrote it.
+    pub revision: u64,
+    /// JSON.
+    pub value: Vec<u8>,
+}
+
+/// One change of a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// This key has this JSON value from now on.
+    Put(String, Vec<u8>),
+    /// This key has no value from now on.
+    Delete(String),
+}
+
+/// A condition of a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guard {
+    /// The key.
+    pub key: String,
+    /// The revision it must still have; `None`: it must not exist.
+    pub revision: Option<u64>,
+}
+
+/// Why a book did not do it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BookError {
+    /// A guard was not met: somebody was faster.
+    Conflict {
+        /// Which key.
+        key: String,
+    },
+    /// A value is longer than `VALUE_MAX`.
+    TooLarge {
+        /// Which key.
+        key: String,
+        /// How long.
+        bytes: usize,
+    },
+    /// Something on disk does not agree with itself.
+    Damaged {
+        /// What.
+        what: String,
+    },
+    /// It was written by a newer strongroom.
+    Newer {
+        /// Schema number found.
+        found: u64,
+        /// Schema number we know.
+        known: u64,
+    },
+    /// Another process has it.
+    Busy {
+        /// Who, as far as is known.
+        holder: String,
+    },
+    /// Writing or syncing failed. The process must end: what the kernel did with the pages is unknown.
+    Io {
+        /// Which path.
+        path: String,
+        /// What the system said.
+        why: String,
+    },
+}
+
+impl fmt::Display for BookError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BookError::Conflict { key } => write!(out, "the row {key} was changed meanwhile"),
+            BookError::TooLarge { key, bytes } => {
+                write!(out, "the row {key} would have {bytes} bytes; {VALUE_MAX} is the limit")
+            }
+            BookError::Damaged { what } => write!(out, "damaged: {what}"),
+            BookError::Newer { found, known } => {
+                write!(out, "the ledger has schema {found}, this strongroom knows up to {known}")
+            }
+            BookError::Busy { holder } => write!(out, "another process has the ledger: {holder}"),
+            BookError::Io { path, why } => write!(out, "{path}: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for BookError {}
+
+/// What checking the whole book found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct BookReport {
+    /// Number of the newest commit.
+    pub sequence: u64,
+    /// Live rows.
+    pub rows: u64,
+    /// What was repaired since it was opened, one sentence each.
+    pub repaired: Vec<String>,
+    /// What is wrong and could not be repaired, one sentence each.
+    pub wrong: Vec<String>,
+}
+
+/// Rows that survive everything.
+pub trait Book: Send + Sync {
+    /// The row of this key.
+    fn get(&self, key: &str) -> Result<Option<Row>, BookError>;
+
+    /// Up to `limit` rows whose keys start with `prefix`, in key order, after the key `after`.
+    fn scan(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<(String, Row)>, BookError>;
+
+    /// All of `batch` if every guard is met, else nothing. Gives the commit's number, which is the revision of every
+    /// row it wrote.
+    fn commit(&self, batch: &[Write], guards: &[Guard]) -> Result<u64, BookError>;
+
+    /// Waits until a commit later than `seen` is there, or the time is over; gives the newest commit's number.
+    fn watch(&self, seen: u64, at_most: Duration) -> u64;
+
+    /// Reads everything and says what is wrong.
+    fn verify(&self) -> Result<BookReport, BookError>;
+}

@@ -1,0 +1,44 @@
+//! Floor 3, the worlds: everything outside the process, behind five small traits.
+//!
+//! - `Source`, `Target`, `Disk`, `Clock`, `Book`: three to nine verbs each, used as `Box<dyn …>` from one `World`.
+//! - A world offers no undurable write: when a writing verb returns, its effect survives a power cut.
+//! - Each world has a real kind and a rehearsal kind; both pass the same kit of tests (`tests/kits.rs`). Rehearsal kinds
+//!   share one `Fate`, which makes the Nth write fail, or cuts the power before or after it.
+
+pub mod book;
+pub mod clock;
+pub mod disk;
+pub mod fate;
+pub mod source;
+pub mod target;
+
+use std::collections::BTreeMap;
+
+/// All that a stage may touch.
+pub struct World {
+    /// Where deposits come from.
+    pub source: Box<dyn source::Source>,
+    /// Where copies go, by name.
+    pub targets: BTreeMap<String, Box<dyn target::Target>>,
+    /// Staging volumes.
+    pub disk: Box<dyn disk::Disk>,
+    /// Time.
+    pub clock: Box<dyn clock::Clock>,
+    /// Rows that survive everything.
+    pub book: Box<dyn book::Book>,
+}
+
+/// Space of a staging volume or target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes an ordinary process may still write (`f_bavail`).
+    pub free_bytes: u64,
+    /// Inodes that are free; `u64::MAX` where the file system has no such limit.
+    pub free_inodes: u64,
+    /// Bytes in all.
+    pub total_bytes: u64,
+    /// Bytes of a block: every file takes a multiple of it.
+    pub block_bytes: u64,
+    /// The file system: places on the same device share its space.
+    pub device: u64,
+}

@@ -4,6 +4,7 @@
 //! - A guard makes a commit compare-and-swap: it is refused when a row is not at the revision it was read at.
 //! - A row that does not agree with its checksum is reported, never guessed.
 
+mod batch;
 pub mod journal;
 pub mod mirrored;
 pub mod rehearsal;

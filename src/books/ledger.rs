@@ -1,1 +1,623 @@
-//! (to be written)
+//! The ledger: items, their journals and events, and the registry of objects; six verbs over the book.
+//!
+//! - An acknowledged submission is in exactly one standing; a queue is a query over standings.
+//! - Checkpoint, attempt, events and registry rows of one move are one commit of the book, or nothing.
+//! - Only `advance` calls `checkpoint::next`; it is compare-and-swap on the row it started from.
+//! - A commit by a lease whose fence is outdated is refused.
+//!
+//! | key | row |
+//! |---|---|
+//! | `m/next` | number of the next item |
+//! | `i/ITEM` | item with its checkpoint |
+//! | `s/STANDING/STAGE/ITEM` | index of standings |
+//! | `n/DEPOSITOR/BAG/ITEM` | index of names |
+//! | `a/ITEM/NUMBER` | attempts and requests of an item |
+//! | `e/ITEM/NUMBER` | events of an item |
+//! | `o/OBJECT`, `v/OBJECT/VERSION` | registry |
+
+use crate::model::checkpoint::{Checkpoint, IllegalMove, Move, Stage, Standing, next};
+use crate::model::event::{AGENT, Event, EventType, Outcome};
+use crate::model::item::{Asker, Attempt, Deposit, Found, Item, ItemId, Promise};
+use crate::model::object::{ObjectId, ObjectRow, VersionRow};
+use crate::rules::digester::sha256_hex;
+use crate::worlds::World;
+use crate::worlds::book::{BookError, Guard, Row, Write};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often a commit is tried again when somebody else changed the row meanwhile.
+const RACES_MAX: usize = 64;
+
+/// Rows read at once while scanning.
+const PAGE: usize = 512;
+
+/// Items, their journals and events, and the registry.
+pub struct Ledger {
+    world: Arc<World>,
+    line: &'static [Stage],
+}
+
+/// A deposit that is to become an item.
+#[derive(Clone, Debug)]
+pub struct NewItem {
+    /// Who deposits.
+    pub depositor: String,
+    /// The bag's name.
+    pub bag: String,
+    /// The deposit.
+    pub deposit: Deposit,
+    /// The policy it will be stored by.
+    pub policy: String,
+    /// Who submits.
+    pub asked_by: Asker,
+}
+
+/// A worker's claim on an item at a stage.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    /// The item as it was claimed.
+    pub item: Item,
+    /// The fence that outdates every earlier lease.
+    pub fence: u64,
+    /// Number of the attempt in the item's journal.
+    pub attempt: u64,
+}
+
+/// What a stage reports with its move.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// What the stages found, with this stage's part; `None` leaves it.
+    pub found: Option<Found>,
+    /// The deposit as it was read; `None` leaves it.
+    pub deposit: Option<Deposit>,
+    /// Events of this stage.
+    pub events: Vec<EventDraft>,
+    /// Registry rows: object and version.
+    pub registry: Option<(ObjectRow, VersionRow)>,
+    /// Promises that live on after this move; all others end with it.
+    pub promises: Vec<Promise>,
+    /// Bytes read, hashed or copied.
+    pub bytes: u64,
+    /// Files read, hashed or copied.
+    pub files: u64,
+    /// Files an earlier attempt had finished.
+    pub files_kept: u64,
+}
+
+/// An event before it has a time and an id.
+#[derive(Clone, Debug)]
+pub struct EventDraft {
+    /// What happened.
+    pub event_type: EventType,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// One sentence with figures.
+    pub detail: String,
+    /// The target concerned.
+    pub target: Option<String>,
+    /// When; now if not given.
+    pub at: Option<jiff::Timestamp>,
+}
+
+/// Which items a scan wants.
+#[derive(Clone, Debug, Default)]
+pub struct ItemFilter {
+    /// Only of this depositor.
+    pub depositor: Option<String>,
+    /// Only of this bag name.
+    pub bag: Option<String>,
+    /// Only at this stage.
+    pub stage: Option<Stage>,
+    /// Only in these standings (names); empty: all.
+    pub standings: Vec<String>,
+    /// Only in this kind of trouble.
+    pub kind: Option<crate::model::trouble::Kind>,
+    /// Only received at or after this time.
+    pub since: Option<jiff::Timestamp>,
+}
+
+/// Why the ledger did not do it.
+#[derive(Clone, Debug)]
+pub enum LedgerError {
+    /// The book failed.
+    Book(BookError),
+    /// There is no such item.
+    NoItem(ItemId),
+    /// The item's standing does not allow it.
+    Illegal(IllegalMove),
+    /// The lease is outdated: somebody else has the item, or it was requeued.
+    Lost {
+        /// The item.
+        item: ItemId,
+    },
+    /// A row cannot be read.
+    Row {
+        /// Its key.
+        key: String,
+        /// Why.
+        why: String,
+    },
+}
+
+impl fmt::Display for LedgerError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LedgerError::Book(error) => error.fmt(out),
+            LedgerError::NoItem(id) => write!(out, "there is no item {id}"),
+            LedgerError::Illegal(error) => error.fmt(out),
+            LedgerError::Lost { item } => write!(out, "the lease on item {item} is outdated"),
+            LedgerError::Row { key, why } => write!(out, "the row {key} cannot be read: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for LedgerError {}
+
+impl From<BookError> for LedgerError {
+    fn from(error: BookError) -> LedgerError {
+        LedgerError::Book(error)
+    }
+}
+
+impl From<IllegalMove> for LedgerError {
+    fn from(error: IllegalMove) -> LedgerError {
+        LedgerError::Illegal(error)
+    }
+}
+
+/// The item that a move was made on, and what goes into the same commit.
+struct Advance<'a> {
+    then: &'a Move,
+    report: Report,
+    lease: Option<&'a Lease>,
+    note: Option<String>,
+}
+
+impl Ledger {
+    /// The ledger over this world's book, for items that go along `line`.
+    pub fn new(world: Arc<World>, line: &'static [Stage]) -> Ledger {
+        Ledger { world, line }
+    }
+
+    // --- the six verbs -------------------------------------------------------------------------------------------
+
+    /// Takes a deposit as a new item; durable when it returns.
+    pub fn submit(&self, new: NewItem) -> Result<Item, LedgerError> {
+        for _ in 0..RACES_MAX {
+            let counter = self.read::<u64>("m/next")?;
+            let (revision, number) = counter.map_or((None, 1), |(revision, number)| (Some(revision), number));
+            let item = Item {
+                id: ItemId(number),
+                depositor: new.depositor.clone(),
+                bag: new.bag.clone(),
+                deposit: new.deposit.clone(),
+                policy: new.policy.clone(),
+                volume: None,
+                received_at: self.world.clock.now(),
+                asked_by: new.asked_by.clone(),
+                checkpoint: Checkpoint::first(self.line),
+                found: Found::default(),
+                promises: Vec::new(),
+                attempts: 0,
+                events: 0,
+            };
+            let batch = vec![
+                put("m/next", &(number + 1))?,
+                put(&item_key(item.id), &item)?,
+                put(&standing_key(&item), &item.id)?,
+                put(&name_key(&item), &item.id)?,
+            ];
+            let guards = [
+                Guard { key: "m/next".into(), revision },
+                Guard { key: item_key(item.id), revision: None },
+            ];
+            match self.world.book.commit(&batch, &guards) {
+                Ok(_) => return Ok(item),
+                Err(BookError::Conflict { .. }) => continue,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(BookError::Conflict { key: "m/next".into() }.into())
+    }
+
+    /// Claims an item at a stage, with the space promised to it; `None` when it is not ready there any more.
+    pub fn claim(
+        &self,
+        id: ItemId,
+        stage: Stage,
+        volume: Option<String>,
+        promises: Vec<Promise>,
+    ) -> Result<Option<Lease>, LedgerError> {
+        let Some((revision, mut item)) = self.read_item(id)? else { return Ok(None) };
+        if item.checkpoint.stage != stage || item.checkpoint.standing != Standing::Ready {
+            return Ok(None);
+        }
+        let before = standing_key(&item);
+        item.checkpoint = next(&item.checkpoint, &Move::Claim, self.line)?;
+        item.promises = promises;
+        item.volume = item.volume.or(volume);
+        item.attempts += 1;
+        let attempt = Attempt {
+            number: item.attempts,
+            stage,
+            fence: item.checkpoint.fence,
+            started: self.world.clock.now(),
+            ended: None,
+            bytes: 0,
+            files: 0,
+            files_kept: 0,
+            outcome: "working".into(),
+        };
+        let batch = vec![
+            Write::Delete(before),
+            put(&item_key(id), &item)?,
+            put(&standing_key(&item), &id)?,
+            put(&attempt_key(id, attempt.number), &attempt)?,
+        ];
+        match self.world.book.commit(&batch, &[Guard { key: item_key(id), revision: Some(revision) }]) {
+            Ok(_) => Ok(Some(Lease { fence: item.checkpoint.fence, attempt: attempt.number, item })),
+            Err(BookError::Conflict { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Says whether the lease still holds. With one process it always does, unless the item was taken away.
+    pub fn renew(&self, lease: &Lease) -> Result<(), LedgerError> {
+        match self.read_item(lease.item.id)? {
+            Some((_, item)) if holds(&item, lease) => Ok(()),
+            _ => Err(LedgerError::Lost { item: lease.item.id }),
+        }
+    }
+
+    /// Commits a worker's move with everything it reports; refused when the lease is outdated.
+    pub fn commit(&self, lease: &Lease, then: &Move, report: Report) -> Result<Item, LedgerError> {
+        self.advance(lease.item.id, Advance { then, report, lease: Some(lease), note: None })
+    }
+
+    /// Items in the order of their numbers, after `after`, that pass the filter.
+    pub fn scan(
+        &self,
+        filter: &ItemFilter,
+        after: Option<ItemId>,
+        limit: usize,
+    ) -> Result<Vec<Item>, LedgerError> {
+        let mut found = Vec::new();
+        let mut cursor = after.map(item_key);
+        while found.len() < limit {
+            let page = self.world.book.scan("i/", cursor.as_deref(), PAGE)?;
+            let Some((last, _)) = page.last() else { break };
+            cursor = Some(last.clone());
+            for (key, row) in &page {
+                let item: Item = decode(key, row)?;
+                if filter.passes(&item) && found.len() < limit {
+                    found.push(item);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Waits until something later than `seen` was committed, or the time is over; gives the newest commit's number.
+    pub fn watch(&self, seen: u64, at_most: Duration) -> u64 {
+        self.world.book.watch(seen, at_most)
+    }
+
+    // --- moves that are not a worker's ----------------------------------------------------------------------------
+
+    /// A move asked by a person; the request is kept in the item's journal.
+    pub fn ask(&self, id: ItemId, then: &Move, asker: &Asker, reason: &str) -> Result<Item, LedgerError> {
+        let what = match then {
+            Move::Requeue { from } => format!("requeue from {from}"),
+            other => other.name().to_string(),
+        };
+        let mut note = format!("asked by {} (uid {}, {}): {what}", asker.name, asker.uid, asker.door);
+        if !reason.is_empty() {
+            note.push_str(": ");
+            note.push_str(reason);
+        }
+        self.advance(id, Advance { then, report: Report::default(), lease: None, note: Some(note) })
+    }
+
+    /// A move that the pipeline makes without a lease: wake, wait, recover.
+    pub fn nudge(&self, id: ItemId, then: &Move) -> Result<Item, LedgerError> {
+        let note = (*then == Move::Recover).then(|| "interrupted: the process ended".to_string());
+        self.advance(id, Advance { then, report: Report::default(), lease: None, note })
+    }
+
+    /// The one caller of `next`: reads the item, makes the move, and commits all that belongs to it.
+    fn advance(&self, id: ItemId, what: Advance<'_>) -> Result<Item, LedgerError> {
+        for _ in 0..RACES_MAX {
+            let Some((revision, item)) = self.read_item(id)? else { return Err(LedgerError::NoItem(id)) };
+            if let Some(lease) = what.lease
+                && !holds(&item, lease)
+            {
+                return Err(LedgerError::Lost { item: id });
+            }
+            let (item, batch) = self.moved(item, &what)?;
+            match self.world.book.commit(&batch, &[Guard { key: item_key(id), revision: Some(revision) }]) {
+                Ok(_) => return Ok(item),
+                Err(BookError::Conflict { .. }) => continue,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(BookError::Conflict { key: item_key(id) }.into())
+    }
+
+    fn moved(&self, mut item: Item, what: &Advance<'_>) -> Result<(Item, Vec<Write>), LedgerError> {
+        let now = self.world.clock.now();
+        let before = item.clone();
+        item.checkpoint = next(&item.checkpoint, what.then, self.line)?;
+        if let Some(found) = &what.report.found {
+            item.found = found.clone();
+        }
+        if let Some(deposit) = &what.report.deposit {
+            item.deposit = deposit.clone();
+        }
+        match what.then {
+            Move::Requeue { from } | Move::Back { to: from, .. } => item.found.void_from(*from),
+            _ => {}
+        }
+        item.promises = what.report.promises.clone();
+        let mut batch = Vec::new();
+        if let Some(lease) = what.lease {
+            self.end_attempt(&mut batch, lease.item.id, lease.attempt, outcome(&item, what.then), |attempt| {
+                attempt.bytes = what.report.bytes;
+                attempt.files = what.report.files;
+                attempt.files_kept = what.report.files_kept;
+            })?;
+        } else if *what.then == Move::Recover {
+            let note = what.note.clone().unwrap_or_default();
+            self.end_attempt(&mut batch, item.id, item.attempts, note, |_| {})?;
+        } else if let Some(note) = &what.note {
+            item.attempts += 1;
+            let request = Attempt {
+                number: item.attempts,
+                stage: before.checkpoint.stage,
+                fence: item.checkpoint.fence,
+                started: now,
+                ended: Some(now),
+                bytes: 0,
+                files: 0,
+                files_kept: 0,
+                outcome: note.clone(),
+            };
+            batch.push(put(&attempt_key(item.id, request.number), &request)?);
+        }
+        for draft in &what.report.events {
+            item.events += 1;
+            batch.push(put(&event_key(item.id, item.events), &event(&before, draft, now))?);
+        }
+        if let Some((object, version)) = &what.report.registry {
+            batch.push(put(&object_key(&object.id), object)?);
+            batch.push(put(&version_key(&version.object, version.version), version)?);
+        }
+        if standing_key(&before) != standing_key(&item) {
+            batch.push(Write::Delete(standing_key(&before)));
+            batch.push(put(&standing_key(&item), &item.id)?);
+        }
+        batch.push(put(&item_key(item.id), &item)?);
+        Ok((item, batch))
+    }
+
+    fn end_attempt(
+        &self,
+        batch: &mut Vec<Write>,
+        id: ItemId,
+        number: u64,
+        outcome: String,
+        fill: impl FnOnce(&mut Attempt),
+    ) -> Result<(), LedgerError> {
+        let key = attempt_key(id, number);
+        if let Some((_, mut attempt)) = self.read::<Attempt>(&key)? {
+            attempt.ended = Some(self.world.clock.now());
+            attempt.outcome = outcome;
+            fill(&mut attempt);
+            batch.push(put(&key, &attempt)?);
+        }
+        Ok(())
+    }
+
+    // --- reading --------------------------------------------------------------------------------------------------
+
+    /// One item.
+    pub fn item(&self, id: ItemId) -> Result<Option<Item>, LedgerError> {
+        Ok(self.read_item(id)?.map(|(_, item)| item))
+    }
+
+    /// Numbers of up to `limit` items in this standing at this stage, lowest first.
+    pub fn standing(&self, standing: &str, stage: Stage, limit: usize) -> Result<Vec<ItemId>, LedgerError> {
+        let prefix = format!("s/{standing}/{}/", stage as u8);
+        let rows = self.world.book.scan(&prefix, None, limit)?;
+        rows.iter().map(|(key, row)| decode(key, row)).collect()
+    }
+
+    /// Items of this depositor with this bag name, oldest first.
+    pub fn named(&self, depositor: &str, bag: &str) -> Result<Vec<Item>, LedgerError> {
+        let prefix = format!("n/{depositor}/{bag}/");
+        let mut items = Vec::new();
+        for (key, row) in self.all(&prefix)? {
+            items.extend(self.item(decode(&key, &row)?)?);
+        }
+        Ok(items)
+    }
+
+    /// The journal of an item: attempts and requests, oldest first.
+    pub fn attempts(&self, id: ItemId) -> Result<Vec<Attempt>, LedgerError> {
+        self.all(&format!("a/{:012}/", id.0))?.iter().map(|(key, row)| decode(key, row)).collect()
+    }
+
+    /// The events of an item, oldest first.
+    pub fn events(&self, id: ItemId) -> Result<Vec<Event>, LedgerError> {
+        self.all(&format!("e/{:012}/", id.0))?.iter().map(|(key, row)| decode(key, row)).collect()
+    }
+
+    /// An object of the registry.
+    pub fn object(&self, id: &ObjectId) -> Result<Option<ObjectRow>, LedgerError> {
+        Ok(self.read(&object_key(id))?.map(|(_, row)| row))
+    }
+
+    /// Objects of the registry in the order of their ids, after `after`.
+    pub fn objects(&self, after: Option<&ObjectId>, limit: usize) -> Result<Vec<ObjectRow>, LedgerError> {
+        let rows = self.world.book.scan("o/", after.map(object_key).as_deref(), limit)?;
+        rows.iter().map(|(key, row)| decode(key, row)).collect()
+    }
+
+    /// Versions of an object, oldest first.
+    pub fn versions(&self, id: &ObjectId) -> Result<Vec<VersionRow>, LedgerError> {
+        self.all(&format!("v/{id}/"))?.iter().map(|(key, row)| decode(key, row)).collect()
+    }
+
+    /// How many items stand how at which stage: `(standing, stage) -> count`.
+    pub fn counts(&self) -> Result<BTreeMap<(String, Stage), u64>, LedgerError> {
+        let mut counts = BTreeMap::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let page = self.world.book.scan("s/", cursor.as_deref(), PAGE)?;
+            let Some((last, _)) = page.last() else { return Ok(counts) };
+            cursor = Some(last.clone());
+            for (key, _) in &page {
+                let mut parts = key.split('/').skip(1);
+                let standing = parts.next().unwrap_or_default().to_string();
+                let stage = parts.next().and_then(|n| n.parse::<usize>().ok());
+                if let Some(stage) = stage.and_then(|n| Stage::ALL.get(n)) {
+                    *counts.entry((standing, *stage)).or_insert(0) += 1;
+                }
+            }
+        }
+    }
+
+    /// Every row as `(key, revision, JSON)`, in key order: for export.
+    pub fn export(&self, each: &mut dyn FnMut(&str, &Row)) -> Result<(), LedgerError> {
+        let mut cursor: Option<String> = None;
+        loop {
+            let page = self.world.book.scan("", cursor.as_deref(), PAGE)?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            cursor = Some(last.clone());
+            page.iter().for_each(|(key, row)| each(key, row));
+        }
+    }
+
+    /// The world it lives in.
+    pub fn world(&self) -> &Arc<World> {
+        &self.world
+    }
+
+    fn all(&self, prefix: &str) -> Result<Vec<(String, Row)>, LedgerError> {
+        let mut rows: Vec<(String, Row)> = Vec::new();
+        loop {
+            let after = rows.last().map(|(key, _)| key.clone());
+            let page = self.world.book.scan(prefix, after.as_deref(), PAGE)?;
+            if page.is_empty() {
+                return Ok(rows);
+            }
+            rows.extend(page);
+        }
+    }
+
+    fn read_item(&self, id: ItemId) -> Result<Option<(u64, Item)>, LedgerError> {
+        self.read(&item_key(id))
+    }
+
+    fn read<T: DeserializeOwned>(&self, key: &str) -> Result<Option<(u64, T)>, LedgerError> {
+        match self.world.book.get(key)? {
+            Some(row) => Ok(Some((row.revision, decode(key, &row)?))),
+            None => Ok(None),
+        }
+    }
+}
+
+impl ItemFilter {
+    /// True when the item is wanted.
+    pub fn passes(&self, item: &Item) -> bool {
+        let is = |wanted: &Option<String>, got: &str| wanted.as_deref().is_none_or(|wanted| wanted == got);
+        is(&self.depositor, &item.depositor)
+            && is(&self.bag, &item.bag)
+            && self.stage.is_none_or(|stage| stage == item.checkpoint.stage)
+            && (self.standings.is_empty()
+                || self.standings.iter().any(|name| name == item.checkpoint.standing.name()))
+            && self.kind.is_none_or(|kind| item.checkpoint.standing.trouble().is_some_and(|t| t.kind == kind))
+            && self.since.is_none_or(|since| item.received_at >= since)
+    }
+}
+
+fn holds(item: &Item, lease: &Lease) -> bool {
+    item.checkpoint.fence == lease.fence && item.checkpoint.standing == Standing::Working
+}
+
+fn outcome(item: &Item, then: &Move) -> String {
+    match then {
+        Move::Finish => "done".into(),
+        Move::Drain => "drained".into(),
+        Move::Wait { .. } => "waiting".into(),
+        Move::Fail { trouble, .. } | Move::Back { trouble, .. } => {
+            format!("{}: {}", trouble.kind.name(), trouble.sentence())
+        }
+        other => format!("{}, now {}", other.name(), item.checkpoint.standing.name()),
+    }
+}
+
+/// The event with its id: a digest over what it tells, so that the same event has the same id.
+fn event(item: &Item, draft: &EventDraft, now: jiff::Timestamp) -> Event {
+    let told = format!(
+        "{}\n{}\n{}\n{}\n{:?}\n{:?}\n{}",
+        item.id,
+        item.deposit.key,
+        item.checkpoint.stage,
+        item.checkpoint.round,
+        draft.event_type,
+        draft.outcome,
+        draft.target.as_deref().unwrap_or_default(),
+    );
+    Event {
+        id: sha256_hex(told.as_bytes())[..32].to_string(),
+        event_type: draft.event_type,
+        at: draft.at.unwrap_or(now),
+        outcome: draft.outcome,
+        detail: draft.detail.clone(),
+        target: draft.target.clone(),
+        agent: AGENT.into(),
+    }
+}
+
+fn put<T: Serialize>(key: &str, value: &T) -> Result<Write, LedgerError> {
+    let value = serde_json::to_vec(value)
+        .map_err(|error| LedgerError::Row { key: key.into(), why: error.to_string() })?;
+    Ok(Write::Put(key.into(), value))
+}
+
+fn decode<T: DeserializeOwned>(key: &str, row: &Row) -> Result<T, LedgerError> {
+    serde_json::from_slice(&row.value)
+        .map_err(|error| LedgerError::Row { key: key.into(), why: error.to_string() })
+}
+
+fn item_key(id: ItemId) -> String {
+    format!("i/{:012}", id.0)
+}
+
+fn standing_key(item: &Item) -> String {
+    format!("s/{}/{}/{:012}", item.checkpoint.standing.name(), item.checkpoint.stage as u8, item.id.0)
+}
+
+fn name_key(item: &Item) -> String {
+    format!("n/{}/{}/{:012}", item.depositor, item.bag, item.id.0)
+}
+
+fn attempt_key(id: ItemId, number: u64) -> String {
+    format!("a/{:012}/{number:06}", id.0)
+}
+
+fn event_key(id: ItemId, number: u64) -> String {
+    format!("e/{:012}/{number:06}", id.0)
+}
+
+fn object_key(id: &ObjectId) -> String {
+    format!("o/{id}")
+}
+
+fn version_key(id: &ObjectId, version: u32) -> String {
+    format!("v/{id}/{version:06}")
+}

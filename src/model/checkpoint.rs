@@ -287,6 +287,10 @@ pub fn next(now: &Checkpoint, then: &Move, line: &[Stage]) -> Result<Checkpoint,
             Ok(Checkpoint { standing: Standing::Working, fence: now.fence + 1, ..now.clone() })
         }
         (Standing::Waiting { .. }, Move::Wake) => stand(Standing::Ready),
+        // No room, or not its turn: seen before it is claimed, so no lease and no try is used.
+        (Standing::Ready, Move::Wait { wait, until }) => {
+            stand(Standing::Waiting { until: *until, why: WaitWhy::For(wait.clone()) })
+        }
 
         (Standing::Working, Move::Finish) => Ok(heed(finish(now, line))),
         (Standing::Working, Move::Wait { wait, until }) => Ok(heed(Checkpoint {

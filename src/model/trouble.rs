@@ -4,6 +4,8 @@
 //! - Every kind has a row in one table, which `explain`, the messages and the manual are made from.
 //! - Waiting for space or for a slot is no trouble: it is a `Wait`, and uses no try.
 
+use crate::model::checkpoint::Stage;
+use crate::model::item::Found;
 use serde::{Deserialize, Serialize};
 
 /// Who can help.
@@ -240,6 +242,20 @@ pub enum Stop {
     Trouble(Trouble),
     /// It cannot start or go on now, and nothing is wrong.
     Wait(Wait),
+    /// The bag or tar was judged and refused; the findings are sealed in `found`.
+    Refused {
+        /// What stops it.
+        trouble: Trouble,
+        /// What the stages found, with the findings.
+        found: Box<Found>,
+    },
+    /// Facts of an earlier stage are void; it must run again.
+    Back {
+        /// Why.
+        trouble: Trouble,
+        /// Which stage.
+        to: Stage,
+    },
     /// The process is being drained; what was done is kept.
     Drained,
 }

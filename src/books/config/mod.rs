@@ -218,7 +218,7 @@ impl Config {
             (None, None) => Some(PathBuf::from(SYSTEM_FILE)).filter(|file| file.exists()),
         };
         let text = match &file {
-            Some(file) => read_file(file).map_err(|fault| Faults(vec![fault]))?,
+            Some(file) => read_file(file).map_err(|fault| Faults(vec![*fault]))?,
             None => String::new(),
         };
         Config::from_text(&text, file.as_deref(), given)
@@ -243,7 +243,7 @@ impl Config {
     }
 
     /// The depositor of this name; without a name the only one there is.
-    pub fn depositor(&self, name: Option<&str>) -> Result<&DepositorConfig, Fault> {
+    pub fn depositor(&self, name: Option<&str>) -> Result<&DepositorConfig, Box<Fault>> {
         let names: Vec<&str> = self.depositors.iter().map(|depositor| depositor.name.as_str()).collect();
         let Some(name) = name else {
             return match self.depositors.as_slice() {
@@ -261,10 +261,10 @@ impl Config {
             let near = keys::nearest(name, names.iter().copied());
             let fault = Fault::new(format!("no depositor has the name \"{}\"", name.escape_debug()))
                 .because(format!("the configuration knows {}", names.join(", ")));
-            match near {
+            Box::new(match near {
                 Some(near) => fault.then_try(format!("--depositor {near}")),
                 None => fault.then_try("add a [[depositor]] to the configuration"),
-            }
+            })
         })
     }
 
@@ -284,10 +284,10 @@ impl Config {
     }
 }
 
-fn read_file(file: &Path) -> Result<String, Fault> {
-    let fault = |why: String| Fault {
-        file: Some(file.to_path_buf()),
-        ..Fault::new("the configuration cannot be read").because(why)
+fn read_file(file: &Path) -> Result<String, Box<Fault>> {
+    let fault = |why: String| {
+        let fault = Fault::new("the configuration cannot be read").because(why);
+        Box::new(Fault { file: Some(file.to_path_buf()), ..fault })
     };
     let size = std::fs::metadata(file).map_err(|error| fault(error.to_string()))?.len();
     if size > tree::BYTES_MAX as u64 {

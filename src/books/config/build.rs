@@ -1,0 +1,338 @@
+//! From settings to the configuration, writing down where every value came from.
+
+use super::fault::Fault;
+use super::keys::{self, Key};
+use super::tree::{Setting, Tree, Value};
+use super::{
+    Config, DepositorConfig, Effective, Given, Limits, Origin, PlaceConfig, Retry, Serve, Workers, check,
+    units,
+};
+use crate::model::object::Policy;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Builds the configuration, or says everything that is wrong with it.
+pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, Vec<Fault>> {
+    let mut from = Builder { tree, folder: folder_of(file), effective: Vec::new(), faults: Vec::new() };
+    let data = from.data(given);
+    let one_disk_accepted = match file {
+        Some(_) => from.flag("i_accept_copies_on_one_disk"),
+        None => from.note("i_accept_copies_on_one_disk", "true", Origin::Default, true),
+    };
+    let ledger = from.path("ledger.path", Some(data.join("ledger")));
+    let mirror = from.optional_path("ledger.mirror");
+    let staging = from.places("staging", &data, &["staging"]);
+    let targets = from.places("target", &data, &["target-a", "target-b"]);
+    let policies = from.policies(&targets);
+    let depositors = from.depositors(&policies);
+    let workers = from.workers();
+    let limits = from.limits();
+    let retry = from.retry();
+    let serve = from.serve(&data);
+    let log_format = from.text("log.format");
+    let config = Config {
+        file: file.map(Path::to_path_buf),
+        data,
+        ledger,
+        mirror,
+        staging,
+        targets,
+        policies,
+        depositors,
+        workers,
+        limits,
+        retry,
+        serve,
+        log_format,
+        one_disk_accepted,
+        effective: from.effective,
+    };
+    let mut faults = from.faults;
+    faults.extend(check::faults(&config, &from.tree));
+    if faults.is_empty() { Ok(config) } else { Err(faults) }
+}
+
+struct Builder {
+    tree: Tree,
+    folder: PathBuf,
+    effective: Vec<Effective>,
+    faults: Vec<Fault>,
+}
+
+impl Builder {
+    /// The value at `path`: from the file, else the default of the table.
+    fn value(&mut self, path: &str) -> (Value, Origin) {
+        let key =
+            keys::key_of(path).expect("every path asked for here is in the table: checked by the tests");
+        let (value, origin) = match self.tree.settings.get(path) {
+            Some(Setting { value, line }) => (value.clone(), Origin::File(*line)),
+            None => (default_of(key), Origin::Default),
+        };
+        let shown = show(key, &value);
+        self.effective.push(Effective { key: self.nice(path), value: shown, origin: origin.clone() });
+        (value, origin)
+    }
+
+    fn note<T>(&mut self, path: &str, shown: impl Into<String>, origin: Origin, value: T) -> T {
+        self.effective.push(Effective { key: self.nice(path), value: shown.into(), origin });
+        value
+    }
+
+    /// `target[0].path` as people call it: `target.vault-a.path`.
+    fn nice(&self, path: &str) -> String {
+        let Some((table, rest)) = path.split_once("].") else { return path.to_string() };
+        let name = self.tree.settings.get(&format!("{table}].name")).map(|setting| &setting.value);
+        match (name, table.split_once('[')) {
+            (Some(Value::Text(name)), Some((table, _))) => format!("{table}.{name}.{rest}"),
+            _ => path.to_string(),
+        }
+    }
+
+    fn number(&mut self, path: &str) -> u64 {
+        match self.value(path).0 {
+            Value::Number(number) => number,
+            other => unreachable_shape(path, &other),
+        }
+    }
+
+    fn flag(&mut self, path: &str) -> bool {
+        match self.value(path).0 {
+            Value::Flag(flag) => flag,
+            other => unreachable_shape(path, &other),
+        }
+    }
+
+    fn text(&mut self, path: &str) -> String {
+        match self.value(path).0 {
+            Value::Text(text) => text,
+            other => unreachable_shape(path, &other),
+        }
+    }
+
+    fn count(&mut self, path: &str) -> usize {
+        usize::try_from(self.number(path)).unwrap_or(usize::MAX)
+    }
+
+    fn time(&mut self, path: &str) -> Duration {
+        Duration::from_millis(self.number(path))
+    }
+
+    fn path(&mut self, path: &str, default: Option<PathBuf>) -> PathBuf {
+        let (found, origin) = match self.tree.settings.get(path) {
+            Some(Setting { value: Value::Text(text), line }) => (self.folder.join(text), Origin::File(*line)),
+            _ => (default.unwrap_or_default(), Origin::Default),
+        };
+        self.note(path, quoted(&found.display().to_string()), origin, found)
+    }
+
+    fn optional_path(&mut self, path: &str) -> Option<PathBuf> {
+        if self.tree.settings.contains_key(path) {
+            return Some(self.path(path, None));
+        }
+        self.note(path, "none", Origin::Default, None)
+    }
+
+    fn data(&mut self, given: &Given) -> PathBuf {
+        let Some((path, origin)) = given.data.clone() else {
+            let found = match self.tree.settings.get("data") {
+                // Below the file's folder, as every path in the file.
+                Some(_) => self.path("data", None),
+                None => self.path("data", Some(absolute(Path::new(keys::DATA)))),
+            };
+            return found;
+        };
+        let path = absolute(&path);
+        self.note("data", quoted(&path.display().to_string()), origin, path)
+    }
+
+    fn rows(&self, table: &str) -> Vec<String> {
+        let prefix = format!("{table}[");
+        let mut rows: Vec<String> =
+            self.tree.tables.keys().filter(|at| at.starts_with(&prefix)).cloned().collect();
+        // As numbers: the tenth row comes after the ninth.
+        rows.sort_by_key(|at| {
+            at[prefix.len()..].trim_end_matches(']').parse::<usize>().unwrap_or(usize::MAX)
+        });
+        rows
+    }
+
+    fn places(&mut self, table: &str, data: &Path, defaults: &[&str]) -> Vec<PlaceConfig> {
+        let rows = self.rows(table);
+        let Some(floor) = keys::key_of(&format!("{table}[0].floor")).map(default_of) else {
+            return Vec::new();
+        };
+        let Value::Number(floor) = floor else { return Vec::new() };
+        if rows.is_empty() {
+            let place = |name: &&str| PlaceConfig { name: name.to_string(), path: data.join(name), floor };
+            let places: Vec<PlaceConfig> = defaults.iter().map(place).collect();
+            for place in &places {
+                let shown = quoted(&place.path.display().to_string());
+                self.note(&format!("{table}.{}.path", place.name), shown, Origin::Default, ());
+                let shown = quoted(&units::exact_bytes(floor));
+                self.note(&format!("{table}.{}.floor", place.name), shown, Origin::Default, ());
+            }
+            return places;
+        }
+        rows.iter().filter_map(|at| self.place(table, at, data)).collect()
+    }
+
+    fn place(&mut self, table: &str, at: &str, data: &Path) -> Option<PlaceConfig> {
+        let Some(name) = self.name(at) else {
+            let line = self.tree.tables.get(at).copied().unwrap_or(1);
+            self.faults.push(
+                Fault::new(format!("a [[{table}]] has no name"))
+                    .line(line)
+                    .because("its name is written into every record that speaks of it")
+                    .then_try("name = \"...\""),
+            );
+            return None;
+        };
+        if table == "target" {
+            self.text(&format!("{at}.kind"));
+        }
+        let path = self.path(&format!("{at}.path"), Some(data.join(&name)));
+        let floor = self.number(&format!("{at}.floor"));
+        Some(PlaceConfig { name, path, floor })
+    }
+
+    fn name(&self, at: &str) -> Option<String> {
+        match self.tree.settings.get(&format!("{at}.name")).map(|setting| &setting.value) {
+            Some(Value::Text(name)) => Some(name.clone()),
+            _ => None,
+        }
+    }
+
+    fn policies(&mut self, targets: &[PlaceConfig]) -> Vec<Policy> {
+        let all: Vec<String> = targets.iter().map(|target| target.name.clone()).collect();
+        let named: Vec<String> =
+            self.tree.tables.keys().filter_map(|at| at.strip_prefix("policy.").map(String::from)).collect();
+        let named = if named.is_empty() { vec!["default".to_string()] } else { named };
+        named.into_iter().map(|name| self.policy(name, &all)).collect()
+    }
+
+    fn policy(&mut self, name: String, all: &[String]) -> Policy {
+        let at = format!("policy.{name}");
+        let path = format!("{at}.targets");
+        let (targets, origin) = match self.tree.settings.get(&path) {
+            Some(Setting { value: Value::Names(names), line }) => (names.clone(), Origin::File(*line)),
+            _ => (all.to_vec(), Origin::Default),
+        };
+        let shown: Vec<String> = targets.iter().map(|target| quoted(target)).collect();
+        let targets = self.note(&path, format!("[{}]", shown.join(", ")), origin, targets);
+        let copies = self.count(&format!("{at}.copies"));
+        self.flag(&format!("{at}.i_accept_one_copy"));
+        Policy { name, targets, copies }
+    }
+
+    fn depositors(&mut self, policies: &[Policy]) -> Vec<DepositorConfig> {
+        let rows = self.rows("depositor");
+        if rows.is_empty() {
+            let policy = match policies {
+                [only] => only.name.clone(),
+                _ => "default".to_string(),
+            };
+            self.note("depositor.local.policy", quoted(&policy), Origin::Default, ());
+            return vec![DepositorConfig { name: "local".into(), policy }];
+        }
+        let mut depositors = Vec::new();
+        for at in rows {
+            let Some(name) = self.name(&at) else {
+                let line = self.tree.tables.get(&at).copied().unwrap_or(1);
+                self.faults
+                    .push(Fault::new("a [[depositor]] has no name").line(line).then_try("name = \"...\""));
+                continue;
+            };
+            let policy = self.text(&format!("{at}.policy"));
+            depositors.push(DepositorConfig { name, policy });
+        }
+        depositors
+    }
+
+    fn workers(&mut self) -> Workers {
+        let stages =
+            crate::model::checkpoint::Stage::ALL.map(|stage| self.count(&format!("workers.{stage}")));
+        Workers { stages, hashers: self.count("workers.hashers"), copiers: self.count("workers.copiers") }
+    }
+
+    fn limits(&mut self) -> Limits {
+        Limits {
+            files_max: self.number("limits.files_max"),
+            bytes_max: self.number("limits.bytes_max"),
+            path_bytes_max: self.number("limits.path_bytes_max"),
+            tag_file_bytes_max: self.number("limits.tag_file_bytes_max"),
+            line_bytes_max: self.number("limits.line_bytes_max"),
+        }
+    }
+
+    fn retry(&mut self) -> Retry {
+        Retry {
+            first: self.time("retry.first"),
+            longest: self.time("retry.longest"),
+            space: self.time("retry.space"),
+        }
+    }
+
+    fn serve(&mut self, data: &Path) -> Serve {
+        Serve {
+            socket: self.path("socket.path", Some(data.join("socket"))),
+            connections_max: self.count("socket.connections_max"),
+            drain: self.time("serve.drain"),
+            inbox: self.optional_path("serve.inbox"),
+            inbox_settle: self.time("serve.inbox_settle"),
+        }
+    }
+}
+
+/// The tree gives every key the shape its row asks for; anything else is a mistake of this program.
+fn unreachable_shape(path: &str, found: &Value) -> ! {
+    panic!("the table of keys and its reader disagree about {path}: {found:?}")
+}
+
+/// The default of a key, from its row of the table.
+fn default_of(key: &Key) -> Value {
+    use super::keys::Shape;
+    let text = key.default.trim_matches('"');
+    match key.shape {
+        Shape::Size => Value::Number(units::parse_bytes(text).unwrap_or(0)),
+        Shape::Time => {
+            let time = units::parse_time(text).unwrap_or_default();
+            Value::Number(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+        }
+        Shape::Count(..) if text == "cores" => {
+            Value::Number(std::thread::available_parallelism().map_or(2, |cores| cores.get().min(64) as u64))
+        }
+        Shape::Count(..) => Value::Number(text.parse().unwrap_or(0)),
+        Shape::Flag => Value::Flag(text == "true"),
+        Shape::Names => Value::Names(Vec::new()),
+        Shape::Path | Shape::Name | Shape::OneOf(_) => Value::Text(text.to_string()),
+    }
+}
+
+fn show(key: &Key, value: &Value) -> String {
+    use super::keys::Shape;
+    match (key.shape, value) {
+        (Shape::Size, Value::Number(bytes)) => quoted(&units::exact_bytes(*bytes)),
+        (Shape::Time, Value::Number(millis)) => quoted(&units::exact_time(Duration::from_millis(*millis))),
+        (_, Value::Number(number)) => number.to_string(),
+        (_, Value::Flag(flag)) => flag.to_string(),
+        (_, Value::Text(text)) => quoted(text),
+        (_, Value::Names(names)) => {
+            format!("[{}]", names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+fn folder_of(file: Option<&Path>) -> PathBuf {
+    file.map(absolute).and_then(|file| file.parent().map(Path::to_path_buf)).unwrap_or_default()
+}
+
+/// Absolute without asking the disk: a path that does not exist yet has one, too.
+pub fn absolute(path: &Path) -> PathBuf {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    // `./strongroom-data` would read `/here/./strongroom-data` in messages.
+    whole.components().collect()
+}

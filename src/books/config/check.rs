@@ -1,0 +1,203 @@
+//! What a configuration must not say, and what changed between two of them.
+
+use super::fault::Fault;
+use super::tree::{Tree, Value};
+use super::{Config, PlaceConfig};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Everything that is wrong and can be told without asking a disk.
+pub fn faults(config: &Config, tree: &Tree) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    unique(&config.staging, "staging", tree, &mut faults);
+    unique(&config.targets, "target", tree, &mut faults);
+    depositors(config, tree, &mut faults);
+    policies(config, tree, &mut faults);
+    separate(config, &mut faults);
+    if config.retry.longest < config.retry.first {
+        faults.push(
+            Fault::new("retry.longest is shorter than retry.first")
+                .line(line(tree, "retry.longest").or(line(tree, "retry.first")).unwrap_or(1))
+                .because("pauses grow from the first to the longest"),
+        );
+    }
+    faults
+}
+
+fn line(tree: &Tree, path: &str) -> Option<usize> {
+    tree.settings.get(path).map(|setting| setting.line)
+}
+
+fn at(fault: Fault, line: Option<usize>) -> Fault {
+    match line {
+        Some(line) => fault.line(line),
+        None => fault,
+    }
+}
+
+fn name_line(tree: &Tree, table: &str, name: &str, nth: usize) -> Option<usize> {
+    let is = |setting: &&super::tree::Setting| setting.value == Value::Text(name.to_string());
+    let mut lines: Vec<usize> = tree
+        .settings
+        .iter()
+        .filter(|(path, _)| path.starts_with(&format!("{table}[")) && path.ends_with("].name"))
+        .map(|(_, setting)| setting)
+        .filter(is)
+        .map(|setting| setting.line)
+        .collect();
+    lines.sort_unstable();
+    lines.get(nth).or(lines.last()).copied()
+}
+
+fn unique(places: &[PlaceConfig], table: &str, tree: &Tree, faults: &mut Vec<Fault>) {
+    for (place, one) in places.iter().enumerate() {
+        if places[..place].iter().any(|other| other.name == one.name) {
+            let fault = Fault::new(format!("two [[{table}]] have the name \"{}\"", one.name))
+                .because("a name stands for one place in every record");
+            faults.push(at(fault, name_line(tree, table, &one.name, 1)));
+        }
+    }
+}
+
+fn depositors(config: &Config, tree: &Tree, faults: &mut Vec<Fault>) {
+    for (place, depositor) in config.depositors.iter().enumerate() {
+        if config.depositors[..place].iter().any(|other| other.name == depositor.name) {
+            let fault = Fault::new(format!("two [[depositor]] have the name \"{}\"", depositor.name));
+            faults.push(at(fault, name_line(tree, "depositor", &depositor.name, 1)));
+        }
+        if config.policy(&depositor.policy).is_none() {
+            let known: Vec<&str> = config.policies.iter().map(|policy| policy.name.as_str()).collect();
+            let fault =
+                Fault::new(format!("depositor {} follows a policy that is not there", depositor.name))
+                    .because(format!("\"{}\" is none of {}", depositor.policy, known.join(", ")))
+                    .then_try(format!("[policy.{}]", depositor.policy));
+            faults.push(at(fault, name_line(tree, "depositor", &depositor.name, 0)));
+        }
+    }
+}
+
+fn policies(config: &Config, tree: &Tree, faults: &mut Vec<Fault>) {
+    for policy in &config.policies {
+        let path = format!("policy.{}", policy.name);
+        let header = tree.tables.get(&path).copied();
+        let targets_line = line(tree, &format!("{path}.targets")).or(header);
+        for (place, name) in policy.targets.iter().enumerate() {
+            if policy.targets[..place].contains(name) {
+                let fault = Fault::new(format!("policy {} names target \"{name}\" twice", policy.name))
+                    .because("two copies on one target are one copy");
+                faults.push(at(fault, targets_line));
+            }
+            if config.target(name).is_none() {
+                let known: Vec<&str> = config.targets.iter().map(|target| target.name.as_str()).collect();
+                let near = super::keys::nearest(name, known.iter().copied()).map(String::from);
+                let fault = Fault::new(format!("policy {} names a target that is not there", policy.name))
+                    .because(format!("\"{name}\" is none of {}", known.join(", ")))
+                    .then_try(near.map_or(String::new(), |near| format!("did you mean \"{near}\"?")));
+                faults.push(at(fault, targets_line));
+            }
+        }
+        if policy.copies > policy.targets.len() {
+            let fault = Fault::new(format!("policy {} can never be met", policy.name))
+                .because(format!("it asks for {} copies on {} targets", policy.copies, policy.targets.len()))
+                .so("no object of it would ever be kept");
+            faults.push(at(fault, line(tree, &format!("{path}.copies")).or(targets_line)));
+        }
+        let accepted = tree.settings.get(&format!("{path}.i_accept_one_copy")).map(|setting| &setting.value);
+        if policy.copies < 2 && accepted != Some(&Value::Flag(true)) {
+            let fault = Fault::new(format!("policy {} asks for one copy", policy.name))
+                .because("with one copy, one broken disk loses every object")
+                .then_try("copies = 2, or, if that is meant, i_accept_one_copy = true");
+            faults.push(at(fault, line(tree, &format!("{path}.copies")).or(header)));
+        }
+    }
+}
+
+/// No place may lie in another: a target that is filled with staging, or cleared with it, is no target.
+fn separate(config: &Config, faults: &mut Vec<Fault>) {
+    let mut places: Vec<(String, &Path)> = vec![("the ledger".into(), &config.ledger)];
+    places.extend(config.mirror.as_deref().map(|path| ("the ledger's mirror".to_string(), path)));
+    places.extend(
+        config.staging.iter().map(|place| (format!("staging volume {}", place.name), place.path.as_path())),
+    );
+    places
+        .extend(config.targets.iter().map(|place| (format!("target {}", place.name), place.path.as_path())));
+    places.extend(config.serve.inbox.as_deref().map(|path| ("the inbox".to_string(), path)));
+    for (place, (name, path)) in places.iter().enumerate() {
+        for (other_name, other) in &places[..place] {
+            if path.starts_with(other) || other.starts_with(path) {
+                faults.push(
+                    Fault::new(format!("{name} and {other_name} are not apart"))
+                        .because(format!("one is {}, the other {}", path.display(), other.display()))
+                        .then_try("give each a folder of its own, none below another"),
+                );
+            }
+        }
+    }
+}
+
+/// Targets of one policy that share a file system, unless that was accepted.
+pub fn one_disk(config: &Config) -> Vec<Fault> {
+    if config.one_disk_accepted {
+        return Vec::new();
+    }
+    let mut faults = Vec::new();
+    for policy in &config.policies {
+        for (one, other) in same_disk(config, &policy.targets) {
+            faults.push(Fault {
+                file: config.file.clone(),
+                ..Fault::new(format!("targets {one} and {other} of policy {} are on one disk", policy.name))
+                    .because("their folders are on the same file system, or are not mounted")
+                    .so("one broken disk would take both copies")
+                    .then_try(
+                        "mount the second disk; for trying out only: i_accept_copies_on_one_disk = true",
+                    )
+            });
+        }
+    }
+    faults
+}
+
+/// Pairs of these targets that share a file system.
+pub(super) fn same_disk(config: &Config, targets: &[String]) -> Vec<(String, String)> {
+    let mut seen: BTreeMap<u64, String> = BTreeMap::new();
+    let mut pairs = Vec::new();
+    for name in targets {
+        let Some(device) = config.target(name).and_then(|target| device_of(&target.path)) else { continue };
+        match seen.get(&device) {
+            Some(other) => pairs.push((other.clone(), name.clone())),
+            None => {
+                seen.insert(device, name.clone());
+            }
+        }
+    }
+    pairs
+}
+
+/// The file system of a folder, or of the nearest folder above it that is there.
+fn device_of(path: &Path) -> Option<u64> {
+    use std::os::unix::fs::MetadataExt;
+    path.ancestors().find_map(|folder| std::fs::metadata(folder).ok()).map(|found| found.dev())
+}
+
+/// What changed between two configurations: what a reload takes over, and what needs a restart.
+pub fn changes(old: &Config, new: &Config) -> (Vec<String>, Vec<String>) {
+    let values = |config: &Config| -> BTreeMap<String, String> {
+        config.effective.iter().map(|row| (row.key.clone(), row.value.clone())).collect()
+    };
+    let (before, after) = (values(old), values(new));
+    let mut keys: Vec<&String> = before.keys().chain(after.keys()).collect();
+    keys.sort();
+    keys.dedup();
+    let (mut taken, mut restart) = (Vec::new(), Vec::new());
+    for key in keys {
+        let (was, is) = (before.get(key), after.get(key));
+        if was == is {
+            continue;
+        }
+        let none = "nothing".to_string();
+        let text = format!("{key}: {} -> {}", was.unwrap_or(&none), is.unwrap_or(&none));
+        let live = ["depositor.", "retry.", "limits.", "policy.", "serve.inbox_settle", "serve.drain"];
+        if live.iter().any(|prefix| key.starts_with(prefix)) { taken.push(text) } else { restart.push(text) }
+    }
+    (taken, restart)
+}

@@ -1,0 +1,199 @@
+//! Every key of the configuration, with its default and the reason for it, in one table.
+//!
+//! - A key that is not in this table is refused.
+//! - The sample configuration, `config show --defaults` and the manual are made from this table.
+
+/// What a key may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// A path; a relative one is below the folder of the configuration file.
+    Path,
+    /// A name: letters, digits, `.`, `-` and `_`.
+    Name,
+    /// Several names.
+    Names,
+    /// A size: `"5 GiB"`, or a number of bytes.
+    Size,
+    /// A time: `"90 s"`, or a number of seconds.
+    Time,
+    /// A number within these bounds.
+    Count(u64, u64),
+    /// `true` or `false`.
+    Flag,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+}
+
+impl Shape {
+    /// What is expected, for messages.
+    pub fn expected(self) -> String {
+        match self {
+            Shape::Path => "a path, as text".into(),
+            Shape::Name => "a name of letters, digits, \".\", \"-\" and \"_\"".into(),
+            Shape::Names => "a list of names, like [\"vault-a\", \"vault-b\"]".into(),
+            Shape::Size => "a size, like \"5 GiB\"".into(),
+            Shape::Time => "a time, like \"90 s\"".into(),
+            Shape::Count(least, most) => format!("a number from {least} to {most}"),
+            Shape::Flag => "true or false".into(),
+            Shape::OneOf(words) => format!("one of {}", words.join(", ")),
+        }
+    }
+}
+
+/// One key.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Where it stands: `ledger.path`, `target[].path` (in every `[[target]]`), `policy.*.copies` (in every policy).
+    pub path: &'static str,
+    /// What it may hold.
+    pub shape: Shape,
+    /// Its default, as it would be written; empty when it must be given or has none.
+    pub default: &'static str,
+    /// What it means, and why the default is what it is.
+    pub reason: &'static str,
+}
+
+const fn key(path: &'static str, shape: Shape, default: &'static str, reason: &'static str) -> Key {
+    Key { path, shape, default, reason }
+}
+
+/// Default of `data`.
+pub const DATA: &str = "./strongroom-data";
+
+const WORKERS: Shape = Shape::Count(1, 64);
+
+/// The table.
+#[rustfmt::skip]
+pub const KEYS: [Key; 38] = [
+    key("data", Shape::Path, "\"./strongroom-data\"", "Folder below which everything lies that has no path of its own. A relative folder, so that a first try needs no rights; an installed service names /var/lib/strongroom."),
+    key("i_accept_copies_on_one_disk", Shape::Flag, "false", "Two targets of one policy on one file system are refused, because one broken disk would take both copies. True is for trying out only; the embedded default without a file has it so."),
+    key("ledger.path", Shape::Path, "DATA/ledger", "Folder of the ledger: journal and index. Small, written often, synced always: put it on a fast and sound disk."),
+    key("ledger.mirror", Shape::Path, "", "Second copy of the journal, on another disk than the ledger. None by default, because a mirror on the same disk would only look safe; with one, a lost or damaged journal is repaired on start."),
+    key("staging[].name", Shape::Name, "\"staging\"", "Name of a staging volume; it is kept in the ledger, so it must not change while items are in work."),
+    key("staging[].path", Shape::Path, "DATA/staging", "Folder for work in progress."),
+    key("staging[].floor", Shape::Size, "\"1 GiB\"", "Space that is never promised, so that the file system does not fill up to the last byte under other programs and its own bookkeeping."),
+    key("target[].name", Shape::Name, "", "Name of a target; it is part of every stored copy's record, so it must never change."),
+    key("target[].kind", Shape::OneOf(&["local"]), "\"local\"", "What kind of storage it is: a folder on a mounted file system."),
+    key("target[].path", Shape::Path, "DATA/NAME", "Folder of the target; the OCFL storage root lies in it. It is refused when its marker file is absent, so that a missing mount is not filled."),
+    key("target[].floor", Shape::Size, "\"1 GiB\"", "Space that is never promised on this target."),
+    key("policy.*.targets", Shape::Names, "all targets", "Targets that get a copy, in the order in which they are read back from."),
+    key("policy.*.copies", Shape::Count(1, 16), "2", "Proved copies that make an object kept. Two is the fewest that survive one loss."),
+    key("policy.*.i_accept_one_copy", Shape::Flag, "false", "Fewer than two copies are refused unless this says that somebody meant it."),
+    key("depositor[].name", Shape::Name, "\"local\"", "Who sends bags; it is part of every object's identifier, so it must never change."),
+    key("depositor[].policy", Shape::Name, "\"default\"", "Policy that this depositor's objects follow."),
+    key("workers.download", WORKERS, "2", "Items that may be in this stage at once. Two, so that a small deposit is not behind a large one."),
+    key("workers.unpack", WORKERS, "2", "Items that may be in this stage at once. It reads tar headers only."),
+    key("workers.checksum", WORKERS, "1", "Items that may be in this stage at once. One, because one item already uses every core (workers.hashers)."),
+    key("workers.validate", WORKERS, "2", "Items that may be in this stage at once. It judges facts, and reads tag files only."),
+    key("workers.store", WORKERS, "2", "Items that may be in this stage at once."),
+    key("workers.record", WORKERS, "1", "Items that may be in this stage at once. It is short."),
+    key("workers.hashers", WORKERS, "cores", "Threads that compute digests of one item. As many as the machine has cores: digests are what takes the time."),
+    key("workers.copiers", WORKERS, "2", "Threads that copy files of one item to one target. Two keep a disk busy while the other waits for a sync; more make a spinning disk seek."),
+    key("limits.files_max", Shape::Count(1, 100_000_000), "10000000", "Files in one bag; a larger bag is held. Ten times the largest bag that was tried, and small enough that no list of it fills a disk."),
+    key("limits.bytes_max", Shape::Size, "\"64 TiB\"", "Bytes of one bag; a larger one is held. No deposit came near it, and a tar that lies about its size is caught before space is promised."),
+    key("limits.path_bytes_max", Shape::Count(255, 65_536), "4096", "Bytes of one path in a bag. No Linux system can restore a longer one."),
+    key("limits.tag_file_bytes_max", Shape::Size, "\"4 GiB\"", "Bytes of one manifest. Ten million files with long names take about 2 GiB."),
+    key("limits.line_bytes_max", Shape::Size, "\"64 KiB\"", "Bytes of one line of a tag file or manifest: memory is promised for one line, never for a file."),
+    key("retry.first", Shape::Time, "\"30 s\"", "First pause after a trouble that time may cure. Long enough for a mount to come back, short enough that nobody waits for it."),
+    key("retry.longest", Shape::Time, "\"1 h\"", "Longest pause; every pause is longer than the one before, and spread by chance so that items do not come back all at once."),
+    key("retry.space", Shape::Time, "\"1 min\"", "How often an item that waits for space or for its turn looks again, besides whenever something is cleared."),
+    key("socket.path", Shape::Path, "DATA/socket", "Unix socket of the daemon. Who may open it may give every order, so it is made 0660; the service's unit puts it below /run/strongroom."),
+    key("socket.connections_max", Shape::Count(1, 1_000), "64", "Connections at once; further ones are told to come again."),
+    key("serve.drain", Shape::Time, "\"100 s\"", "How long SIGTERM lets workers reach a safe point before the process leaves; below the 120 s that the service's unit allows."),
+    key("serve.inbox", Shape::Path, "", "Folder with one folder a depositor, whose tars and bag folders are taken in. None by default: nothing is taken that nobody submitted."),
+    key("serve.inbox_settle", Shape::Time, "\"60 s\"", "A deposit in the inbox is taken when it has not changed for this long, because it may still be on its way."),
+    key("log.format", Shape::OneOf(&["auto", "text", "journald", "json"]), "\"auto\"", "How the log is written to stderr: fields for journald when it listens, else text for people."),
+];
+
+/// The key at this concrete place (`target[0].path`, `policy.default.copies`), if there is one.
+pub fn key_of(path: &str) -> Option<&'static Key> {
+    let pattern = pattern_of(path);
+    KEYS.iter().find(|key| key.path == pattern)
+}
+
+/// The tables that are there: `ledger`, `target[]`, `policy.*`.
+pub fn is_table(path: &str) -> bool {
+    let pattern = pattern_of(path);
+    pattern == "policy"
+        || KEYS.iter().any(|key| key.path.strip_prefix(&pattern).is_some_and(|rest| rest.starts_with('.')))
+}
+
+/// Names that may stand directly in the table at `path` ("" for the file itself).
+pub fn names_in(path: &str) -> Vec<&'static str> {
+    let pattern = pattern_of(path);
+    let prefix = if pattern.is_empty() { String::new() } else { format!("{pattern}.") };
+    let mut names: Vec<&str> = KEYS
+        .iter()
+        .filter_map(|key| key.path.strip_prefix(&prefix))
+        .map(|rest| rest.split(['.', '[']).next().unwrap_or(rest))
+        .filter(|name| *name != "*")
+        .collect();
+    names.dedup();
+    names
+}
+
+/// The nearest of `names`, when it is near enough to be what was meant.
+pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let near = names.into_iter().map(|name| (distance(word, name), name)).min()?;
+    let bound = 1 + word.chars().count().max(near.1.chars().count()) / 3;
+    (near.0 <= bound).then_some(near.1)
+}
+
+/// Letters to change, add or remove (or neighbours to swap) to make one word of the other.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(100).collect(), b.chars().take(100).collect());
+    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let other = usize::from(!a[i - 1].eq_ignore_ascii_case(&b[j - 1]));
+            let mut least = (rows[i - 1][j] + 1).min(row[j - 1] + 1).min(rows[i - 1][j - 1] + other);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                least = least.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(least);
+        }
+        rows.push(row);
+    }
+    rows[a.len()][b.len()]
+}
+
+/// `target[0].path` is described by `target[].path`, `policy.default.copies` by `policy.*.copies`.
+fn pattern_of(path: &str) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for (place, part) in path.split('.').enumerate() {
+        let is_policy_name = place == 1 && parts[0] == "policy";
+        let part = match part.split_once('[') {
+            _ if is_policy_name => "*".to_string(),
+            Some((name, _)) => format!("{name}[]"),
+            None => part.to_string(),
+        };
+        parts.push(part);
+    }
+    parts.join(".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_found_at_its_place_and_has_a_reason() {
+        for key in KEYS {
+            let path = key.path.replace("[]", "[3]").replace('*', "gold");
+            assert_eq!(key_of(&path).map(|found| found.path), Some(key.path));
+            assert!(key.reason.len() > 20 && key.reason.ends_with('.'), "{}", key.path);
+        }
+        assert!(key_of("target[0].pth").is_none());
+        assert!(is_table("policy") && is_table("policy.x") && is_table("target[1]") && is_table("ledger"));
+        assert!(!is_table("data") && !is_table("lodger"));
+    }
+
+    #[test]
+    fn the_nearest_name_is_offered_only_when_it_is_near() {
+        assert_eq!(nearest("copeis", names_in("policy.x")), Some("copies"));
+        assert_eq!(nearest("traget", names_in("")), Some("target"));
+        assert_eq!(nearest("colour", names_in("")), None);
+        assert!(names_in("").contains(&"policy"));
+    }
+}

@@ -1,0 +1,300 @@
+//! The configuration: one TOML file, or none.
+//!
+//! - Without a file everything lies below one data folder, with two local targets: a first try needs no words.
+//! - A key that is not known is refused, with its line and the nearest name; so is a value of the wrong shape.
+//! - Nothing in a configuration may quietly mean fewer than two copies on two disks: who wants that says so in words.
+//! - Every effective value knows where it came from: default, file and line, environment or command line.
+//!
+//! Which file: `--config FILE`, else `STRONGROOM_CONFIG`; else none, when `--data` or `STRONGROOM_DATA` names a data folder;
+//! else `/etc/strongroom/strongroom.toml` when it is there. `--data` and `STRONGROOM_DATA` win over the file's `data`.
+
+mod build;
+mod check;
+pub mod fault;
+pub mod keys;
+mod show;
+mod tree;
+pub mod units;
+
+use crate::model::checkpoint::Stage;
+use crate::model::object::Policy;
+pub use build::absolute;
+pub use check::changes;
+use fault::{Fault, Faults};
+pub use show::{defaults, sample};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where an installed service has its configuration.
+pub const SYSTEM_FILE: &str = "/etc/strongroom/strongroom.toml";
+
+/// A staging volume or target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlaceConfig {
+    /// Its name.
+    pub name: String,
+    /// Its folder.
+    pub path: PathBuf,
+    /// Bytes never promised.
+    pub floor: u64,
+}
+
+/// Who sends bags.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DepositorConfig {
+    /// Name.
+    pub name: String,
+    /// Policy of its objects.
+    pub policy: String,
+}
+
+/// How many do something at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workers {
+    /// Items at once, by stage, in the order of `Stage::ALL`.
+    pub stages: [usize; 6],
+    /// Threads that digest one item.
+    pub hashers: usize,
+    /// Threads that copy one item to one target.
+    pub copiers: usize,
+}
+
+impl Workers {
+    /// Items that may be in this stage at once.
+    pub fn of(&self, stage: Stage) -> usize {
+        let place = Stage::ALL.iter().position(|known| *known == stage).expect("ALL holds every stage");
+        self.stages[place]
+    }
+}
+
+/// What is too much.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Files in a bag.
+    pub files_max: u64,
+    /// Bytes of a bag.
+    pub bytes_max: u64,
+    /// Bytes of a path.
+    pub path_bytes_max: u64,
+    /// Bytes of a tag file or manifest.
+    pub tag_file_bytes_max: u64,
+    /// Bytes of a line of a tag file or manifest.
+    pub line_bytes_max: u64,
+}
+
+/// When to try again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// First pause.
+    pub first: Duration,
+    /// Longest pause.
+    pub longest: Duration,
+    /// Pause of an item that waits for space or its turn.
+    pub space: Duration,
+}
+
+/// The daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Serve {
+    /// How long a drain may take.
+    pub drain: Duration,
+    /// Folder with one folder a depositor.
+    pub inbox: Option<PathBuf>,
+    /// How long a deposit in the inbox must not have changed.
+    pub inbox_settle: Duration,
+    /// Socket.
+    pub socket: PathBuf,
+    /// Connections at once.
+    pub connections_max: usize,
+}
+
+/// Where an effective value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The table of keys.
+    Default,
+    /// This line of the file.
+    File(usize),
+    /// This variable of the environment.
+    Environment(&'static str),
+    /// This option of the command line.
+    Option(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Default => out.write_str("default"),
+            Origin::File(line) => write!(out, "file line {line}"),
+            Origin::Environment(name) => write!(out, "environment {name}"),
+            Origin::Option(name) => write!(out, "option {name}"),
+        }
+    }
+}
+
+/// One effective value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effective {
+    /// Its key: `target.vault-a.path`.
+    pub key: String,
+    /// Its value, as it would be written.
+    pub value: String,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// The configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The file it was read from.
+    pub file: Option<PathBuf>,
+    /// The data folder.
+    pub data: PathBuf,
+    /// Folder of the ledger.
+    pub ledger: PathBuf,
+    /// Folder of the journal's second copy.
+    pub mirror: Option<PathBuf>,
+    /// Staging volumes, in the order of preference.
+    pub staging: Vec<PlaceConfig>,
+    /// Targets.
+    pub targets: Vec<PlaceConfig>,
+    /// Policies.
+    pub policies: Vec<Policy>,
+    /// Depositors.
+    pub depositors: Vec<DepositorConfig>,
+    /// How many do something at once.
+    pub workers: Workers,
+    /// What is too much.
+    pub limits: Limits,
+    /// When to try again.
+    pub retry: Retry,
+    /// The daemon.
+    pub serve: Serve,
+    /// `auto`, `text`, `journald` or `json`.
+    pub log_format: String,
+    /// True when copies on one disk were accepted.
+    pub one_disk_accepted: bool,
+    /// Every effective value with its origin.
+    pub effective: Vec<Effective>,
+}
+
+/// What the command line and the environment say about the configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    /// The file, and how it was named.
+    pub file: Option<(PathBuf, Origin)>,
+    /// The data folder, and how it was named.
+    pub data: Option<(PathBuf, Origin)>,
+}
+
+impl Given {
+    /// From the options of the command line, then from the environment.
+    pub fn new(file: Option<PathBuf>, data: Option<PathBuf>) -> Given {
+        let of = |option: Option<PathBuf>, name, variable: &'static str| {
+            let from_option = option.map(|path| (path, Origin::Option(name)));
+            let from_environment = || {
+                let path = std::env::var_os(variable).filter(|path| !path.is_empty())?;
+                Some((PathBuf::from(path), Origin::Environment(variable)))
+            };
+            from_option.or_else(from_environment)
+        };
+        // A data folder given by hand means "this folder, and no other configuration": a file that only the
+        // environment names must not move the ledger out of it.
+        let file = match (file, &data) {
+            (None, Some(_)) => None,
+            (file, _) => of(file, "--config", "STRONGROOM_CONFIG"),
+        };
+        Given { file, data: of(data, "--data", "STRONGROOM_DATA") }
+    }
+}
+
+impl Config {
+    /// Reads and judges the configuration. Touches no volume or target: see `faults_of_places`.
+    pub fn load(given: &Given) -> Result<Config, Faults> {
+        let file = match (&given.file, &given.data) {
+            (Some((file, _)), _) => Some(file.clone()),
+            (None, Some(_)) => None,
+            (None, None) => Some(PathBuf::from(SYSTEM_FILE)).filter(|file| file.exists()),
+        };
+        let text = match &file {
+            Some(file) => read_file(file).map_err(|fault| Faults(vec![*fault]))?,
+            None => String::new(),
+        };
+        Config::from_text(&text, file.as_deref(), given)
+    }
+
+    /// Judges the text of a configuration.
+    pub fn from_text(text: &str, file: Option<&Path>, given: &Given) -> Result<Config, Faults> {
+        let name_file = |mut faults: Vec<Fault>| {
+            for fault in &mut faults {
+                fault.file = file.map(Path::to_path_buf);
+            }
+            Faults(faults)
+        };
+        let tree = tree::read(text).map_err(name_file)?;
+        let config = build::build(tree, file, given).map_err(name_file)?;
+        Ok(config)
+    }
+
+    /// The policy of this name.
+    pub fn policy(&self, name: &str) -> Option<&Policy> {
+        self.policies.iter().find(|policy| policy.name == name)
+    }
+
+    /// The depositor of this name; without a name the only one there is.
+    pub fn depositor(&self, name: Option<&str>) -> Result<&DepositorConfig, Box<Fault>> {
+        let names: Vec<&str> = self.depositors.iter().map(|depositor| depositor.name.as_str()).collect();
+        let Some(name) = name else {
+            return match self.depositors.as_slice() {
+                [only] => Ok(only),
+                _ => Err(Fault::new("it is not said whose deposit this is")
+                    .because(format!(
+                        "the configuration knows {} depositors: {}",
+                        names.len(),
+                        names.join(", ")
+                    ))
+                    .then_try("--depositor NAME")),
+            };
+        };
+        self.depositors.iter().find(|depositor| depositor.name == name).ok_or_else(|| {
+            let near = keys::nearest(name, names.iter().copied());
+            let fault = Fault::new(format!("no depositor has the name \"{}\"", name.escape_debug()))
+                .because(format!("the configuration knows {}", names.join(", ")));
+            Box::new(match near {
+                Some(near) => fault.then_try(format!("--depositor {near}")),
+                None => fault.then_try("add a [[depositor]] to the configuration"),
+            })
+        })
+    }
+
+    /// The target of this name.
+    pub fn target(&self, name: &str) -> Option<&PlaceConfig> {
+        self.targets.iter().find(|target| target.name == name)
+    }
+
+    /// Pairs of these targets that share a file system.
+    pub fn same_disk(&self, targets: &[String]) -> Vec<(String, String)> {
+        check::same_disk(self, targets)
+    }
+
+    /// What is wrong with the folders that it names: targets of one policy on one file system.
+    pub fn faults_of_places(&self) -> Vec<Fault> {
+        check::one_disk(self)
+    }
+}
+
+fn read_file(file: &Path) -> Result<String, Box<Fault>> {
+    let fault = |why: String| {
+        let fault = Fault::new("the configuration cannot be read").because(why);
+        Box::new(Fault { file: Some(file.to_path_buf()), ..fault })
+    };
+    let size = std::fs::metadata(file).map_err(|error| fault(error.to_string()))?.len();
+    if size > tree::BYTES_MAX as u64 {
+        return Err(fault(format!("it has {size} bytes; a configuration has at most {}", tree::BYTES_MAX)));
+    }
+    std::fs::read_to_string(file).map_err(|error| fault(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests;

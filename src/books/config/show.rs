@@ -1,0 +1,76 @@
+//! The configuration for people: a sample, and the table of defaults.
+
+use super::keys::{KEYS, Key};
+
+/// A commented sample configuration, made from the table of keys; it is valid as it stands.
+pub fn sample() -> String {
+    let mut text = String::from(
+        "# strongroom.toml: every key, with its default and the reason for it.\n\
+         # A line that starts with \"#\" and a key shows the default; take the \"#\" away to change it.\n",
+    );
+    let mut table = "";
+    for key in &KEYS {
+        let (at, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
+        if at != table {
+            table = at;
+            text.push_str(&format!("\n# {}\n", header(at)));
+        }
+        text.push('\n');
+        for line in wrap(key.reason, 110) {
+            text.push_str(&format!("# {line}\n"));
+        }
+        text.push_str(&format!("#{name} = {}\n", example(key)));
+    }
+    text
+}
+
+/// Every key with its default and reason.
+pub fn defaults() -> Vec<(&'static str, String, &'static str)> {
+    KEYS.iter()
+        .map(|key| {
+            (
+                key.path,
+                if key.default.is_empty() { "none".into() } else { key.default.to_string() },
+                key.reason,
+            )
+        })
+        .collect()
+}
+
+fn header(table: &str) -> String {
+    match table.strip_suffix("[]") {
+        Some(name) => format!("[[{name}]]"),
+        None => format!("[{}]", table.replace('*', "default")),
+    }
+}
+
+fn example(key: &Key) -> String {
+    match key.path {
+        "ledger.mirror" => "\"/srv/other-disk/strongroom-mirror\"".into(),
+        "target[].name" => "\"vault-a\"".into(),
+        "workers.hashers" => "4".into(),
+        "serve.inbox" => "\"/srv/inbox\"".into(),
+        "policy.*.targets" => "[\"vault-a\", \"vault-b\"]".into(),
+        _ if key.default.starts_with("DATA") => {
+            format!("\"{}\"", key.default.replace("DATA", super::keys::DATA).replace("NAME", "vault-a"))
+        }
+        _ => key.default.into(),
+    }
+}
+
+/// Cuts text into lines of at most `width` characters, between words.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("there is always a last line: the list starts with one");
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
+            lines.push(word.to_string());
+        } else {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines
+}

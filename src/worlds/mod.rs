@@ -5,6 +5,7 @@
 //! - Each world has a real kind and a rehearsal kind; both pass the same kit of tests (`tests/kits.rs`). Rehearsal kinds
 //!   share one `Fate`, which makes the Nth write fail, or cuts the power before or after it.
 
+pub mod beneath;
 pub mod book;
 pub mod clock;
 pub mod disk;

@@ -23,8 +23,38 @@ pub struct Place {
 impl Place {
     /// A place further down.
     pub fn join(&self, name: &str) -> Place {
+        if self.path.is_empty() {
+            return Place { volume: self.volume.clone(), path: name.to_string() };
+        }
         Place { volume: self.volume.clone(), path: format!("{}/{name}", self.path) }
     }
+}
+
+/// Longest path of ours, and longest part of one (bytes).
+const PATH_MAX: usize = 1_024;
+const PART_MAX: usize = 240;
+
+/// True for a path of our own making: letters, digits, `-`, `_`, `.` in parts that do not climb.
+fn ours(path: &str) -> bool {
+    let part_is_ours = |part: &str| {
+        !part.is_empty()
+            && part.len() <= PART_MAX
+            && part != "."
+            && part != ".."
+            && part.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.'))
+    };
+    path.len() <= PATH_MAX && path.split('/').all(part_is_ours)
+}
+
+/// The rest of a path below a folder; the place itself is no part of its own inside.
+fn below<'p>(place: &'p Place, folder: &Place) -> Option<&'p str> {
+    if place.volume != folder.volume {
+        return None;
+    }
+    if folder.path.is_empty() {
+        return Some(&place.path);
+    }
+    place.path.strip_prefix(&folder.path)?.strip_prefix('/')
 }
 
 /// Why staging did not do it.

@@ -1,1 +1,206 @@
-//! (to be written)
+//! Deposits in memory, for rehearsals.
+//!
+//! - Reading fails while the fate is dark; nothing here counts as a write.
+//! - A deposit's pin changes whenever it is changed or added anew.
+
+use crate::model::fact::BagPath;
+use crate::model::item::Form;
+use crate::model::trouble::Trouble;
+use crate::rules::read::ReadAt;
+use crate::worlds::fate::Fate;
+use crate::worlds::source::{Arrival, Entry, Source, SourceError};
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// Modification time of every file in a rehearsal: 2026-01-01T00:00:00Z.
+const MTIME: i64 = 1_767_225_600;
+
+/// Deposits in memory.
+pub struct RehearsalSource {
+    fate: Arc<Fate>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    deposits: BTreeMap<String, Deposit>,
+    changes: u64,
+}
+
+struct Deposit {
+    change: u64,
+    what: What,
+}
+
+enum What {
+    Tar(Arc<Vec<u8>>),
+    Folder(BTreeMap<BagPath, Option<Arc<Vec<u8>>>>),
+}
+
+impl RehearsalSource {
+    /// No deposit yet.
+    pub fn new(fate: Arc<Fate>) -> RehearsalSource {
+        RehearsalSource { fate, state: Mutex::new(State::default()) }
+    }
+
+    /// A tar lies at this key from now on.
+    pub fn add_tar(&self, key: &str, bytes: Vec<u8>) {
+        self.add(key, What::Tar(Arc::new(bytes)));
+    }
+
+    /// A folder with these files lies at this key from now on.
+    pub fn add_folder(&self, key: &str, files: impl IntoIterator<Item = (BagPath, Vec<u8>)>) {
+        let files = files.into_iter().map(|(path, bytes)| (path, Some(Arc::new(bytes)))).collect();
+        self.add(key, What::Folder(files));
+    }
+
+    /// A folder deposit has something at this path that is no file, such as a link.
+    pub fn add_special(&self, key: &str, path: &BagPath) {
+        let mut state = self.lock();
+        if let Some(Deposit { what: What::Folder(files), .. }) = state.deposits.get_mut(key) {
+            files.insert(path.clone(), None);
+        }
+    }
+
+    /// A tar has other bytes from now on, and another pin. What was opened before keeps its bytes.
+    pub fn change(&self, key: &str, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut state = self.lock();
+        let old = match state.deposits.get(key) {
+            Some(Deposit { what: What::Tar(bytes), .. }) => bytes.clone(),
+            _ => return,
+        };
+        let mut bytes = old.to_vec();
+        change(&mut bytes);
+        state.insert(key, What::Tar(Arc::new(bytes)));
+    }
+
+    /// A file of a folder deposit has these bytes from now on; `None` takes it away.
+    pub fn change_member(&self, key: &str, path: &BagPath, bytes: Option<Vec<u8>>) {
+        let mut state = self.lock();
+        state.changes += 1;
+        let change = state.changes;
+        if let Some(Deposit { change: last, what: What::Folder(files) }) = state.deposits.get_mut(key) {
+            *last = change;
+            match bytes {
+                Some(bytes) => files.insert(path.clone(), Some(Arc::new(bytes))),
+                None => files.remove(path),
+            };
+        }
+    }
+
+    /// Nothing lies at this key from now on.
+    pub fn remove(&self, key: &str) {
+        self.lock().deposits.remove(key);
+    }
+
+    fn add(&self, key: &str, what: What) {
+        self.lock().insert(key, what);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|broken| broken.into_inner())
+    }
+
+    fn read(&self, key: &str) -> Result<(), SourceError> {
+        let dark =
+            |_| SourceError::Io { key: key.to_string(), why: "the rehearsal has no power".to_string() };
+        self.fate.read().map_err(dark)
+    }
+
+    fn opened(&self, bytes: &Arc<Vec<u8>>) -> Box<dyn ReadAt> {
+        Box::new(Opened { bytes: bytes.clone(), fate: self.fate.clone() })
+    }
+}
+
+impl State {
+    fn insert(&mut self, key: &str, what: What) {
+        self.changes += 1;
+        self.deposits.insert(key.to_string(), Deposit { change: self.changes, what });
+    }
+
+    fn get(&self, key: &str) -> Result<&Deposit, SourceError> {
+        self.deposits.get(key).ok_or_else(|| SourceError::Gone { key: key.to_string() })
+    }
+}
+
+fn denied(key: &str, why: &str) -> SourceError {
+    SourceError::Denied { key: key.to_string(), why: why.to_string() }
+}
+
+struct Opened {
+    bytes: Arc<Vec<u8>>,
+    fate: Arc<Fate>,
+}
+
+impl ReadAt for Opened {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.fate.read().map_err(|_| io::Error::other("the rehearsal has no power"))?;
+        self.bytes.as_slice().read_at(buf, offset)
+    }
+
+    fn size(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+}
+
+impl Source for RehearsalSource {
+    fn look(&self, key: &str) -> Result<Arrival, SourceError> {
+        self.read(key)?;
+        let state = self.lock();
+        let deposit = state.get(key)?;
+        let (form, bytes) = match &deposit.what {
+            What::Tar(bytes) => (Form::Tar, bytes.len() as u64),
+            What::Folder(files) => {
+                (Form::Folder, files.values().flatten().map(|bytes| bytes.len() as u64).sum())
+            }
+        };
+        Ok(Arrival { form, bytes, pin: format!("change {}, {bytes} bytes", deposit.change) })
+    }
+
+    fn open(&self, key: &str) -> Result<Box<dyn ReadAt>, SourceError> {
+        self.read(key)?;
+        match &self.lock().get(key)?.what {
+            What::Tar(bytes) => Ok(self.opened(bytes)),
+            What::Folder(_) => Err(denied(key, "it is a folder")),
+        }
+    }
+
+    fn walk(
+        &self,
+        key: &str,
+        each: &mut dyn FnMut(BagPath, Entry) -> Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
+        self.read(key)?;
+        // Copied first: `each` may take its time, or look at this source again.
+        let entries: Vec<(BagPath, Entry)> = match &self.lock().get(key)?.what {
+            What::Tar(_) => return Err(denied(key, "it is a file, not a folder").into()),
+            What::Folder(files) => files
+                .iter()
+                .map(|(path, bytes)| match bytes {
+                    Some(bytes) => (path.clone(), Entry::File { size: bytes.len() as u64, mtime: MTIME }),
+                    None => (path.clone(), Entry::Special),
+                })
+                .collect(),
+        };
+        for (path, entry) in entries {
+            self.read(key)?;
+            each(path, entry)?;
+        }
+        Ok(())
+    }
+
+    fn open_member(&self, key: &str, path: &BagPath) -> Result<Box<dyn ReadAt>, SourceError> {
+        self.read(key)?;
+        let state = self.lock();
+        let member = format!("{key}/{}", path.shown());
+        match &state.get(key)?.what {
+            What::Tar(_) => Err(denied(key, "it is a file, not a folder")),
+            What::Folder(files) => match files.get(path) {
+                Some(Some(bytes)) => Ok(self.opened(bytes)),
+                Some(None) => Err(denied(&member, "it is no regular file")),
+                None => Err(SourceError::Gone { key: member }),
+            },
+        }
+    }
+}

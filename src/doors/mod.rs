@@ -2,5 +2,6 @@
 
 pub mod cli;
 pub mod daemon;
+pub mod exit;
 pub mod log;
 pub mod socket;

@@ -257,6 +257,7 @@ impl Builder {
     fn limits(&mut self) -> Limits {
         Limits {
             files_max: self.number("limits.files_max"),
+            files_versions_max: self.number("limits.files_versions_max"),
             bytes_max: self.number("limits.bytes_max"),
             path_bytes_max: self.number("limits.path_bytes_max"),
             tag_file_bytes_max: self.number("limits.tag_file_bytes_max"),

@@ -196,7 +196,7 @@ pub fn changes(old: &Config, new: &Config) -> (Vec<String>, Vec<String>) {
         }
         let none = "nothing".to_string();
         let text = format!("{key}: {} -> {}", was.unwrap_or(&none), is.unwrap_or(&none));
-        let live = ["depositor.", "retry.", "limits.", "policy.", "serve.inbox_settle", "serve.drain"];
+        let live = ["depositor.", "serve.inbox_settle", "serve.drain"];
         if live.iter().any(|prefix| key.starts_with(prefix)) { taken.push(text) } else { restart.push(text) }
     }
     (taken, restart)

@@ -64,7 +64,7 @@ const WORKERS: Shape = Shape::Count(1, 64);
 
 /// The table.
 #[rustfmt::skip]
-pub const KEYS: [Key; 38] = [
+pub const KEYS: [Key; 39] = [
     key("data", Shape::Path, "\"./strongroom-data\"", "Folder below which everything lies that has no path of its own. A relative folder, so that a first try needs no rights; an installed service names /var/lib/strongroom."),
     key("i_accept_copies_on_one_disk", Shape::Flag, "false", "Two targets of one policy on one file system are refused, because one broken disk would take both copies. True is for trying out only; the embedded default without a file has it so."),
     key("ledger.path", Shape::Path, "DATA/ledger", "Folder of the ledger: journal and index. Small, written often, synced always: put it on a fast and sound disk."),
@@ -90,6 +90,7 @@ pub const KEYS: [Key; 38] = [
     key("workers.hashers", WORKERS, "cores", "Threads that compute digests of one item. As many as the machine has cores: digests are what takes the time."),
     key("workers.copiers", WORKERS, "2", "Threads that copy files of one item to one target. Two keep a disk busy while the other waits for a sync; more make a spinning disk seek."),
     key("limits.files_max", Shape::Count(1, 100_000_000), "10000000", "Files in one bag; a larger bag is held. Ten times the largest bag that was tried, and small enough that no list of it fills a disk."),
+    key("limits.files_versions_max", Shape::Count(1, 1_000_000_000), "20000000", "Files times versions of one object; a deposit that would go beyond it is held. An inventory names every file of every version, and grows by about 300 bytes for each."),
     key("limits.bytes_max", Shape::Size, "\"64 TiB\"", "Bytes of one bag; a larger one is held. No deposit came near it, and a tar that lies about its size is caught before space is promised."),
     key("limits.path_bytes_max", Shape::Count(255, 65_536), "4096", "Bytes of one path in a bag. No Linux system can restore a longer one."),
     key("limits.tag_file_bytes_max", Shape::Size, "\"4 GiB\"", "Bytes of one manifest. Ten million files with long names take about 2 GiB."),

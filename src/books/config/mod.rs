@@ -73,6 +73,8 @@ impl Workers {
 pub struct Limits {
     /// Files in a bag.
     pub files_max: u64,
+    /// Files times versions of an object.
+    pub files_versions_max: u64,
     /// Bytes of a bag.
     pub bytes_max: u64,
     /// Bytes of a path.
@@ -248,13 +250,11 @@ impl Config {
         let Some(name) = name else {
             return match self.depositors.as_slice() {
                 [only] => Ok(only),
-                _ => Err(Fault::new("it is not said whose deposit this is")
-                    .because(format!(
-                        "the configuration knows {} depositors: {}",
-                        names.len(),
-                        names.join(", ")
-                    ))
-                    .then_try("--depositor NAME")),
+                _ => Err(Box::new(
+                    Fault::new("it is not said whose deposit this is")
+                        .because(format!("there are {} depositors: {}", names.len(), names.join(", ")))
+                        .then_try("--depositor NAME"),
+                )),
             };
         };
         self.depositors.iter().find(|depositor| depositor.name == name).ok_or_else(|| {

@@ -153,8 +153,8 @@ fn the_sample_is_valid_and_says_what_is_the_default_anyway() {
 #[test]
 fn a_reload_knows_what_it_can_take_over() {
     let old = read(TWO).unwrap();
-    let new = read(&format!("{TWO}[retry]\nfirst = \"5 s\"\n[socket]\npath=\"/run/x\"\n")).unwrap();
+    let new = read(&format!("{TWO}[serve]\ndrain = \"5 s\"\n[socket]\npath=\"/run/x\"\n")).unwrap();
     let (taken, restart) = changes(&old, &new);
-    assert_eq!(taken, ["retry.first: \"30 s\" -> \"5 s\""]);
+    assert_eq!(taken, ["serve.drain: \"100 s\" -> \"5 s\""]);
     assert_eq!(restart, ["socket.path: \"/srv/d/socket\" -> \"/run/x\""]);
 }

@@ -1,0 +1,357 @@
+//! The command tree.
+//!
+//! - Others' scripts rely on these words: they may grow, and never change their meaning.
+//! - Wherever an item is asked for, its number and its full name (`depositor/bag`) are both taken.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// strongroom takes deposits (BagIt bags), carries each through six stages, and leaves proved copies on two or more
+/// targets, with a record of everything that happened.
+#[derive(Debug, Parser)]
+#[command(name = "strongroom", version, max_term_width = 110, arg_required_else_help = true)]
+pub struct Cli {
+    /// What holds for every verb
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What holds for every verb.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// Configuration file [default: /etc/strongroom/strongroom.toml when it is there]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Data folder; without a configuration everything lies below it [default: ./strongroom-data]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Print one JSON document instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// How the log is written to stderr
+    #[arg(long, global = true, value_name = "FORMAT", value_parser = ["auto", "text", "journald", "json"])]
+    pub log: Option<String>,
+    /// When to use colour
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+    /// Say less: no progress, no hints
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say more; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run the appliance in the foreground (what the service unit starts)
+    Serve,
+    /// Take deposits in and wait until they rest
+    Ingest {
+        /// Who deposits
+        #[arg(long, value_name = "NAME")]
+        depositor: Option<String>,
+        /// Bags: tar files, or folders
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+    },
+    /// Hand deposits in and return
+    Submit {
+        /// Who deposits
+        #[arg(long, value_name = "NAME")]
+        depositor: Option<String>,
+        /// Bags: tar files, or folders
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+    },
+    /// Is it well, what is it doing, what needs me
+    Status {
+        /// Show again whenever something changes
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Deposits in the works
+    #[command(subcommand)]
+    Item(ItemVerb),
+    /// What waits for a person
+    #[command(subcommand)]
+    Trouble(TroubleVerb),
+    /// Send items back to work; refuses what cannot help, and says why
+    Requeue {
+        /// Items: numbers or names
+        #[arg(value_name = "ID")]
+        ids: Vec<String>,
+        /// From this stage; what it and later ones found becomes void
+        #[arg(long, value_name = "STAGE")]
+        from: Option<String>,
+        /// Which items, when no ID is given
+        #[command(flatten)]
+        which: Which,
+        /// Only say what would happen
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        /// Why; kept in the item's journal
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+    },
+    /// What a trouble kind, a stage or an exit code means, and what to do
+    Explain {
+        /// KIND, STAGE, standing or EXIT code; without one, the list of all
+        word: Option<String>,
+    },
+    /// Check configuration, disks, targets, ledger, clock and socket; say how to mend each
+    Doctor,
+    /// Read a configuration as the daemon would
+    CheckConfig {
+        /// The file; without one, the configuration in effect
+        file: Option<PathBuf>,
+    },
+    /// The configuration in effect
+    #[command(subcommand)]
+    Config(ConfigVerb),
+    /// Free, promised and floor of every volume and target
+    Disk,
+    /// The ledger on this machine
+    #[command(subcommand)]
+    State(StateVerb),
+    /// What is kept
+    #[command(subcommand)]
+    Object(ObjectVerb),
+    /// Make a bag in a tar from a folder (for trying out, and for tests)
+    #[command(hide = true)]
+    MakeBag {
+        /// Folder with the payload
+        from: PathBuf,
+        /// The tar to write
+        to: PathBuf,
+    },
+}
+
+/// Which items.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Which {
+    /// Only of this depositor
+    #[arg(long, value_name = "NAME")]
+    pub depositor: Option<String>,
+    /// Only in this kind of trouble
+    #[arg(long, value_name = "KIND")]
+    pub kind: Option<String>,
+    /// Only at this stage
+    #[arg(long, value_name = "STAGE")]
+    pub stage: Option<String>,
+    /// Only received since: a time (2026-11-20T00:00Z), a day, or an age (3 d)
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+}
+
+impl Which {
+    /// True when nothing is asked for.
+    pub fn is_empty(&self) -> bool {
+        self.depositor.is_none() && self.kind.is_none() && self.stage.is_none() && self.since.is_none()
+    }
+}
+
+/// Verbs on items.
+#[derive(Debug, Subcommand)]
+pub enum ItemVerb {
+    /// List items, newest first
+    List {
+        /// Which
+        #[command(flatten)]
+        which: Which,
+        /// Only in this standing (ready, working, waiting, held, refused, kept, cancelled); may be repeated
+        #[arg(long, value_name = "STANDING")]
+        standing: Vec<String>,
+        /// Show every one, not the first fifty only
+        #[arg(long)]
+        all: bool,
+    },
+    /// All about one item: where it stands, what happened to it, what to do
+    Show {
+        /// Number or name
+        id: String,
+    },
+    /// Its PREMIS events
+    Events {
+        /// Number or name
+        id: String,
+    },
+    /// Its files with sizes and digests
+    Files {
+        /// Number or name
+        id: String,
+    },
+    /// Show it until it rests
+    Follow {
+        /// Number or name
+        id: String,
+    },
+    /// Hold items: nobody works on them until they are released
+    Hold(Steer),
+    /// Let held items go on
+    Release(Steer),
+    /// Give items up, before anything is stored
+    Cancel(Steer),
+}
+
+/// Steering items by hand.
+#[derive(Clone, Debug, Args)]
+pub struct Steer {
+    /// Numbers or names
+    #[arg(required = true, value_name = "ID")]
+    pub ids: Vec<String>,
+    /// Why; kept in the item's journal
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub reason: String,
+    /// Only say what would happen
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Verbs on troubles.
+#[derive(Debug, Subcommand)]
+pub enum TroubleVerb {
+    /// Items that wait for a person, oldest first
+    List {
+        /// Which
+        #[command(flatten)]
+        which: Which,
+        /// Show every one, not the first fifty only
+        #[arg(long)]
+        all: bool,
+    },
+    /// What stopped an item, every finding, and what to do
+    Show {
+        /// Number or name
+        id: String,
+        /// Print a letter for the depositor instead
+        #[arg(long)]
+        letter: bool,
+    },
+    /// How many, by cause
+    Summary {
+        /// Which
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Everything known about items in trouble, as JSON, for developers or for a ticket
+    Export {
+        /// Numbers or names; without one, all in trouble
+        ids: Vec<String>,
+    },
+}
+
+/// Verbs on the configuration.
+#[derive(Debug, Subcommand)]
+pub enum ConfigVerb {
+    /// Every effective value, and where it came from
+    Show {
+        /// The table of keys instead: default and reason of each
+        #[arg(long, conflicts_with = "sample")]
+        defaults: bool,
+        /// A commented sample configuration instead
+        #[arg(long)]
+        sample: bool,
+    },
+}
+
+/// Verbs on the ledger.
+#[derive(Debug, Subcommand)]
+pub enum StateVerb {
+    /// Every row as JSON lines, ended by their number and digest
+    Export,
+    /// Read everything, and say what is wrong
+    Verify,
+    /// Versions of this program and of the ledger's schema
+    Version,
+}
+
+/// Verbs on objects.
+#[derive(Debug, Subcommand)]
+pub enum ObjectVerb {
+    /// List objects
+    List {
+        /// Only of this depositor
+        #[arg(long, value_name = "NAME")]
+        depositor: Option<String>,
+        /// Show every one, not the first fifty only
+        #[arg(long)]
+        all: bool,
+    },
+    /// Versions and proved copies of one object
+    Show {
+        /// Its id, or depositor/bag
+        object: String,
+    },
+    /// Give the bag back as a folder, every byte compared with its digest
+    Restore {
+        /// Its id, or depositor/bag
+        object: String,
+        /// Folder to make; it must not hold the bag yet
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+        /// Version; without it, the newest
+        #[arg(long, value_name = "N")]
+        version: Option<u32>,
+        /// Only from this target
+        #[arg(long, value_name = "NAME")]
+        from: Option<String>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_tree_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_words_that_scripts_rely_on_are_understood() {
+        let lines = [
+            "strongroom --data d ingest a.tar b.tar",
+            "strongroom ingest --depositor uva.edu a.tar --json",
+            "strongroom serve --config x.toml --log json",
+            "strongroom submit --depositor u a.tar",
+            "strongroom item list --standing held --depositor u --since 3d",
+            "strongroom item show 41",
+            "strongroom item hold 41 42 --reason why",
+            "strongroom trouble list --kind invalid-bag --stage validate",
+            "strongroom trouble export",
+            "strongroom requeue 41 42 --from unpack",
+            "strongroom requeue --kind target-io --dry-run",
+            "strongroom status --watch",
+            "strongroom explain 75",
+            "strongroom check-config f.toml",
+            "strongroom config show --defaults",
+            "strongroom state verify --json",
+            "strongroom object restore strongroom:u/b --to out",
+        ];
+        for line in lines {
+            let parsed = Cli::try_parse_from(line.split(' '));
+            assert!(parsed.is_ok(), "{line}: {:?}", parsed.err());
+        }
+        assert!(Cli::try_parse_from(["strongroom", "ingest"]).is_err());
+    }
+}

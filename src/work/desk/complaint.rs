@@ -1,0 +1,145 @@
+//! Why something that was asked for is not done, for the person who asked.
+//!
+//! Every complaint names the thing, the cause, what happens now, and the next thing to type.
+
+use crate::books::config::fault::Fault;
+use crate::books::ledger::LedgerError;
+use crate::worlds::book::BookError;
+use crate::worlds::source::SourceError;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What sort of refusal it is; the exit code follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sort {
+    /// The question is not understood.
+    Usage,
+    /// It is not there.
+    NotFound,
+    /// Its state does not allow it.
+    Refused,
+    /// The daemon cannot be reached.
+    Unreachable,
+    /// Reading or writing failed.
+    Io,
+    /// Another process is at it.
+    Busy,
+    /// Not permitted.
+    Denied,
+    /// The configuration is wrong, or a newer release was here.
+    Config,
+}
+
+/// A complaint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Complaint {
+    /// Its sort.
+    pub sort: Sort,
+    /// What was asked, and that it is not done.
+    pub error: String,
+    /// Why.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub because: String,
+    /// What happens now.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub so: String,
+    /// What to type, or to do.
+    #[serde(default, rename = "try", skip_serializing_if = "String::is_empty")]
+    pub then_try: String,
+}
+
+impl Complaint {
+    /// A complaint of this sort.
+    pub fn new(sort: Sort, error: impl Into<String>) -> Complaint {
+        Complaint {
+            sort,
+            error: error.into(),
+            because: String::new(),
+            so: String::new(),
+            then_try: String::new(),
+        }
+    }
+
+    /// For this reason.
+    pub fn because(self, because: impl Into<String>) -> Complaint {
+        Complaint { because: because.into(), ..self }
+    }
+
+    /// With this consequence.
+    pub fn so(self, so: impl Into<String>) -> Complaint {
+        Complaint { so: so.into(), ..self }
+    }
+
+    /// With this advice.
+    pub fn then_try(self, then_try: impl Into<String>) -> Complaint {
+        Complaint { then_try: then_try.into(), ..self }
+    }
+
+    /// What was being done when the ledger refused.
+    pub fn of_ledger(error: &LedgerError, doing: &str) -> Complaint {
+        let sort = match error {
+            LedgerError::Book(BookError::Busy { .. } | BookError::Conflict { .. }) => Sort::Busy,
+            LedgerError::Book(BookError::Newer { .. }) => Sort::Config,
+            LedgerError::Book(_) | LedgerError::Row { .. } => Sort::Io,
+            LedgerError::NoItem(_) => Sort::NotFound,
+            LedgerError::Illegal(_) | LedgerError::Lost { .. } => Sort::Refused,
+        };
+        let complaint = Complaint::new(sort, doing).because(error.to_string());
+        match error {
+            LedgerError::Book(BookError::Busy { .. }) => complaint.then_try("wait until it has ended"),
+            LedgerError::Book(BookError::Newer { .. }) => complaint
+                .so("nothing was touched")
+                .then_try("install the release that wrote it, or a newer one"),
+            LedgerError::Book(BookError::Damaged { .. }) | LedgerError::Row { .. } => {
+                complaint.then_try("strongroom state verify")
+            }
+            LedgerError::Book(BookError::Io { .. }) => {
+                complaint.then_try("look at the kernel log; strongroom doctor")
+            }
+            LedgerError::NoItem(_) => complaint.then_try("strongroom item list"),
+            _ => complaint,
+        }
+    }
+
+    /// What was being done when the source did not give.
+    pub fn of_source(error: &SourceError, doing: &str) -> Complaint {
+        match error {
+            SourceError::Gone { key } => Complaint::new(Sort::NotFound, doing)
+                .because(format!("nothing lies at {key}"))
+                .then_try("check the path; the service must see it, too"),
+            SourceError::Denied { key, why } => Complaint::new(Sort::Denied, doing)
+                .because(format!("{key} may not be read: {why}"))
+                .then_try("give the service read access to it"),
+            SourceError::Io { key, why } => {
+                Complaint::new(Sort::Io, doing).because(format!("reading {key} failed: {why}"))
+            }
+        }
+    }
+}
+
+impl From<Fault> for Complaint {
+    fn from(fault: Fault) -> Complaint {
+        Complaint {
+            sort: Sort::Config,
+            error: format!("{}{}", fault.place(), fault.error),
+            because: fault.because,
+            so: fault.so,
+            then_try: fault.then_try,
+        }
+    }
+}
+
+impl fmt::Display for Complaint {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "error: {}", self.error)?;
+        for (word, text) in [("because", &self.because), ("so", &self.so), ("try", &self.then_try)] {
+            if !text.is_empty() {
+                write!(out, "\n  {word}: {text}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Complaint {}

@@ -1,0 +1,6 @@
+//! The kits: what every kind of a world must do, the real one and the rehearsal alike. A new kind passes its kit, done.
+
+#[path = "kits/disk.rs"]
+mod disk;
+#[path = "kits/source.rs"]
+mod source;

@@ -321,7 +321,8 @@ fn a_full_rehearsal_volume_takes_nothing_and_gives_space_back() {
 
 #[test]
 fn each_writing_verb_of_a_rehearsal_is_one_write_of_its_fate() {
-    let verbs: [(&str, fn(&RehearsalDisk) -> Result<(), DiskError>); 4] = [
+    type Verb = fn(&RehearsalDisk) -> Result<(), DiskError>;
+    let verbs: [(&str, Verb); 4] = [
         ("append", |disk| disk.append(&at("a"), 4, b"next")),
         ("write", |disk| disk.write(&at("a"), &mut &b"next"[..]).map(drop)),
         ("rename", |disk| disk.rename(&at("a"), &at("b"))),

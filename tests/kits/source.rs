@@ -33,6 +33,9 @@ fn files() -> impl Iterator<Item = (BagPath, Vec<u8>)> {
         .map(|(path, bytes)| (BagPath(path.to_vec()), bytes.to_vec()))
 }
 
+type OnPath = dyn Fn(&[u8]);
+type Change = dyn Fn(&[u8], &[u8]);
+
 /// A source with a tar and a folder deposit, of each kind, and ways to change them.
 struct Given {
     kind: &'static str,
@@ -41,9 +44,9 @@ struct Given {
     folder: String,
     none: String,
     change_tar: Box<dyn Fn()>,
-    change_member: Box<dyn Fn(&[u8], &[u8])>,
-    remove_member: Box<dyn Fn(&[u8])>,
-    add_special: Box<dyn Fn(&[u8])>,
+    change_member: Box<Change>,
+    remove_member: Box<OnPath>,
+    add_special: Box<OnPath>,
 }
 
 fn within(folder: &Path, path: &[u8]) -> PathBuf {

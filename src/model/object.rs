@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Identifier of an OCFL object: `strongroom:<depositor>/<bag>`.
+/// Identifier of an OCFL object: `strongroom:<depositor>/<bag>`, always a URI: what a URI cannot hold is percent-encoded.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ObjectId(pub String);
@@ -15,8 +15,21 @@ pub struct ObjectId(pub String);
 impl ObjectId {
     /// The id of a depositor's bag of this name.
     pub fn of(depositor: &str, bag: &str) -> ObjectId {
-        ObjectId(format!("strongroom:{depositor}/{bag}"))
+        ObjectId(format!("strongroom:{}/{}", uri_part(depositor), uri_part(bag)))
     }
+}
+
+/// A name as one part of a URI's path (RFC 3986, `pchar`); different names stay different, for `%` is encoded too.
+fn uri_part(name: &str) -> String {
+    let mut part = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte) {
+            part.push(char::from(byte));
+        } else {
+            part.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    part
 }
 
 impl fmt::Display for ObjectId {
@@ -134,6 +147,14 @@ mod tests {
             inventory_sha512: inventory.into(),
             proved_at: Timestamp::UNIX_EPOCH,
         }
+    }
+
+    #[test]
+    fn an_object_id_is_a_uri_whatever_the_names() {
+        assert_eq!(ObjectId::of("uva.edu", "photos_1923").0, "strongroom:uva.edu/photos_1923");
+        assert_eq!(ObjectId::of("uva.edu", "Bücher 100%").0, "strongroom:uva.edu/B%C3%BCcher%20100%25");
+        assert_ne!(ObjectId::of("a", "b c"), ObjectId::of("a", "b%20c"));
+        assert_ne!(ObjectId::of("a/b", "c"), ObjectId::of("a", "b/c"));
     }
 
     #[test]

@@ -4,6 +4,8 @@
 
 #[path = "target_local.rs"]
 mod local;
+#[path = "target_oracles.rs"]
+mod oracles;
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256, Sha512};

@@ -94,12 +94,13 @@ pub fn logical_fault(path: &str) -> Option<&'static str> {
     })
 }
 
-/// True when a logical path may be a content path as it is, others of its object left aside.
+/// True when a logical path may be a content path as it is, others of its object left aside. Quotes are mapped because
+/// a reader was met (rocfl 1.7.0) that takes no path which JSON must escape.
 pub fn is_plain(version: u32, logical: &str) -> bool {
     let harmless = |component: &str| {
         component.len() <= COMPONENT_MAX
             && !component.ends_with(['.', ' '])
-            && !component.contains(|c: char| c.is_control() || c == '\\')
+            && !component.contains(|c: char| c.is_control() || c == '\\' || c == '"')
     };
     plain_path(version, logical).len() <= CONTENT_MAX
         && !logical.starts_with(".mapped/")
@@ -165,6 +166,7 @@ mod tests {
             ("bag/data /a", false),
             ("bag/data/a\\b", false),
             ("bag/data/a\nb", false),
+            ("bag/data/\"a\"", false),
             ("bag/data/a\u{85}b", false),
             (wide.as_str(), false),
             (deep.as_str(), false),

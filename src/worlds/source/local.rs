@@ -14,7 +14,6 @@ use crate::worlds::source::{Arrival, Entry, Source, SourceError};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -22,7 +21,7 @@ use std::os::unix::fs::MetadataExt;
 /// Names of one folder held at once; a larger folder is read again for each further batch.
 ///
 /// Held all at once (as walkdir does to sort), a flat folder of a million files costs 200 MB and more.
-const BATCH_MAX: usize = 1 << 16;
+const BATCH_MAX: usize = 1 << 17;
 /// Names held over all folders that are open; above it, a folder's batch is dropped on the way down and read again on
 /// the way back.
 const NAMES_MAX: usize = 1 << 18;
@@ -44,7 +43,8 @@ impl LocalSource {
     }
 
     fn walker<'a>(&self, key: &'a str, folder: OwnedFd) -> Walker<'a> {
-        Walker { key, folder, levels: Vec::new(), held: 0, batch_max: self.batch_max.unwrap_or(BATCH_MAX) }
+        let batch_max = self.batch_max.unwrap_or(BATCH_MAX);
+        Walker { key, folder, levels: Vec::new(), held: 0, batch_max, here: None }
     }
 }
 
@@ -204,6 +204,8 @@ struct Walker<'a> {
     levels: Vec<Level>,
     held: usize,
     batch_max: usize,
+    /// The folder whose files are being looked at, held open: one call a file instead of three.
+    here: Option<(Vec<u8>, OwnedFd)>,
 }
 
 /// A folder on the way down.
@@ -216,6 +218,44 @@ struct Level {
     taken: Vec<u8>,
     /// There are more names than `names` holds.
     more: bool,
+}
+
+/// The smallest names of those offered, in time that grows with their number only.
+struct Batch {
+    names: Vec<Vec<u8>>,
+    /// No name above it can be among the smallest.
+    bound: Option<Vec<u8>>,
+    more: bool,
+    max: usize,
+}
+
+impl Batch {
+    fn offer(&mut self, name: &[u8]) {
+        if self.bound.as_ref().is_some_and(|bound| name > bound.as_slice()) {
+            self.more = true;
+            return;
+        }
+        self.names.push(name.to_vec());
+        if self.names.len() >= self.max * 2 {
+            self.cut();
+        }
+    }
+
+    fn cut(&mut self) {
+        if self.names.len() > self.max {
+            let (_, bound, _) = self.names.select_nth_unstable(self.max - 1);
+            self.bound = Some(bound.clone());
+            self.names.truncate(self.max);
+            self.more = true;
+        }
+    }
+
+    /// The names, largest first, and whether there are more.
+    fn last_first(mut self) -> (Vec<Vec<u8>>, bool) {
+        self.cut();
+        self.names.sort_unstable_by(|a, b| b.cmp(a));
+        (self.names, self.more)
+    }
 }
 
 impl Walker<'_> {
@@ -263,20 +303,25 @@ impl Walker<'_> {
         self.levels.push(level);
     }
 
+    /// A folder of the deposit, by its path with a slash at the end; empty: the deposit itself.
+    fn open(&self, path: &[u8]) -> Result<OwnedFd, Halt> {
+        let opened = match path.strip_suffix(b"/") {
+            None => self.folder.try_clone(),
+            Some(within) => beneath::open(self.folder.as_fd(), within, FOLDER, Mode::empty()),
+        };
+        opened.map_err(|error| self.fail(path, error))
+    }
+
     /// The next names of a folder after `taken`, at most one batch.
     fn read(&self, path: Vec<u8>, taken: Vec<u8>) -> Result<Level, Halt> {
         let fail = |error: io::Error| self.fail(&path, error);
-        let folder = match path.strip_suffix(b"/") {
-            None => self.folder.try_clone().map_err(fail)?,
-            Some(within) => {
-                beneath::open(self.folder.as_fd(), within, FOLDER, Mode::empty()).map_err(fail)?
-            }
-        };
-        let mut first: BTreeSet<Vec<u8>> = BTreeSet::new();
-        let mut more = false;
+        let folder = self.open(&path)?;
+        let mut batch = Batch { names: Vec::new(), bound: None, more: false, max: self.batch_max };
+        let mut name = Vec::new();
         for entry in rustix::fs::Dir::read_from(&folder).map_err(|error| fail(error.into()))? {
             let entry = entry.map_err(|error| fail(error.into()))?;
-            let mut name = entry.file_name().to_bytes().to_vec();
+            name.clear();
+            name.extend_from_slice(entry.file_name().to_bytes());
             if name == b"." || name == b".." {
                 continue;
             }
@@ -291,26 +336,24 @@ impl Walker<'_> {
             if kind == FileType::Directory {
                 name.push(b'/');
             }
-            if !taken.is_empty() && name <= taken {
-                continue;
-            }
-            first.insert(name);
-            if first.len() > self.batch_max {
-                first.pop_last();
-                more = true;
+            if taken.is_empty() || name > taken {
+                batch.offer(&name);
             }
         }
-        Ok(Level { path, names: first.into_iter().rev().collect(), taken, more })
+        let (names, more) = batch.last_first();
+        Ok(Level { path, names, taken, more })
     }
 
-    fn look(&self, path: &[u8]) -> Result<Met, Halt> {
-        // O_PATH opens nothing that could wait or be changed by it; the answer is about the very entry.
-        let flags = OFlags::PATH | OFlags::NOFOLLOW;
-        let stat = match beneath::open(self.folder.as_fd(), path, flags, Mode::empty()) {
-            Ok(found) => rustix::fs::fstat(&found).map_err(|error| self.fail(path, error.into()))?,
-            Err(error) if beneath::is_link(&error) => return Ok(Met::Special),
-            Err(error) => return Err(self.fail(path, error)),
+    fn look(&mut self, path: &[u8]) -> Result<Met, Halt> {
+        let (folder, name) =
+            path.split_at(path.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1));
+        let here = match self.here.take() {
+            Some(here) if here.0 == folder => here,
+            _ => (folder.to_vec(), self.open(folder)?),
         };
+        let stat = rustix::fs::statat(&here.1, name, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|error| self.fail(path, error.into()))?;
+        self.here = Some(here);
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => Ok(Met::File(stat)),
             // It was no folder when its name was read.
@@ -331,5 +374,42 @@ impl Walker<'_> {
     fn changed(&self, path: &[u8]) -> Halt {
         let about = format!("{}/{}", self.key, BagPath(path.to_vec()).shown());
         Halt::Trouble(Trouble::new(Kind::DepositChanged, "it went away while we looked at it").about(about))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(source: &LocalSource, key: &str) -> Vec<String> {
+        let mut seen = Vec::new();
+        source
+            .walk(key, &mut |path, _| {
+                seen.push(path.shown());
+                Ok(())
+            })
+            .unwrap();
+        seen
+    }
+
+    #[test]
+    fn a_folder_larger_than_a_batch_is_walked_the_same() {
+        let place = tempfile::tempdir().unwrap();
+        for path in ["b/1", "b/2", "b/c/3", "b/c/4", "b/c!", "b/d", "a", "z", "b.txt", "c/only"] {
+            let file = place.path().join(path);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, path).unwrap();
+        }
+        let key = place.path().display().to_string();
+        let whole = paths(&LocalSource::new(), &key);
+        let mut sorted = whole.clone();
+        sorted.sort();
+        assert_eq!(whole, sorted);
+        assert_eq!(whole.len(), 10);
+        for batch in 1..6 {
+            let small = LocalSource { batch_max: Some(batch) };
+            assert_eq!(paths(&small, &key), whole, "batches of {batch}");
+            assert_eq!(small.look(&key), LocalSource::new().look(&key));
+        }
     }
 }

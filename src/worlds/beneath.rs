@@ -105,8 +105,15 @@ impl Pread {
 
 impl ReadAt for Pread {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        // What is added behind the end meanwhile is not part of what was opened; and the kernel takes no offset near
+        // its limits, which a hostile tar may well name.
+        let left = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let want = buf.len().min(left);
+        if want == 0 {
+            return Ok(0);
+        }
         loop {
-            match self.file.read_at(buf, offset) {
+            match self.file.read_at(&mut buf[..want], offset) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => return other,
             }

@@ -1,1 +1,598 @@
-//! (to be written)
+//! The journal: what the ledger cannot derive again, in two copies.
+//!
+//! ```text
+//! COPY/snapshot-N   live rows as of commit N or a little later (snapshot.rs)
+//! COPY/segment-N    a head, then one record for each commit after N
+//! ```
+//!
+//! - `append` returns when the records are on disk in both copies.
+//! - A file has its name only when it is whole; what is older than the newest whole snapshot is removed only when that
+//!   snapshot is on disk in both copies.
+//! - Opening merges the copies (merge.rs) and mends each from the other. Nothing is altered before all of it is known
+//!   to be readable.
+
+use super::durable::{self, SyncMode, io_error};
+use super::merge::{Merge, Merged, Start, Verdict};
+use super::record::{self, Chain, Found, Kind, Record, Scanner};
+use super::snapshot;
+use super::{BookError, SCHEMA, Write, batch};
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+/// First record of every file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Head {
+    /// "segment" or "snapshot".
+    pub strongroom: String,
+    /// Number of the format.
+    pub schema: u64,
+    /// Id of the ledger.
+    pub ledger: String,
+    /// Number of the last commit before this file.
+    pub at: u64,
+    /// Digest of that commit's record, or of the ledger's id when there is none.
+    pub chain: String,
+}
+
+/// A file of the journal, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Name {
+    /// Live rows.
+    Snapshot(u64),
+    /// Commits.
+    Segment(u64),
+}
+
+impl Name {
+    pub fn text(self) -> String {
+        match self {
+            Name::Snapshot(at) => format!("snapshot-{at:020}"),
+            Name::Segment(at) => format!("segment-{at:020}"),
+        }
+    }
+
+    fn parse(text: &str) -> Option<Name> {
+        let number = |digits: &str| digits.parse().ok();
+        let name = match text.strip_prefix("snapshot-") {
+            Some(digits) => Name::Snapshot(number(digits)?),
+            None => Name::Segment(number(text.strip_prefix("segment-")?)?),
+        };
+        (name.text() == text).then_some(name)
+    }
+}
+
+/// The open journal.
+pub(super) struct Journal {
+    folders: [PathBuf; 2],
+    sync: SyncMode,
+    ledger: String,
+    /// Commits before it are in the snapshot of this number; 0: there is no snapshot.
+    base: u64,
+    /// Digest of commit `base`.
+    base_chain: Chain,
+    /// Segments from `base` on, ascending.
+    segments: Vec<u64>,
+    /// The last segment, in both copies.
+    files: [File; 2],
+    /// Bytes of the segments and of the snapshot.
+    segment_bytes: u64,
+    snapshot_bytes: u64,
+    /// Number of the newest commit.
+    last: u64,
+    /// Digest of its record.
+    tail: Chain,
+    /// Digest of the newest record: that one, or the head of a new segment.
+    chain: Chain,
+}
+
+/// Sees commits one by one: number, digest of the record, writes.
+pub(super) type EachCommit<'a> = &'a mut dyn FnMut(u64, &Chain, Vec<Write>) -> Result<(), BookError>;
+
+/// What merging all files found.
+struct Survey {
+    ledger: String,
+    base: u64,
+    base_chain: Chain,
+    snapshot: Option<Merged>,
+    segments: Vec<(u64, Merged)>,
+    tail: Chain,
+    /// Snapshots that are good in neither copy, though older ones are.
+    broken: Vec<u64>,
+}
+
+impl Journal {
+    /// Opens the journal in these two folders, mending each copy from the other. Both empty: makes a new one if it is to
+    /// be `new`. Gives with it what was mended, one sentence each.
+    pub fn open(
+        folders: [PathBuf; 2],
+        new: bool,
+        sync: SyncMode,
+    ) -> Result<(Journal, Vec<String>), BookError> {
+        let mut names = Vec::new();
+        for folder in &folders {
+            durable::make_folder(folder, sync)?;
+            names.push(list(folder)?);
+        }
+        let mut all: Vec<Name> = names.concat();
+        all.sort_unstable();
+        all.dedup();
+        if all.is_empty() && !new {
+            let [first, second] = folders.each_ref().map(|folder| folder.display());
+            let what = format!("both copies of the journal are empty or missing: {first}, {second}");
+            return Err(BookError::Damaged { what });
+        }
+        if all.is_empty() {
+            return Ok((Journal::create(folders, sync)?, Vec::new()));
+        }
+        let survey = survey(&folders, &all)?;
+        let mut notes = mend(&folders, &survey, sync)?;
+        for (folder, other, names) in [(0, 1, &names[0]), (1, 0, &names[1])] {
+            if names.is_empty() {
+                let (lost, good) = (folders[folder].display(), folders[other].display());
+                notes.retain(|note| !note.starts_with(&format!("{lost}/")));
+                notes.push(format!("{lost} was empty or missing: made anew from {good}"));
+            }
+        }
+        let stale: Vec<Name> = all.into_iter().filter(|name| survey.is_stale(*name)).collect();
+        remove(&folders, &stale, sync)?;
+        Ok((Journal::ready(folders, sync, survey)?, notes))
+    }
+
+    fn create(folders: [PathBuf; 2], sync: SyncMode) -> Result<Journal, BookError> {
+        let ledger = new_id()?;
+        let genesis = record::chain_of(ledger.as_bytes());
+        let head = head_record("segment", &ledger, 0, &genesis, genesis);
+        let bytes = head.encode();
+        let files = create_both(&folders, Name::Segment(0), &bytes, sync)?;
+        Ok(Journal {
+            folders,
+            sync,
+            ledger,
+            base: 0,
+            base_chain: genesis,
+            segments: vec![0],
+            files,
+            segment_bytes: bytes.len() as u64,
+            snapshot_bytes: 0,
+            last: 0,
+            tail: genesis,
+            chain: record::chain_of(&bytes),
+        })
+    }
+
+    fn ready(folders: [PathBuf; 2], sync: SyncMode, survey: Survey) -> Result<Journal, BookError> {
+        let (at, newest) = survey.segments.last().expect("a survey without segments is an error");
+        let name = Name::Segment(*at).text();
+        let files = [append_to(&folders[0].join(&name))?, append_to(&folders[1].join(&name))?];
+        Ok(Journal {
+            folders,
+            sync,
+            ledger: survey.ledger,
+            base: survey.base,
+            base_chain: survey.base_chain,
+            last: newest.last,
+            chain: newest.chain,
+            tail: survey.tail,
+            segment_bytes: survey.segments.iter().map(|(_, merged)| merged.bytes).sum(),
+            snapshot_bytes: survey.snapshot.map_or(0, |merged| merged.bytes),
+            segments: survey.segments.into_iter().map(|(at, _)| at).collect(),
+            files,
+        })
+    }
+
+    /// Id of the ledger.
+    pub fn ledger(&self) -> &str {
+        &self.ledger
+    }
+
+    /// Number of the newest commit.
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// Digest of the newest commit's record.
+    pub fn tail(&self) -> &Chain {
+        &self.tail
+    }
+
+    /// Number and digest of the commit from which on all records are there.
+    pub fn base(&self) -> (u64, &Chain) {
+        (self.base, &self.base_chain)
+    }
+
+    /// Bytes of the segments, and of the snapshot before them.
+    pub fn bytes(&self) -> (u64, u64) {
+        (self.segment_bytes, self.snapshot_bytes)
+    }
+
+    /// Adds a commit for each body, on disk in both copies when it returns. After an error nothing is known of them, and
+    /// the journal may not be used again.
+    pub fn append(&mut self, bodies: &[&[u8]]) -> Result<(), BookError> {
+        let (mut last, mut chain, synced) = (self.last, self.chain, self.last);
+        let mut bytes = Vec::new();
+        for body in bodies {
+            last += 1;
+            let record =
+                Record { kind: Kind::Commit, number: last, synced, before: chain, body: body.to_vec() };
+            let encoded = record.encode();
+            chain = record::chain_of(&encoded);
+            bytes.extend_from_slice(&encoded);
+        }
+        let name = Name::Segment(*self.segments.last().expect("there is always a segment")).text();
+        let paths = self.folders.each_ref().map(|folder| folder.join(&name));
+        for (file, path) in self.files.iter_mut().zip(&paths) {
+            file.write_all(&bytes).map_err(|error| io_error(path, error))?;
+        }
+        for (file, path) in self.files.iter().zip(&paths) {
+            durable::sync_data(file, path, self.sync)?;
+        }
+        self.segment_bytes += bytes.len() as u64;
+        (self.last, self.chain, self.tail) = (last, chain, chain);
+        Ok(())
+    }
+
+    /// Starts a new segment; a snapshot of its number may be written from now on. `None` when the newest is still empty.
+    pub fn start_segment(&mut self) -> Result<Option<snapshot::Writer>, BookError> {
+        if self.segments.last() == Some(&self.last) {
+            return Ok(None);
+        }
+        let head = head_record("segment", &self.ledger, self.last, &self.tail, self.chain);
+        let bytes = head.encode();
+        self.files = create_both(&self.folders, Name::Segment(self.last), &bytes, self.sync)?;
+        self.chain = record::chain_of(&bytes);
+        self.segments.push(self.last);
+        self.segment_bytes += bytes.len() as u64;
+        let head = head_record("snapshot", &self.ledger, self.last, &self.tail, self.tail);
+        snapshot::Writer::create(&self.folders, self.last, self.tail, head, self.sync).map(Some)
+    }
+
+    /// The snapshot `at` is on disk in both copies: what it makes unneeded is removed.
+    pub fn retire(&mut self, at: u64, chain: Chain, snapshot_bytes: u64) -> Result<(), BookError> {
+        let mut stale: Vec<Name> =
+            self.segments.iter().filter(|segment| **segment < at).map(|n| Name::Segment(*n)).collect();
+        if self.base > 0 {
+            stale.push(Name::Snapshot(self.base));
+        }
+        (self.base, self.base_chain, self.snapshot_bytes) = (at, chain, snapshot_bytes);
+        self.segments.retain(|segment| *segment >= at);
+        remove(&self.folders, &stale, self.sync)?;
+        self.segment_bytes = 0;
+        for segment in &self.segments {
+            let path = self.folders[0].join(Name::Segment(*segment).text());
+            self.segment_bytes += path.metadata().map_err(|error| io_error(&path, error))?.len();
+        }
+        Ok(())
+    }
+
+    /// Gives every row of the snapshot, if there is one.
+    pub fn rows(
+        &self,
+        each: &mut dyn FnMut(Vec<snapshot::Line>) -> Result<(), BookError>,
+    ) -> Result<(), BookError> {
+        if self.base == 0 {
+            return Ok(());
+        }
+        self.read(Name::Snapshot(self.base), &mut |found| match found.record.kind {
+            Kind::Rows => {
+                each(snapshot::decode_rows(&found.record.body).map_err(|why| unreadable(found, &why))?)
+            }
+            _ => Ok(()),
+        })
+    }
+
+    /// Gives every commit from number `from` on, in order: its number, the digest of its record, its writes.
+    pub fn commits(&self, from: u64, each: EachCommit<'_>) -> Result<(), BookError> {
+        for (n, segment) in self.segments.iter().enumerate() {
+            if self.segments.get(n + 1).is_some_and(|next| *next < from) {
+                continue;
+            }
+            self.read(Name::Segment(*segment), &mut |found| {
+                if found.record.kind != Kind::Commit || found.record.number < from {
+                    return Ok(());
+                }
+                let writes = batch::decode(&found.record.body).map_err(|why| unreadable(found, &why))?;
+                each(found.record.number, &found.chain, writes)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Reads a file of the first copy, which opening has proved to be whole.
+    fn read(
+        &self,
+        name: Name,
+        each: &mut dyn FnMut(&Found) -> Result<(), BookError>,
+    ) -> Result<(), BookError> {
+        let path = self.folders[0].join(name.text());
+        let gone = || BookError::Damaged { what: format!("{} is gone", path.display()) };
+        let mut scanner = Scanner::open(&path)?.ok_or_else(gone)?;
+        while let Some(found) = scanner.next_good() {
+            each(&found)?;
+        }
+        if scanner.bad_bytes > 0 {
+            let what = format!("{} was whole when it was opened, and is not now", path.display());
+            return Err(BookError::Damaged { what });
+        }
+        Ok(())
+    }
+
+    /// Reads both copies again: what could be mended at the next start, and what could not.
+    pub fn verify(&self) -> Result<(Vec<String>, Option<String>), BookError> {
+        let snapshot = (self.base > 0).then_some(Name::Snapshot(self.base));
+        let segments = self.segments.iter().map(|at| Name::Segment(*at));
+        match survey(&self.folders, &snapshot.into_iter().chain(segments).collect::<Vec<Name>>()) {
+            Ok(survey) => {
+                let lost = survey.newest() < self.last || survey.tail != self.tail;
+                let text = format!("the journal ends at {}, not at {}", survey.newest(), self.last);
+                Ok((survey.notes(), lost.then_some(text)))
+            }
+            Err(BookError::Io { path, why }) => Err(BookError::Io { path, why }),
+            Err(error) => Ok((Vec::new(), Some(error.to_string()))),
+        }
+    }
+}
+
+impl Survey {
+    fn is_stale(&self, name: Name) -> bool {
+        match name {
+            Name::Segment(at) => at < self.base,
+            Name::Snapshot(at) => at < self.base || self.broken.contains(&at),
+        }
+    }
+
+    fn newest(&self) -> u64 {
+        self.segments.last().map_or(0, |(_, merged)| merged.last)
+    }
+
+    /// The files in use, with what merging each found.
+    fn files(&self) -> impl Iterator<Item = (Name, &Merged)> {
+        let snapshot = self.snapshot.iter().map(|merged| (Name::Snapshot(self.base), merged));
+        snapshot.chain(self.segments.iter().map(|(at, merged)| (Name::Segment(*at), merged)))
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.files().flat_map(|(_, merged)| merged.notes.iter().flatten().cloned()).collect()
+    }
+}
+
+fn head_record(what: &str, ledger: &str, at: u64, tail: &Chain, before: Chain) -> Record {
+    let head = Head { strongroom: what.into(), schema: SCHEMA, ledger: ledger.into(), at, chain: hex(tail) };
+    let body = serde_json::to_vec(&head).expect("a head always serialises");
+    Record { kind: Kind::Head, number: at, synced: at, before, body }
+}
+
+/// Lower-case hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// An id that no other ledger has.
+fn new_id() -> Result<String, BookError> {
+    let path = Path::new("/dev/urandom");
+    let mut bytes = [0; 16];
+    let mut random = File::open(path).map_err(|error| io_error(path, error))?;
+    std::io::Read::read_exact(&mut random, &mut bytes).map_err(|error| io_error(path, error))?;
+    Ok(hex(&bytes))
+}
+
+fn append_to(path: &Path) -> Result<File, BookError> {
+    OpenOptions::new().append(true).open(path).map_err(|error| io_error(path, error))
+}
+
+/// The same new file in both copies.
+fn create_both(
+    folders: &[PathBuf; 2],
+    name: Name,
+    bytes: &[u8],
+    sync: SyncMode,
+) -> Result<[File; 2], BookError> {
+    let create = |folder: &PathBuf| {
+        let path = folder.join(name.text());
+        let mut file = durable::create_part(&path)?;
+        file.write_all(bytes).map_err(|error| io_error(&path, error))?;
+        durable::publish(&file, &path, sync)?;
+        Ok(file)
+    };
+    Ok([create(&folders[0])?, create(&folders[1])?])
+}
+
+/// The journal files in a folder; unfinished ones are removed.
+fn list(folder: &Path) -> Result<Vec<Name>, BookError> {
+    let mut names = Vec::new();
+    for entry in folder.read_dir().map_err(|error| io_error(folder, error))? {
+        let entry = entry.map_err(|error| io_error(folder, error))?;
+        let Ok(text) = entry.file_name().into_string() else { continue };
+        if let Some(name) = Name::parse(&text) {
+            names.push(name);
+        } else if text.strip_suffix(".part").and_then(Name::parse).is_some() {
+            durable::remove(&entry.path())?;
+        }
+    }
+    Ok(names)
+}
+
+fn remove(folders: &[PathBuf; 2], stale: &[Name], sync: SyncMode) -> Result<(), BookError> {
+    if stale.is_empty() {
+        return Ok(());
+    }
+    for folder in folders {
+        for name in stale {
+            durable::remove(&folder.join(name.text()))?;
+        }
+        durable::sync_folder(folder, sync)?;
+    }
+    Ok(())
+}
+
+fn unreadable(found: &Found, why: &str) -> BookError {
+    BookError::Damaged { what: format!("record {} is whole but cannot be read: {why}", found.record.number) }
+}
+
+/// Merges all files that are needed, and changes nothing.
+fn survey(folders: &[PathBuf; 2], names: &[Name]) -> Result<Survey, BookError> {
+    let ledger = known_ledger(folders, names)?;
+    let genesis = record::chain_of(ledger.as_bytes());
+    let mut survey = Survey {
+        ledger,
+        base: 0,
+        base_chain: genesis,
+        snapshot: None,
+        segments: Vec::new(),
+        tail: genesis,
+        broken: Vec::new(),
+    };
+    let through = survey_snapshots(folders, names, &mut survey)?;
+    let (mut before, mut expected) = (None, survey.base);
+    if survey.base == 0 {
+        before = Some(genesis);
+    }
+    let segments: Vec<u64> = names
+        .iter()
+        .filter_map(|name| match name {
+            Name::Segment(at) if *at >= survey.base => Some(*at),
+            _ => None,
+        })
+        .collect();
+    if segments.first() != Some(&survey.base) {
+        let what = format!("{} is missing in both copies", Name::Segment(survey.base).text());
+        return Err(BookError::Damaged { what });
+    }
+    for at in segments {
+        if at != expected {
+            let what = format!("commits {} to {at} are missing at the end of a segment", expected + 1);
+            return Err(BookError::Damaged { what });
+        }
+        let mut tail = survey.tail;
+        let text = Name::Segment(at).text();
+        let merged = Merge::open(&text, folders)?.run(Start { number: at, before }, &mut |found| {
+            match found.record.kind {
+                Kind::Head => follows(&found.record, &tail, &text)?,
+                _ => tail = found.chain,
+            }
+            Ok(())
+        })?;
+        (survey.tail, expected, before) = (tail, merged.last, Some(merged.chain));
+        survey.segments.push((at, merged));
+    }
+    if survey.newest() < through {
+        let what = format!("commits {} to {through} are missing in both copies", survey.newest() + 1);
+        return Err(BookError::Damaged { what });
+    }
+    Ok(survey)
+}
+
+/// A segment's head names the commit before it; with a snapshot as base nothing else ties the two together.
+fn follows(head: &Record, tail: &Chain, file: &str) -> Result<(), BookError> {
+    match serde_json::from_slice::<Head>(&head.body) {
+        Ok(said) if said.at == head.number && said.chain == hex(tail) => Ok(()),
+        _ => Err(BookError::Damaged { what: format!("{file} does not follow commit {}", head.number) }),
+    }
+}
+
+/// Finds the newest snapshot that is whole; gives the newest commit that it may hold rows of.
+fn survey_snapshots(folders: &[PathBuf; 2], names: &[Name], survey: &mut Survey) -> Result<u64, BookError> {
+    let mut snapshots: Vec<u64> = names
+        .iter()
+        .filter_map(|name| match name {
+            Name::Snapshot(at) => Some(*at),
+            Name::Segment(_) => None,
+        })
+        .collect();
+    snapshots.sort_unstable();
+    let mut why_not = None;
+    while let Some(at) = snapshots.pop() {
+        match snapshot::survey(folders, at) {
+            Ok((merged, chain, through)) => {
+                (survey.base, survey.base_chain, survey.tail) = (at, chain, chain);
+                survey.snapshot = Some(merged);
+                return Ok(through);
+            }
+            Err(BookError::Io { path, why }) => return Err(BookError::Io { path, why }),
+            Err(error) => {
+                survey.broken.push(at);
+                why_not.get_or_insert(error);
+            }
+        }
+    }
+    match why_not {
+        // Older files than the broken snapshot still tell all of it.
+        Some(_) if names.contains(&Name::Segment(0)) => Ok(0),
+        Some(error) => Err(error),
+        None => Ok(0),
+    }
+}
+
+/// The one ledger that all heads name; also where a newer strongroom or a stranger's copy is refused.
+fn known_ledger(folders: &[PathBuf; 2], names: &[Name]) -> Result<String, BookError> {
+    let mut ledger: Option<(String, String)> = None;
+    for name in names {
+        let text = name.text();
+        for (folder, head) in Merge::open(&text, folders)?.heads() {
+            let place = folders[folder].join(&text).display().to_string();
+            let head: Head = serde_json::from_slice(&head.record.body).map_err(|why| BookError::Damaged {
+                what: format!("{place}: its head cannot be read: {why}"),
+            })?;
+            if head.schema > SCHEMA {
+                return Err(BookError::Newer { found: head.schema, known: SCHEMA });
+            }
+            match &ledger {
+                None => ledger = Some((head.ledger, place)),
+                Some((known, first)) if *known != head.ledger => {
+                    let other = head.ledger;
+                    let what = format!("{place} belongs to ledger {other}, {first} to ledger {known}");
+                    return Err(BookError::Damaged { what });
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    let nothing = || BookError::Damaged { what: "no head of any journal file is good in either copy".into() };
+    ledger.map(|(ledger, _)| ledger).ok_or_else(nothing)
+}
+
+/// Makes both copies equal to what merging them gave; tells what was mended.
+fn mend(folders: &[PathBuf; 2], survey: &Survey, sync: SyncMode) -> Result<Vec<String>, BookError> {
+    for (name, merged) in survey.files() {
+        for (folder, verdict) in folders.iter().zip(merged.verdicts) {
+            let path = folder.join(name.text());
+            match verdict {
+                Verdict::Whole => {}
+                Verdict::Cut(bytes) => {
+                    let file = append_to(&path)?;
+                    file.set_len(bytes).map_err(|error| io_error(&path, error))?;
+                    durable::sync_data(&file, &path, sync)?;
+                }
+                Verdict::Rewrite => rewrite(folders, name, merged, &path, sync)?,
+            }
+        }
+    }
+    Ok(survey.notes())
+}
+
+fn rewrite(
+    folders: &[PathBuf; 2],
+    name: Name,
+    merged: &Merged,
+    path: &Path,
+    sync: SyncMode,
+) -> Result<(), BookError> {
+    let mut out = BufWriter::with_capacity(1 << 20, durable::create_part(path)?);
+    let (Name::Segment(number) | Name::Snapshot(number)) = name;
+    let number = if matches!(name, Name::Snapshot(_)) { 0 } else { number };
+    let text = name.text();
+    let again = Merge::open(&text, folders)?.run(Start { number, before: None }, &mut |found| {
+        out.write_all(&found.record.encode()).map_err(|error| io_error(path, error))
+    })?;
+    if again.chain != merged.chain {
+        let why = "the copies changed while they were mended".into();
+        return Err(BookError::Io { path: path.display().to_string(), why });
+    }
+    let file = out.into_inner().map_err(|error| io_error(path, error.into_error()))?;
+    durable::publish(&file, path, sync)
+}

@@ -5,16 +5,25 @@
 //! - A row that does not agree with its checksum is reported, never guessed.
 
 mod batch;
-pub mod journal;
+mod catalogue;
+pub mod durable;
+mod journal;
+mod lock;
+mod merge;
 pub mod mirrored;
+mod record;
 pub mod rehearsal;
-pub mod sled_index;
+mod sled_index;
+mod snapshot;
 
 use std::fmt;
 use std::time::Duration;
 
 /// No value may be longer: sled keeps larger ones in files it never syncs.
 pub const VALUE_MAX: usize = 4_000;
+
+/// Number of the ledger's format; a newer one is refused.
+pub const SCHEMA: u64 = 1;
 
 /// A row as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -121,9 +121,9 @@ impl Source for LocalSource {
         let walked = self.walker(key, opened.into()).walk(&mut |path, found| {
             let (what, size, mtime, inode) = match found {
                 Met::File(stat) => {
-                    let mtime = mtime_nanos(stat.st_mtime as i64, stat.st_mtime_nsec as i64);
+                    let mtime = mtime_nanos(stat.st_mtime, stat.st_mtime_nsec as i64);
                     bytes = bytes.saturating_add(stat.st_size as u64);
-                    ("file", stat.st_size as u64, mtime, stat.st_ino as u64)
+                    ("file", stat.st_size as u64, mtime, stat.st_ino)
                 }
                 Met::EmptyFolder => ("folder", 0, 0, 0),
                 Met::Special => ("special", 0, 0, 0),
@@ -155,7 +155,7 @@ impl Source for LocalSource {
         let folder = open_folder(key)?;
         let walked = self.walker(key, folder).walk(&mut |path, met| {
             let entry = match met {
-                Met::File(stat) => Entry::File { size: stat.st_size as u64, mtime: stat.st_mtime as i64 },
+                Met::File(stat) => Entry::File { size: stat.st_size as u64, mtime: stat.st_mtime },
                 Met::EmptyFolder => Entry::EmptyFolder,
                 Met::Special => Entry::Special,
             };

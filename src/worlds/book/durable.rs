@@ -1,0 +1,96 @@
+//! Writing so that it survives a power cut: what every file of the ledger goes through.
+//!
+//! - A new file is made under `NAME.part` by `O_EXCL`, synced, renamed, and its folder synced: under its name it is whole.
+//! - A failed sync is never tried again; the caller must end.
+
+use super::BookError;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Whether writes are synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum SyncMode {
+    /// Always.
+    #[default]
+    Durable,
+    /// Never. Only for tests: a negative control, which the power-cut sweep must catch.
+    NeverForNegativeControl,
+}
+
+/// What the system said, about this path.
+pub(super) fn io_error(path: &Path, error: io::Error) -> BookError {
+    BookError::Io { path: path.display().to_string(), why: error.to_string() }
+}
+
+/// Syncs a file's bytes and what is needed to read them back.
+pub(super) fn sync_data(file: &File, path: &Path, mode: SyncMode) -> Result<(), BookError> {
+    match mode {
+        SyncMode::Durable => file.sync_data().map_err(|error| io_error(path, error)),
+        SyncMode::NeverForNegativeControl => Ok(()),
+    }
+}
+
+/// Syncs the names in a folder.
+pub(super) fn sync_folder(folder: &Path, mode: SyncMode) -> Result<(), BookError> {
+    match mode {
+        SyncMode::Durable => {
+            File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| io_error(folder, error))
+        }
+        SyncMode::NeverForNegativeControl => Ok(()),
+    }
+}
+
+/// Makes a folder and what is missing above it, each name synced.
+pub(super) fn make_folder(folder: &Path, mode: SyncMode) -> Result<(), BookError> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let parent = match folder.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    make_folder(&parent, mode)?;
+    match std::fs::create_dir(folder) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(io_error(folder, error)),
+    }
+    sync_folder(&parent, mode)
+}
+
+/// `NAME.part` of a file.
+pub(super) fn part_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".part");
+    PathBuf::from(name)
+}
+
+/// A file of our own making that nobody else has: under its `.part` name, until `publish`.
+pub(super) fn create_part(path: &Path) -> Result<File, BookError> {
+    let part = part_of(path);
+    OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create_new(true)
+        .open(&part)
+        .map_err(|error| io_error(&part, error))
+}
+
+/// Gives a complete file its name.
+pub(super) fn publish(file: &File, path: &Path, mode: SyncMode) -> Result<(), BookError> {
+    let part = part_of(path);
+    if mode == SyncMode::Durable {
+        file.sync_all().map_err(|error| io_error(&part, error))?;
+    }
+    std::fs::rename(&part, path).map_err(|error| io_error(path, error))?;
+    sync_folder(path.parent().expect("a ledger file lies in a folder"), mode)
+}
+
+/// Removes a file; absent is fine.
+pub(super) fn remove(path: &Path) -> Result<(), BookError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(path, error)),
+        _ => Ok(()),
+    }
+}

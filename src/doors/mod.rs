@@ -1,7 +1,9 @@
 //! Floor 6, the doors: they translate, and decide nothing.
 
+pub mod asker;
 pub mod cli;
 pub mod daemon;
 pub mod exit;
 pub mod log;
+pub mod notify;
 pub mod socket;

@@ -1,3 +1,410 @@
 //! BagIt (RFC 8493 and its drafts from 0.93 on): judging bags, and making them.
+//!
+//! - Every fault is told in one run; an earlier fault hides a later one only where nothing can follow.
+//! - Memory does not grow with the number of files: manifests and members meet in the external sorter.
+//! - Nothing is fetched, nothing is written, and no path of a bag is opened but that of a member.
+//! - What a bag's text says is checked against what is there; only hexadecimal digests are compared, without case.
 
+pub mod declaration;
+pub mod fetch;
+pub mod info;
+mod join;
 pub mod make;
+pub mod manifest;
+pub mod paths;
+mod percent;
+mod report;
+mod rows;
+pub mod text;
+pub mod version;
+
+use crate::model::digest::Algorithm;
+use crate::model::fact::{BagPath, Member};
+use crate::model::finding::{Finding, Severity};
+use crate::rules::sort::{Scratch, Sorter};
+use crate::rules::tar::Limits;
+use declaration::Declared;
+use info::Oxum;
+use manifest::Manifest;
+use percent::Percents;
+use report::{Halt, Out, about, quoted};
+use rows::{Present, Value, key};
+use std::cell::RefCell;
+use std::fmt;
+use std::io::{self, Read};
+use version::Version;
+
+/// What is known of a bag beside its files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BagFacts<'a> {
+    /// The bag's name: the tar's file name without its suffix, or the folder's name.
+    pub name: &'a str,
+    /// The top-level folder of the tar; empty for a folder deposit.
+    pub top: &'a str,
+    /// There is a folder `data`, be it empty.
+    pub payload_folder: bool,
+}
+
+/// What judging came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Errors; a bag without errors is valid.
+    pub errors: u64,
+    /// Warnings.
+    pub warnings: u64,
+    /// Notes.
+    pub notes: u64,
+    /// The version the bag was judged by; `None` when bagit.txt names none that we know.
+    pub version: Option<Version>,
+    /// Payload-Oxum as the bag gives it: bytes, files.
+    pub payload_oxum: Option<(u64, u64)>,
+    /// Bytes of the payload files found.
+    pub payload_bytes: u64,
+    /// Payload files found.
+    pub payload_files: u64,
+    /// Algorithms of the payload manifests.
+    pub algorithms: Vec<Algorithm>,
+}
+
+/// Why there is no verdict; never the depositor's fault.
+#[derive(Debug)]
+pub enum JudgeError<E> {
+    /// One of the caller's own functions failed.
+    Given(E),
+    /// The scratch place failed.
+    Scratch(io::Error),
+    /// A tag file could not be read.
+    Read {
+        /// Which.
+        path: BagPath,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// A member has no digest by an algorithm that a manifest names: it must be digested again.
+    Unsummed {
+        /// Which member.
+        path: BagPath,
+        /// Which algorithm.
+        algorithm: Algorithm,
+    },
+}
+
+impl<E: fmt::Display> fmt::Display for JudgeError<E> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JudgeError::Given(error) => error.fmt(out),
+            JudgeError::Scratch(error) => write!(out, "sorting the manifests: {error}"),
+            JudgeError::Read { path, error } => write!(out, "reading {}: {error}", path.shown()),
+            JudgeError::Unsummed { path, algorithm } => {
+                write!(out, "{} has no {algorithm} digest", path.shown())
+            }
+        }
+    }
+}
+
+/// The algorithm that a manifest or tag manifest at this path needs, beside our own four, when we can compute it.
+pub fn algorithm_named_by(path: &BagPath) -> Option<Algorithm> {
+    Manifest::from_path(&path.0)?.algorithm
+}
+
+/// Judges a bag: its members with their digests come in, in any order; findings go out through `each`. `open` gives the
+/// bytes of a tag file.
+pub fn judge<'o, E>(
+    bag: &BagFacts<'_>,
+    members: &mut dyn Iterator<Item = Result<Member, E>>,
+    open: &dyn Fn(&Member) -> Result<Box<dyn Read + 'o>, E>,
+    scratch: &dyn Scratch,
+    limits: &Limits,
+    each: &mut dyn FnMut(Finding) -> Result<(), E>,
+) -> Result<Verdict, JudgeError<E>> {
+    // The judge itself is not generic: an error of the caller is kept here while `Halt::Given` stands for it.
+    let given: RefCell<Option<E>> = RefCell::new(None);
+    let keep = |error: E| {
+        *given.borrow_mut() = Some(error);
+        Halt::Given
+    };
+    let verdict = {
+        let open = |member: &Member| open(member).map_err(keep);
+        let mut say = |finding: Finding| each(finding).map_err(keep);
+        let mut members = members.map(|member| member.map_err(keep));
+        let mut out = Out::new(&mut say);
+        let desk = Desk { bag, open: &open, scratch, limits };
+        desk.judge(&mut members, &mut out)
+    };
+    verdict.map_err(|halt| match halt {
+        Halt::Given => JudgeError::Given(given.into_inner().expect("it was kept where Halt::Given was made")),
+        Halt::Scratch(error) => JudgeError::Scratch(error),
+        Halt::Read { path, error } => JudgeError::Read { path, error },
+        Halt::Unsummed { path, algorithm } => JudgeError::Unsummed { path, algorithm },
+    })
+}
+
+/// Opens a member.
+type Open<'a, 'o> = dyn Fn(&Member) -> Result<Box<dyn Read + 'o>, Halt> + 'a;
+
+/// What every part of the judge works with.
+struct Desk<'a, 'o> {
+    bag: &'a BagFacts<'a>,
+    open: &'a Open<'a, 'o>,
+    scratch: &'a dyn Scratch,
+    limits: &'a Limits,
+}
+
+/// Tag files with a meaning of their own.
+#[derive(Default)]
+struct TagFiles {
+    declaration: Option<Member>,
+    info: Vec<Member>,
+    fetch: Option<Member>,
+    manifests: Vec<(Manifest, Member)>,
+}
+
+/// Manifests and tag manifests of one bag; there are fewer algorithms than that.
+const MANIFESTS_MAX: usize = 64;
+
+impl TagFiles {
+    fn note(&mut self, member: &Member, out: &mut Out<'_>) -> Result<(), Halt> {
+        match &member.path.0[..] {
+            b"bagit.txt" => self.declaration = Some(member.clone()),
+            b"bag-info.txt" | b"package-info.txt" => self.info.push(member.clone()),
+            b"fetch.txt" => self.fetch = Some(member.clone()),
+            path => {
+                let Some(manifest) = Manifest::from_path(path) else { return Ok(()) };
+                if self.manifests.len() == MANIFESTS_MAX {
+                    let what =
+                        format!("{} is one manifest more than the {MANIFESTS_MAX} we read.", quoted(path));
+                    return out.say(
+                        about("ENV-LIMIT", Severity::Error, path, what).advice("Send fewer manifests."),
+                    );
+                }
+                self.manifests.push((manifest, member.clone()));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Desk<'_, '_> {
+    fn judge(
+        &self,
+        members: &mut dyn Iterator<Item = Result<Member, Halt>>,
+        out: &mut Out<'_>,
+    ) -> Result<Verdict, Halt> {
+        let mut rows = Sorter::new(self.scratch, self.limits.sort_bytes);
+        let mut percents = Percents::new(self.scratch, self.limits.sort_bytes / 8);
+        let mut tags = TagFiles::default();
+        let mut tag_folder = None;
+        for member in members {
+            let member = member?;
+            percents.present(&member.path.0).map_err(Halt::Scratch)?;
+            rows.push(key(&member.path.0), Value::Present(Present::of(&member)).encode())
+                .map_err(Halt::Scratch)?;
+            tags.note(&member, out)?;
+            if tag_folder.is_none() && !member.path.is_payload() && member.path.0.contains(&b'/') {
+                tag_folder = Some(member.path);
+            }
+        }
+        tags.manifests.sort_by(|a, b| (a.0.is_tag, &a.0.name).cmp(&(b.0.is_tag, &b.0.name)));
+        let declared = self.declaration(&tags, out)?;
+        self.structure(&tags, tag_folder.as_ref(), declared.version, out)?;
+        self.read_manifests(&tags, declared, &mut rows, &mut percents, out)?;
+        self.read_fetch(&tags, declared, &mut rows, out)?;
+        percents.decide(&mut rows)?;
+        let oxum = self.read_info(&tags, declared, out)?;
+        let sources: Vec<Manifest> = tags.manifests.iter().map(|(manifest, _)| manifest.clone()).collect();
+        let counted = join::run(rows, &sources, declared.version, self.open, out)?;
+        self.judge_oxum(oxum, counted, declared.version, out)?;
+        Ok(Verdict {
+            errors: out.errors,
+            warnings: out.warnings,
+            notes: out.notes,
+            version: declared.certain.then_some(declared.version),
+            payload_oxum: oxum.map(|oxum| (oxum.bytes, oxum.files)),
+            payload_bytes: counted.bytes,
+            payload_files: counted.files,
+            algorithms: sources
+                .iter()
+                .filter(|source| !source.is_tag)
+                .filter_map(|source| source.algorithm)
+                .collect(),
+        })
+    }
+
+    fn declaration(&self, tags: &TagFiles, out: &mut Out<'_>) -> Result<Declared, Halt> {
+        /// Two short lines; whatever is longer is no bagit.txt.
+        const BYTES_MAX: u64 = 64 << 10;
+        let Some(member) = &tags.declaration else { return declaration::missing(out) };
+        let failed = |error| Halt::Read { path: member.path.clone(), error };
+        let mut bytes = Vec::new();
+        (self.open)(member)?.take(BYTES_MAX).read_to_end(&mut bytes).map_err(failed)?;
+        declaration::judge(&bytes, out)
+    }
+
+    fn structure(
+        &self,
+        tags: &TagFiles,
+        tag_folder: Option<&BagPath>,
+        version: Version,
+        out: &mut Out<'_>,
+    ) -> Result<(), Halt> {
+        let bag = self.bag;
+        if !bag.top.is_empty() && bag.top != crate::model::finding::escape(bag.name.as_bytes()) {
+            let what = format!(
+                "The tar is called `{}`, its folder `{}`.",
+                quoted(bag.name.as_bytes()).trim_matches('`'),
+                bag.top
+            );
+            let finding = about("SER-NAME-DIFFERS", Severity::Warning, b"", what).clause("BagIt 0.97, 4.2");
+            out.say(finding.advice("Nothing to do; give both the same name next time."))?;
+        }
+        if !bag.payload_folder {
+            let finding =
+                about("STRUCT-NO-PAYLOAD-DIR", Severity::Error, b"data", "The bag has no folder `data`.");
+            out.say(finding.advice("Put the payload into a folder named data.").clause("RFC 8493, 2.1.2"))?;
+        }
+        if let Some(path) = tag_folder.filter(|_| version == Version::V0_96) {
+            let what = format!(
+                "{} lies in a folder beside data/, which BagIt 0.96 does not allow.",
+                quoted(&path.0)
+            );
+            let finding =
+                about("STRUCT-TAG-DIR-096", Severity::Warning, &path.0, what).clause("BagIt 0.96, 2");
+            out.say(finding.advice("Nothing to do; make new bags with BagIt 1.0."))?;
+        }
+        if !tags.manifests.iter().any(|(manifest, _)| !manifest.is_tag) {
+            let finding = about("MAN-NONE", Severity::Error, b"", "The bag has no payload manifest.");
+            out.say(finding.advice("Make the bag again with a bagging tool.").clause("RFC 8493, 2.1.3"))?;
+        }
+        if !tags.manifests.iter().any(|(manifest, _)| manifest.is_tag) {
+            let what = "The bag has no tag manifest, so changes in its tag files would go unseen.";
+            let finding = about("TAGM-NONE", Severity::Warning, b"", what).clause("RFC 8493, 2.2.1");
+            out.say(finding.advice("Make new bags with a tag manifest."))?;
+        }
+        Ok(())
+    }
+
+    /// Reads the lines of a tag file.
+    fn lines(
+        &self,
+        member: &Member,
+        declared: Declared,
+        out: &mut Out<'_>,
+        each: &mut dyn FnMut(text::Line<'_>, &mut Out<'_>) -> Result<(), Halt>,
+    ) -> Result<(), Halt> {
+        let failed = |error| Halt::Read { path: member.path.clone(), error };
+        let mut read = (self.open)(member)?;
+        let told = text::lines(&mut *read, declared.charset, self.limits.line_bytes, &failed, &mut |line| {
+            each(line, out)
+        })?;
+        if told.bom {
+            let path = &member.path.0;
+            let what = format!("{} starts with a byte order mark.", quoted(path));
+            let finding = about("TEXT-BOM", declared.version.rfc_error(), path, what).clause("RFC 8493, 2.3");
+            out.say(finding.advice("Save it as UTF-8 without a byte order mark."))?;
+        }
+        Ok(())
+    }
+
+    fn read_manifests(
+        &self,
+        tags: &TagFiles,
+        declared: Declared,
+        rows: &mut Sorter<'_>,
+        percents: &mut Percents<'_>,
+        out: &mut Out<'_>,
+    ) -> Result<(), Halt> {
+        for (source, (manifest, member)) in tags.manifests.iter().enumerate() {
+            let source = source as u16;
+            manifest.judge_name(out)?;
+            self.lines(member, declared, out, &mut |line, out| {
+                let Some(entry) = manifest::read_line(manifest, &line, declared.version, out)? else {
+                    return Ok(());
+                };
+                if let Some(written) = &entry.listed.written {
+                    return percents.ask(source, &entry, written).map_err(Halt::Scratch);
+                }
+                let value = Value::Entry(rows::Entry {
+                    source,
+                    line: entry.line,
+                    digest: entry.digest,
+                    bare_percent: entry.listed.bare_percent,
+                    as_written: false,
+                });
+                rows.push(key(&entry.listed.path), value.encode()).map_err(Halt::Scratch)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn read_fetch(
+        &self,
+        tags: &TagFiles,
+        declared: Declared,
+        rows: &mut Sorter<'_>,
+        out: &mut Out<'_>,
+    ) -> Result<(), Halt> {
+        let Some(member) = &tags.fetch else { return Ok(()) };
+        fetch::present(declared.version, out)?;
+        self.lines(member, declared, out, &mut |line, out| {
+            let Some(fetch) = fetch::read_line(&line, declared.version, out)? else { return Ok(()) };
+            let value = Value::Fetch { line: fetch.line, length: fetch.length };
+            rows.push(key(&fetch.listed.path), value.encode()).map_err(Halt::Scratch)
+        })
+    }
+
+    fn read_info(
+        &self,
+        tags: &TagFiles,
+        declared: Declared,
+        out: &mut Out<'_>,
+    ) -> Result<Option<Oxum>, Halt> {
+        let wanted = declared.version.info_name();
+        // A bag that kept the older or took the newer name means the same by it.
+        let by_name = |name: &str| tags.info.iter().find(|member| member.path.0 == name.as_bytes());
+        let Some(member) = by_name(wanted).or_else(|| tags.info.first()) else { return Ok(None) };
+        let name = member.path.shown();
+        let mut reader = info::Reader::new(&name, declared.version);
+        self.lines(member, declared, out, &mut |line, out| reader.take(&line, out))?;
+        reader.finish(out)
+    }
+
+    fn judge_oxum(
+        &self,
+        oxum: Option<Oxum>,
+        counted: join::Counted,
+        version: Version,
+        out: &mut Out<'_>,
+    ) -> Result<(), Halt> {
+        let name = version.info_name();
+        let Some(oxum) = oxum else {
+            let what = format!("{name} does not give Payload-Oxum.");
+            let finding = about("OXUM-NONE", Severity::Note, b"", what).clause("RFC 8493, 2.2.2");
+            return out.say(finding.advice("Nothing to do; with it a short transfer is noticed sooner."));
+        };
+        if (oxum.bytes, oxum.files) == (counted.bytes, counted.files) {
+            return Ok(());
+        }
+        let what = format!(
+            "Payload-Oxum says {} files and {} bytes; the payload has {} files and {} bytes.",
+            oxum.files, oxum.bytes, counted.files, counted.bytes
+        );
+        let sound = counted.faults == 0;
+        let surplus = oxum.bytes.saturating_sub(counted.bytes);
+        let advice = if sound && oxum.files == counted.files && surplus > 0 && surplus.is_multiple_of(4_096) {
+            format!(
+                "Every checksum is right, and the surplus is {} x 4,096: your tool counted folders. Correct Payload-Oxum to {}.{}.",
+                surplus / 4_096,
+                counted.bytes,
+                counted.files
+            )
+        } else if sound {
+            format!("Every checksum is right. Correct Payload-Oxum to {}.{}.", counted.bytes, counted.files)
+        } else {
+            "Compare the payload with your original and make the bag again.".to_string()
+        };
+        let finding = about("OXUM-MISMATCH", Severity::Error, name.as_bytes(), what).line(oxum.line);
+        let values = finding
+            .values(format!("{}.{}", oxum.bytes, oxum.files), format!("{}.{}", counted.bytes, counted.files));
+        out.say(values.advice(advice).clause("RFC 8493, 2.2.2"))
+    }
+}

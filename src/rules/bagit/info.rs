@@ -1,0 +1,286 @@
+//! bag-info.txt (package-info.txt before 0.96): elements, continuations, and the reserved labels.
+//!
+//! - Labels are compared without case; order and repeats are kept.
+//! - Elements stream; only what a rule needs is remembered.
+
+use super::report::{Halt, Out, about, quoted};
+use super::text::Line;
+use super::version::Version;
+use crate::model::finding::{Finding, Severity};
+use std::collections::BTreeMap;
+
+/// What Payload-Oxum says: bytes and files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Oxum {
+    /// Bytes of all payload files.
+    pub bytes: u64,
+    /// Payload files.
+    pub files: u64,
+    /// Line it stands on.
+    pub line: u64,
+}
+
+/// Labels that RFC 8493 says should not be repeated.
+const ONCE: [&str; 4] = ["bagging-date", "bag-size", "bag-group-identifier", "bag-count"];
+
+/// Judges the file line by line.
+pub struct Reader<'n> {
+    name: &'n str,
+    version: Version,
+    open: Option<(String, String, u64)>,
+    elements: u64,
+    orphans: u64,
+    seen: BTreeMap<String, u64>,
+    oxum: Option<Oxum>,
+}
+
+impl<'n> Reader<'n> {
+    /// Nothing read yet.
+    pub fn new(name: &'n str, version: Version) -> Reader<'n> {
+        Reader { name, version, open: None, elements: 0, orphans: 0, seen: BTreeMap::new(), oxum: None }
+    }
+
+    fn fault(&self, code: &str, severity: Severity, line: u64, what: String) -> Finding {
+        about(code, severity, self.name.as_bytes(), what).line(line).clause("RFC 8493, 2.2.2")
+    }
+
+    /// Takes one line.
+    pub fn take(&mut self, line: &Line<'_>, out: &mut Out<'_>) -> Result<(), Halt> {
+        let (at, name) = (line.number, self.name);
+        if line.undecodable {
+            let what = format!("Line {at} of {name} is not in the encoding that bagit.txt declares.");
+            let finding = self.fault("TEXT-UNDECODABLE", Severity::Error, at, what).clause("RFC 8493, 2.1.1");
+            return out.say(
+                finding.advice("Write the tag files in the encoding that bagit.txt declares, best UTF-8."),
+            );
+        }
+        if let Some(bytes) = line.too_long {
+            let what = format!("Line {at} of {name} is {bytes} bytes long.");
+            return out.say(
+                self.fault("INFO-LINE", Severity::Error, at, what)
+                    .advice("Fold long values over several lines."),
+            );
+        }
+        let text = String::from_utf8_lossy(line.text).into_owned();
+        if text.trim_matches([' ', '\t']).is_empty() {
+            let what = format!("Line {at} of {name} is blank.");
+            return out.say(
+                self.fault("INFO-BLANK-LINE", Severity::Warning, at, what).advice("Take blank lines out."),
+            );
+        }
+        if text.starts_with([' ', '\t']) {
+            return self.continuation(at, &text, out);
+        }
+        self.close(out)?;
+        let Some((label, value)) = text.split_once(':') else {
+            let what = format!("Line {at} of {name} has no colon: {}.", quoted(line.text));
+            let advice = "Write each element as `Label: value`, and start continued lines with a space.";
+            return out.say(self.fault("INFO-LINE", Severity::Error, at, what).advice(advice));
+        };
+        self.judge_separator(at, label, value, out)?;
+        self.elements += 1;
+        self.open = Some((label.trim().to_ascii_lowercase(), value.trim().to_string(), at));
+        Ok(())
+    }
+
+    fn continuation(&mut self, at: u64, text: &str, out: &mut Out<'_>) -> Result<(), Halt> {
+        /// No reserved element is longer; the rest of a folded value is not needed.
+        const VALUE_MAX: usize = 4 << 10;
+        if let Some((_, value, _)) = &mut self.open {
+            if value.len() < VALUE_MAX {
+                value.push(' ');
+                value.push_str(text.trim());
+            }
+            return Ok(());
+        }
+        self.orphans += 1;
+        let what = format!("Line {at} of {} continues an element, but none comes before it.", self.name);
+        let finding = self.fault("INFO-ORPHAN-CONTINUATION", self.version.rfc_error(), at, what);
+        out.say(finding.advice("Take the white space at its start out."))
+    }
+
+    fn judge_separator(&self, at: u64, label: &str, value: &str, out: &mut Out<'_>) -> Result<(), Halt> {
+        let name = self.name;
+        if label.trim().is_empty() {
+            let what = format!("Line {at} of {name} has no label before the colon.");
+            return out
+                .say(self.fault("INFO-LINE", Severity::Error, at, what).advice("Write `Label: value`."));
+        }
+        // The drafts allow any white space there; RFC 8493 allows one space after the colon.
+        if !self.version.is_rfc() {
+            return Ok(());
+        }
+        if label.ends_with([' ', '\t']) {
+            let what = format!("Line {at} of {name} has white space before the colon.");
+            out.say(
+                self.fault("INFO-LABEL-SPACE", Severity::Error, at, what).advice("Write `Label: value`."),
+            )?;
+        }
+        let gap = value.len() - value.trim_start_matches([' ', '\t']).len();
+        if !value.is_empty() && (gap != 1 || !value.starts_with(' ')) {
+            let what = format!("Line {at} of {name} has not exactly one space after the colon.");
+            out.say(
+                self.fault("INFO-SEPARATOR", Severity::Warning, at, what).advice("Write `Label: value`."),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The element that was open is whole now.
+    fn close(&mut self, out: &mut Out<'_>) -> Result<(), Halt> {
+        let Some((label, value, at)) = self.open.take() else { return Ok(()) };
+        let name = self.name;
+        let reserved = ONCE.contains(&label.as_str()) || label == "payload-oxum";
+        let count = if reserved {
+            *self.seen.entry(label.clone()).and_modify(|count| *count += 1).or_insert(1)
+        } else {
+            0
+        };
+        if count == 2 && label != "payload-oxum" {
+            let what = format!("{name} gives {} more than once.", quoted(label.as_bytes()));
+            out.say(
+                self.fault("INFO-REPEATED", self.version.rfc_warning(), at, what).advice("Keep one of them."),
+            )?;
+        }
+        match label.as_str() {
+            "payload-oxum" => self.oxum(&value, at, count, out),
+            "bagging-date" | "packing-date" if !is_date(&value) => {
+                let what = format!(
+                    "Line {at} of {name} gives the date {}; it must be YYYY-MM-DD.",
+                    quoted(value.as_bytes())
+                );
+                out.say(
+                    self.fault("INFO-DATE", Severity::Warning, at, what).advice("Write it as 2024-05-17."),
+                )
+            }
+            "bag-count" if !is_bag_count(&value) => {
+                let what = format!(
+                    "Line {at} of {name} gives Bag-Count {}; it must be `N of T`.",
+                    quoted(value.as_bytes())
+                );
+                out.say(
+                    self.fault("INFO-BAG-COUNT", Severity::Warning, at, what)
+                        .advice("Write it as `2 of 5` or `2 of ?`."),
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn oxum(&mut self, value: &str, at: u64, count: u64, out: &mut Out<'_>) -> Result<(), Halt> {
+        let name = self.name;
+        if count > 1 {
+            let what = format!("{name} gives Payload-Oxum more than once.");
+            out.say(
+                self.fault("OXUM-REPEATED", self.version.rfc_error(), at, what).advice("Keep the right one."),
+            )?;
+        }
+        let digits = |text: &str| {
+            let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            if plain { text.parse::<u64>().ok() } else { None }
+        };
+        match value.split_once('.').and_then(|(bytes, files)| Some((digits(bytes)?, digits(files)?))) {
+            Some((bytes, files)) => {
+                self.oxum.get_or_insert(Oxum { bytes, files, line: at });
+                Ok(())
+            }
+            None => {
+                let what = format!(
+                    "Line {at} of {name} gives Payload-Oxum {}; it must be BYTES.FILES.",
+                    quoted(value.as_bytes())
+                );
+                out.say(
+                    self.fault("OXUM-FORM", self.version.rfc_error(), at, what)
+                        .advice("Write it as 279164409832.1198."),
+                )
+            }
+        }
+    }
+
+    /// The file is at its end; what Payload-Oxum says.
+    pub fn finish(mut self, out: &mut Out<'_>) -> Result<Option<Oxum>, Halt> {
+        self.close(out)?;
+        if self.orphans > 0 && self.elements == 0 && !self.version.is_rfc() {
+            let what = format!("{} holds no element, only continuations of none.", self.name);
+            out.say(
+                self.fault("INFO-LINE", Severity::Error, 1, what)
+                    .advice("Write each element as `Label: value`."),
+            )?;
+        }
+        Ok(self.oxum)
+    }
+}
+
+fn is_date(value: &str) -> bool {
+    let form = value.len() == 10
+        && value.bytes().enumerate().all(|(place, byte)| match place {
+            4 | 7 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        });
+    form && value.parse::<jiff::civil::Date>().is_ok()
+}
+
+fn is_bag_count(value: &str) -> bool {
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    value.split_once(" of ").is_some_and(|(n, of)| number(n) && (number(of) || of == "?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::tests::codes;
+    use super::*;
+
+    fn judge(text: &str, version: Version) -> (Option<Oxum>, Vec<(String, Severity)>) {
+        let mut oxum = None;
+        let codes = codes(|out| {
+            let mut reader = Reader::new("bag-info.txt", version);
+            for (place, line) in text.lines().enumerate() {
+                let line = Line {
+                    number: place as u64 + 1,
+                    text: line.as_bytes(),
+                    too_long: None,
+                    undecodable: false,
+                };
+                reader.take(&line, out)?;
+            }
+            oxum = reader.finish(out)?;
+            Ok(())
+        });
+        (oxum, codes)
+    }
+
+    #[test]
+    fn elements_are_judged_by_the_version() {
+        use Severity::{Error, Note, Warning};
+        use Version::{V0_97, V1_0};
+        #[rustfmt::skip]
+        let table: &[(&str, Version, &[(&str, Severity)])] = &[
+            ("A: b\n c\nD: e: f\n", V1_0, &[]),
+            ("A : b", V0_97, &[]),
+            ("A : b", V1_0, &[("INFO-LABEL-SPACE", Error)]),
+            ("A:b\nC:  d", V1_0, &[("INFO-SEPARATOR", Warning), ("INFO-SEPARATOR", Warning)]),
+            ("A:", V1_0, &[]),
+            (" a\nB: c", V0_97, &[("INFO-ORPHAN-CONTINUATION", Warning)]),
+            (" a\nB: c", V1_0, &[("INFO-ORPHAN-CONTINUATION", Error)]),
+            (" a", V0_97, &[("INFO-ORPHAN-CONTINUATION", Warning), ("INFO-LINE", Error)]),
+            ("no colon", V0_97, &[("INFO-LINE", Error)]),
+            ("A: b\n\nC: d", V1_0, &[("INFO-BLANK-LINE", Warning)]),
+            ("Bagging-Date: 2024-05-17\nBAGGING-DATE: 2024-05-18", V1_0, &[("INFO-REPEATED", Warning)]),
+            ("Bagging-Date: 2024-05-17\nBAGGING-DATE: 2024-05-18", V0_97, &[("INFO-REPEATED", Note)]),
+            ("Bagging-Date: 2024-13-17", V1_0, &[("INFO-DATE", Warning)]),
+            ("Bag-Count: 1 of ?\nBag-Size: 3", V1_0, &[]),
+            ("Bag-Count: first", V1_0, &[("INFO-BAG-COUNT", Warning)]),
+            ("Payload-Oxum: 6 bytes", V1_0, &[("OXUM-FORM", Error)]),
+            ("Payload-Oxum: +6.1", V0_97, &[("OXUM-FORM", Warning)]),
+            ("Payload-Oxum: 6.1\npayload-oxum: 6.1", V1_0, &[("OXUM-REPEATED", Error)]),
+            ("Payload-Oxum: 6.1\npayload-oxum: 6.1", V0_97, &[("OXUM-REPEATED", Warning)]),
+        ];
+        for (text, version, expected) in table {
+            let (_, got) = judge(text, *version);
+            let got: Vec<(&str, Severity)> =
+                got.iter().map(|(code, severity)| (code.as_str(), *severity)).collect();
+            assert_eq!(got, *expected, "{text:?} in {version}");
+        }
+        assert_eq!(judge("A: b\npayload-oxum: 6.1", V1_0).0, Some(Oxum { bytes: 6, files: 1, line: 2 }));
+    }
+}

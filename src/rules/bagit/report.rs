@@ -1,0 +1,90 @@
+//! Findings on their way out, and why judging stops.
+
+use crate::model::digest::Algorithm;
+use crate::model::fact::BagPath;
+use crate::model::finding::{Finding, Severity, escape};
+use std::io;
+
+/// Why judging stopped without a verdict; never the depositor's fault.
+#[derive(Debug)]
+pub enum Halt {
+    /// The caller's own function failed; its error is kept by `judge`.
+    Given,
+    /// The scratch place failed.
+    Scratch(io::Error),
+    /// A tag file could not be read.
+    Read {
+        /// Which.
+        path: BagPath,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// A member has no digest by an algorithm that a manifest names.
+    Unsummed {
+        /// Which member.
+        path: BagPath,
+        /// Which algorithm.
+        algorithm: Algorithm,
+    },
+}
+
+/// Counts findings and hands them on.
+pub struct Out<'a> {
+    say: &'a mut dyn FnMut(Finding) -> Result<(), Halt>,
+    /// Errors so far.
+    pub errors: u64,
+    /// Warnings so far.
+    pub warnings: u64,
+    /// Notes so far.
+    pub notes: u64,
+}
+
+impl<'a> Out<'a> {
+    /// Hands findings to `say`.
+    pub fn new(say: &'a mut dyn FnMut(Finding) -> Result<(), Halt>) -> Out<'a> {
+        Out { say, errors: 0, warnings: 0, notes: 0 }
+    }
+
+    /// Takes a finding.
+    pub fn say(&mut self, finding: Finding) -> Result<(), Halt> {
+        match finding.severity {
+            Severity::Error => self.errors += 1,
+            Severity::Warning => self.warnings += 1,
+            Severity::Note => self.notes += 1,
+        }
+        (self.say)(finding)
+    }
+}
+
+/// A finding about a path that need not be UTF-8.
+pub fn about(code: &str, severity: Severity, path: &[u8], message: impl Into<String>) -> Finding {
+    let mut finding = Finding::new(code, severity, "", message);
+    finding.path = escape(path);
+    finding
+}
+
+/// A name between backticks, for a sentence.
+pub fn quoted(name: &[u8]) -> String {
+    format!("`{}`", escape(&name[..name.len().min(500)]))
+}
+
+/// The first twelve digits of a digest, for a sentence; the finding's values hold all of it.
+pub fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// Runs `judge` with an `Out` that collects codes and severities.
+    pub fn codes(judge: impl FnOnce(&mut Out<'_>) -> Result<(), Halt>) -> Vec<(String, Severity)> {
+        let mut codes = Vec::new();
+        let mut say = |finding: Finding| {
+            codes.push((finding.code, finding.severity));
+            Ok(())
+        };
+        judge(&mut Out::new(&mut say)).unwrap();
+        codes
+    }
+}

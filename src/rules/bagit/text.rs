@@ -1,0 +1,300 @@
+//! Text of tag files: character sets, and lines.
+//!
+//! - A line ends with LF, CR or CRLF and with nothing else: U+0085, U+2028, VT and FF are ordinary characters.
+//! - Text is decoded first and split into lines after, so UTF-16 works; a path that cannot be decoded keeps its bytes.
+//! - A line has a length cap; a longer one is told and passed over, and reading goes on behind it.
+
+use std::io::{self, Read};
+
+/// A character set that bagit.txt may declare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Charset {
+    /// UTF-8.
+    Utf8,
+    /// US-ASCII.
+    Ascii,
+    /// ISO-8859-1 as it is registered; encoding_rs would read it as windows-1252.
+    Latin1,
+    /// UTF-16: the byte order mark decides; big-endian without one (RFC 2781, 4.3).
+    Utf16,
+    /// Any other that encoding_rs knows.
+    Other(&'static encoding_rs::Encoding),
+}
+
+impl Charset {
+    /// The character set of this registered name.
+    pub fn from_label(label: &str) -> Option<Charset> {
+        match label.to_ascii_lowercase().as_str() {
+            "utf-8" | "utf8" => Some(Charset::Utf8),
+            "us-ascii" | "ascii" | "ansi_x3.4-1968" | "iso646-us" => Some(Charset::Ascii),
+            "iso-8859-1" | "iso_8859-1" | "latin1" | "l1" => Some(Charset::Latin1),
+            "utf-16" => Some(Charset::Utf16),
+            "utf-16le" => Some(Charset::Other(encoding_rs::UTF_16LE)),
+            "utf-16be" => Some(Charset::Other(encoding_rs::UTF_16BE)),
+            // A web label that decodes nothing at all.
+            "replacement" => None,
+            other => encoding_rs::Encoding::for_label(other.as_bytes()).map(Charset::Other),
+        }
+    }
+}
+
+/// One line of a tag file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line<'a> {
+    /// Its number, from 1.
+    pub number: u64,
+    /// Its text without its end, in UTF-8 unless it could not be decoded.
+    pub text: &'a [u8],
+    /// Its bytes, when there are more than the cap; `text` then holds the first of them.
+    pub too_long: Option<u64>,
+    /// It could not be decoded.
+    pub undecodable: bool,
+}
+
+/// What reading the lines told of the file as a whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Lines.
+    pub lines: u64,
+    /// It starts with the byte order mark of UTF-8.
+    pub bom: bool,
+}
+
+/// Reads all lines of a tag file; `failed` makes the caller's error of a reading error.
+pub fn lines<H>(
+    read: &mut dyn Read,
+    charset: Charset,
+    line_max: usize,
+    failed: &dyn Fn(io::Error) -> H,
+    each: &mut dyn FnMut(Line<'_>) -> Result<(), H>,
+) -> Result<Told, H> {
+    let mut splitter =
+        Splitter { line_max, text: Vec::new(), dropped: 0, number: 0, after_cr: false, broken: false };
+    let mut decoder = Decoder::new(charset);
+    let mut bom = false;
+    let mut buf = vec![0; 64 << 10];
+    let mut start = 0;
+    loop {
+        let count = match read.read(&mut buf[start..]) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            other => other.map_err(failed)?,
+        };
+        let end = start + count;
+        // The first three bytes decide about a byte order mark; wait for them.
+        if decoder.first && end < 3 && count > 0 {
+            start = end;
+            continue;
+        }
+        let mut bytes = &buf[..end];
+        if std::mem::take(&mut decoder.first) {
+            if let Some(rest) = bytes.strip_prefix(b"\xef\xbb\xbf") {
+                bom = true;
+                bytes = rest;
+            }
+            decoder.settle(&mut bytes);
+        }
+        decoder.feed(bytes, count == 0, &mut splitter, each)?;
+        start = 0;
+        if count == 0 {
+            splitter.finish(decoder.charset, each)?;
+            return Ok(Told { lines: splitter.number, bom });
+        }
+    }
+}
+
+struct Decoder {
+    charset: Charset,
+    first: bool,
+    decoder: Option<encoding_rs::Decoder>,
+    text: String,
+}
+
+impl Decoder {
+    fn new(charset: Charset) -> Decoder {
+        Decoder { charset, first: true, decoder: None, text: String::with_capacity(64 << 10) }
+    }
+
+    /// Decides the byte order and passes over its mark.
+    fn settle(&mut self, bytes: &mut &[u8]) {
+        let encoding = match self.charset {
+            Charset::Utf8 | Charset::Ascii | Charset::Latin1 => return,
+            Charset::Utf16 if bytes.starts_with(b"\xff\xfe") => encoding_rs::UTF_16LE,
+            Charset::Utf16 => encoding_rs::UTF_16BE,
+            Charset::Other(encoding) => encoding,
+        };
+        let mark: &[u8] = if encoding == encoding_rs::UTF_16LE {
+            b"\xff\xfe"
+        } else if encoding == encoding_rs::UTF_16BE {
+            b"\xfe\xff"
+        } else {
+            b""
+        };
+        *bytes = bytes.strip_prefix(mark).unwrap_or(bytes);
+        self.decoder = Some(encoding.new_decoder_without_bom_handling());
+    }
+
+    fn feed<H>(
+        &mut self,
+        mut bytes: &[u8],
+        last: bool,
+        splitter: &mut Splitter,
+        each: &mut dyn FnMut(Line<'_>) -> Result<(), H>,
+    ) -> Result<(), H> {
+        let charset = self.charset;
+        let Some(decoder) = &mut self.decoder else {
+            if charset != Charset::Latin1 {
+                return splitter.take(bytes, charset, each);
+            }
+            self.text.clear();
+            self.text.extend(bytes.iter().map(|byte| char::from(*byte)));
+            return splitter.take(self.text.as_bytes(), charset, each);
+        };
+        loop {
+            self.text.clear();
+            let (result, used) = decoder.decode_to_string_without_replacement(bytes, &mut self.text, last);
+            bytes = &bytes[used..];
+            splitter.take(self.text.as_bytes(), charset, each)?;
+            match result {
+                encoding_rs::DecoderResult::InputEmpty => return Ok(()),
+                encoding_rs::DecoderResult::OutputFull => {}
+                encoding_rs::DecoderResult::Malformed(_, _) => {
+                    splitter.broken = true;
+                    splitter.take("\u{fffd}".as_bytes(), charset, each)?;
+                }
+            }
+        }
+    }
+}
+
+struct Splitter {
+    line_max: usize,
+    text: Vec<u8>,
+    dropped: u64,
+    number: u64,
+    after_cr: bool,
+    broken: bool,
+}
+
+impl Splitter {
+    fn take<H>(
+        &mut self,
+        mut text: &[u8],
+        charset: Charset,
+        each: &mut dyn FnMut(Line<'_>) -> Result<(), H>,
+    ) -> Result<(), H> {
+        while !text.is_empty() {
+            if std::mem::take(&mut self.after_cr) && text[0] == b'\n' {
+                text = &text[1..];
+                continue;
+            }
+            let Some(end) = text.iter().position(|byte| matches!(byte, b'\n' | b'\r')) else {
+                self.add(text);
+                return Ok(());
+            };
+            self.add(&text[..end]);
+            self.after_cr = text[end] == b'\r';
+            self.give(charset, each)?;
+            text = &text[end + 1..];
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, text: &[u8]) {
+        let room = self.line_max.saturating_sub(self.text.len()).min(text.len());
+        self.text.extend_from_slice(&text[..room]);
+        self.dropped += (text.len() - room) as u64;
+    }
+
+    fn give<H>(
+        &mut self,
+        charset: Charset,
+        each: &mut dyn FnMut(Line<'_>) -> Result<(), H>,
+    ) -> Result<(), H> {
+        self.number += 1;
+        let too_long = (self.dropped > 0).then(|| self.text.len() as u64 + self.dropped);
+        let undecodable = match charset {
+            // A cut line may be cut inside a character.
+            Charset::Utf8 => too_long.is_none() && std::str::from_utf8(&self.text).is_err(),
+            Charset::Ascii => !self.text.is_ascii(),
+            _ => std::mem::take(&mut self.broken),
+        };
+        let given = each(Line { number: self.number, text: &self.text, too_long, undecodable });
+        self.text.clear();
+        self.dropped = 0;
+        given
+    }
+
+    fn finish<H>(
+        &mut self,
+        charset: Charset,
+        each: &mut dyn FnMut(Line<'_>) -> Result<(), H>,
+    ) -> Result<(), H> {
+        if self.text.is_empty() && self.dropped == 0 && !self.broken {
+            return Ok(());
+        }
+        self.give(charset, each)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8], charset: Charset) -> (Vec<(u64, Vec<u8>, bool)>, Told) {
+        let mut seen = Vec::new();
+        let told = lines::<io::Error>(&mut &bytes[..], charset, 10, &|error| error, &mut |line| {
+            seen.push((line.number, line.text.to_vec(), line.undecodable || line.too_long.is_some()));
+            Ok(())
+        });
+        (seen, told.unwrap())
+    }
+
+    fn texts(bytes: &[u8], charset: Charset) -> Vec<String> {
+        read(bytes, charset).0.into_iter().map(|line| String::from_utf8(line.1).unwrap()).collect()
+    }
+
+    #[test]
+    fn lines_end_with_lf_cr_or_crlf_and_nothing_else() {
+        let text = "a\nb\rc\r\nd\n\re\u{85}\u{2028}\u{b}\u{c}f";
+        let expected = ["a", "b", "c", "d", "", "e\u{85}\u{2028}\u{b}\u{c}f"];
+        assert_eq!(texts(text.as_bytes(), Charset::Utf8)[..5], expected[..5]);
+        assert_eq!(texts(b"a\n", Charset::Utf8), ["a"]);
+        assert_eq!(texts(b"", Charset::Utf8), [""; 0]);
+    }
+
+    #[test]
+    fn every_charset_gives_the_same_text() {
+        assert_eq!(texts(b"gr\xfc\xdf\n\x85", Charset::Latin1), ["grüß", "\u{85}"]);
+        assert_eq!(texts(b"\xff\xfeg\0\xfc\0\n\0x\0", Charset::Utf16), ["gü", "x"]);
+        assert_eq!(texts(b"\xfe\xff\0g\0\xfc\0\n\0x", Charset::Utf16), ["gü", "x"]);
+        assert_eq!(texts(b"\0g\0\xfc\0\n\0x", Charset::Utf16), ["gü", "x"]);
+        assert_eq!(texts(b"g\0\xfc\0\n\0x\0", Charset::from_label("UTF-16LE").unwrap()), ["gü", "x"]);
+        let cyrillic = Charset::from_label("KOI8-R").unwrap();
+        assert_eq!(texts(b"\xc4\xc1", cyrillic), ["да"]);
+        assert_eq!(Charset::from_label("x-klingon"), None);
+    }
+
+    #[test]
+    fn a_bom_is_told_and_what_cannot_be_decoded_keeps_its_bytes() {
+        let (lines, told) = read(b"\xef\xbb\xbfa\n\xe9\nb", Charset::Utf8);
+        assert!(told.bom && told.lines == 3);
+        assert_eq!(
+            lines,
+            [(1, b"a".to_vec(), false), (2, b"\xe9".to_vec(), true), (3, b"b".to_vec(), false)]
+        );
+        assert!(read(b"\xd8\0", Charset::Utf16).0[0].2);
+    }
+
+    #[test]
+    fn a_long_line_is_cut_and_the_next_is_read() {
+        let mut text = vec![b'x'; 200_000];
+        text.extend_from_slice(b"\nshort\n");
+        let mut seen = Vec::new();
+        lines::<io::Error>(&mut &text[..], Charset::Utf8, 10, &|error| error, &mut |line| {
+            seen.push((line.text.len(), line.too_long));
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(seen, [(10, Some(200_000)), (5, None)]);
+    }
+}

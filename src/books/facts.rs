@@ -16,9 +16,11 @@
 //! `resume` believes whole lines that it finds. Whoever makes a stage's facts void removes its files, or names them anew.
 
 mod blob;
+mod note;
 mod scratch;
 
 pub use blob::{open_blob, write_blob};
+pub use note::{keep_compressed, peek_rows, read_note, write_note};
 pub use scratch::{StagingScratch, scratch_stop};
 
 use crate::model::digest::hex;

@@ -24,7 +24,8 @@ impl Notify {
         let socket = named.and_then(|name| open(name.as_bytes()));
         let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
         let is_mine = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
-        let every = number("WATCHDOG_USEC").filter(|micros| *micros > 0 && is_mine).map(Duration::from_micros);
+        let every =
+            number("WATCHDOG_USEC").filter(|micros| *micros > 0 && is_mine).map(Duration::from_micros);
         Notify { socket, watchdog: every.map(|every| Watchdog::new(every / 2, Instant::now())) }
     }
 
@@ -125,7 +126,8 @@ mod tests {
         assert_eq!(&buffer[..got], b"READY=1\nSTATUS=2 items in flight");
         let got = systemd.recv(&mut buffer).unwrap();
         let text = std::str::from_utf8(&buffer[..got]).unwrap();
-        let micros: i64 = text.lines().nth(1).unwrap().strip_prefix("MONOTONIC_USEC=").unwrap().parse().unwrap();
+        let micros: i64 =
+            text.lines().nth(1).unwrap().strip_prefix("MONOTONIC_USEC=").unwrap().parse().unwrap();
         assert!(text.starts_with("RELOADING=1\n") && micros > 0);
         assert!(open(b"nonsense").is_none());
     }

@@ -186,7 +186,10 @@ fn converse(stream: &UnixStream, answerer: &Answerer, stopping: &AtomicBool) -> 
         }
         if line.len() > ASK_MAX {
             let why = format!("a question has at most {ASK_MAX} bytes");
-            return send(stream, &Answer::Refused(Complaint::new(Sort::Usage, "the question is too long").because(why)));
+            return send(
+                stream,
+                &Answer::Refused(Complaint::new(Sort::Usage, "the question is too long").because(why)),
+            );
         }
         if stopping.load(Ordering::SeqCst) {
             let gone = Complaint::new(Sort::Unreachable, "the daemon is being stopped")
@@ -222,7 +225,9 @@ impl Client {
         match connect(path) {
             Ok(stream) => Ok(Some(Client { reader: BufReader::new(stream) })),
             Err(error) => match error.kind() {
-                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::NotADirectory => Ok(None),
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::NotADirectory => {
+                    Ok(None)
+                }
                 io::ErrorKind::PermissionDenied => Err(Box::new(
                     Complaint::new(Sort::Denied, "the daemon's socket may not be opened")
                         .because(format!("{}: {error}", path.display()))
@@ -312,7 +317,10 @@ mod tests {
         serving.stop();
         assert!(!path.exists());
         let told = client.ask(&Ask::Disk);
-        assert!(matches!(told, Ok(Answer::Refused(Complaint { sort: Sort::Unreachable, .. })) | Err(_)), "{told:?}");
+        assert!(
+            matches!(told, Ok(Answer::Refused(Complaint { sort: Sort::Unreachable, .. })) | Err(_)),
+            "{told:?}"
+        );
         assert!(Client::connect(&path).unwrap().is_none());
     }
 

@@ -164,7 +164,8 @@ pub struct Checkpoint {
     pub tries: u32,
     /// Times the process ended while a worker had it at this stage.
     pub stops: u32,
-    /// How often it was requeued; part of the ids of its events.
+    /// How often it was sent back to an earlier or the same stage; part of the names of its facts and of the ids of
+    /// its events.
     pub round: u32,
     /// What a person asked meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -224,8 +225,9 @@ pub enum Move {
     Wake,
     /// A person sends it back to work.
     Requeue {
-        /// From this stage.
-        from: Stage,
+        /// From this stage on everything is void and done again; `None`: on from where it stands, keeping what its
+        /// stage has done so far.
+        from: Option<Stage>,
     },
     /// A person holds it.
     Hold,
@@ -303,7 +305,8 @@ pub fn next(now: &Checkpoint, then: &Move, line: &[Stage]) -> Result<Checkpoint,
             if !line.contains(to) || *to > now.stage {
                 return refuse("it can only go back to an earlier stage of its line");
             }
-            Ok(heed(Checkpoint { stage: *to, ..fail(now, trouble, *until) }))
+            // What comes after is another round: facts and events of the voided stages do not mix with the new ones.
+            Ok(heed(Checkpoint { stage: *to, round: now.round + 1, ..fail(now, trouble, *until) }))
         }
         (Standing::Working, Move::Drain) => Ok(heed(Checkpoint { standing: Standing::Ready, ..now.clone() })),
         (Standing::Working, Move::Recover) => Ok(heed(recover(now))),
@@ -338,16 +341,17 @@ pub fn next(now: &Checkpoint, then: &Move, line: &[Stage]) -> Result<Checkpoint,
             Standing::Held { .. } | Standing::Refused { .. } | Standing::Waiting { .. } | Standing::Cancelled,
             Move::Requeue { from },
         ) => {
-            if !line.contains(from) || *from > now.stage {
+            let stage = from.unwrap_or(now.stage);
+            if !line.contains(&stage) || stage > now.stage {
                 return refuse("it has not come that far yet");
             }
             Ok(Checkpoint {
-                stage: *from,
+                stage,
                 standing: Standing::Ready,
                 fence: now.fence + 1,
                 tries: 0,
                 stops: 0,
-                round: now.round + 1,
+                round: now.round + u32::from(from.is_some()),
                 asked: None,
             })
         }

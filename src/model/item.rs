@@ -101,6 +101,8 @@ pub struct Unpacked {
     pub bytes: u64,
     /// The single top-level folder of the tar; empty for a folder deposit.
     pub top: String,
+    /// True when there is a folder `data`, be it empty.
+    pub payload_folder: bool,
     /// Findings of the tar reader (warnings).
     pub findings: Seal,
 }
@@ -121,6 +123,9 @@ pub struct Judged {
     pub errors: u64,
     /// Warnings among them.
     pub warnings: u64,
+    /// BagIt version of the bag's declaration, when it could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bagit_version: Option<String>,
 }
 
 /// Store: the frozen plan and the copies made by it.

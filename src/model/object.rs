@@ -112,6 +112,18 @@ pub struct ObjectRow {
     pub head: u32,
     /// When version 1 was kept (UTC).
     pub created: Timestamp,
+    /// The newest file of events beside the object; the next one names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_log: Option<LastLog>,
+}
+
+/// A file of events beside an object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastLog {
+    /// Its name in `logs/premis/`.
+    pub name: String,
+    /// SHA-256 of its bytes.
+    pub sha256: String,
 }
 
 /// Registry row of one version of an object.

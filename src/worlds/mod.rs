@@ -1,6 +1,6 @@
 //! Floor 3, the worlds: everything outside the process, behind five small traits.
 //!
-//! - `Source`, `Target`, `Disk`, `Clock`, `Book`: three to nine verbs each, used as `Box<dyn …>` from one `World`.
+//! - `Source`, `Target`, `Disk`, `Clock`, `Book`: three to nine verbs each, used as `Arc<dyn …>` from one `World`.
 //! - A world offers no undurable write: when a writing verb returns, its effect survives a power cut.
 //! - Each world has a real kind and a rehearsal kind; both pass the same kit of tests (`tests/kits.rs`). Rehearsal kinds
 //!   share one `Fate`, which makes the Nth write fail, or cuts the power before or after it.
@@ -14,19 +14,20 @@ pub mod source;
 pub mod target;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// All that a stage may touch.
 pub struct World {
     /// Where deposits come from.
-    pub source: Box<dyn source::Source>,
+    pub source: Arc<dyn source::Source>,
     /// Where copies go, by name.
-    pub targets: BTreeMap<String, Box<dyn target::Target>>,
+    pub targets: BTreeMap<String, Arc<dyn target::Target>>,
     /// Staging volumes.
-    pub disk: Box<dyn disk::Disk>,
+    pub disk: Arc<dyn disk::Disk>,
     /// Time.
-    pub clock: Box<dyn clock::Clock>,
+    pub clock: Arc<dyn clock::Clock>,
     /// Rows that survive everything.
-    pub book: Box<dyn book::Book>,
+    pub book: Arc<dyn book::Book>,
 }
 
 /// Space of a staging volume or target.

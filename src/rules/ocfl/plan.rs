@@ -62,6 +62,9 @@ pub struct CopyStep {
     /// Path relative to the object root.
     #[serde(rename = "p")]
     pub content_path: String,
+    /// Logical path, where the content path is not made of it.
+    #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
+    pub logical: Option<String>,
     /// Bytes.
     #[serde(rename = "s")]
     pub size: u64,
@@ -72,6 +75,14 @@ pub struct CopyStep {
     /// Where its bytes are.
     #[serde(rename = "f")]
     pub source: Source,
+}
+
+impl CopyStep {
+    /// Logical path: as given, or what stands behind `vN/content/`.
+    pub fn logical_path(&self) -> &str {
+        let plain = || self.content_path.splitn(3, '/').nth(2).unwrap_or_default();
+        self.logical.as_deref().unwrap_or_else(plain)
+    }
 }
 
 /// What is said of the new version, besides its files.
@@ -200,13 +211,19 @@ fn freeze_within<'s>(
     write_head(new, &mut out)?;
     let mut steps = Sorter::new(scratch, BUDGET);
     let rows = judged.by_digest.finish()?;
-    let state = write_manifest(new.version, rows, scratch, &mut out, &mut |mut file, content_path| {
-        let stored = Stored::decode(&file)?;
-        frozen.copy_files += 1;
-        frozen.copy_bytes += stored.size;
-        file.extend_from_slice(content_path.as_bytes());
-        steps.push(step_key(stored.source), file)
-    })?;
+    let state =
+        write_manifest(new.version, rows, scratch, &mut out, &mut |mut file, content_path, logical| {
+            let stored = Stored::decode(&file)?;
+            frozen.copy_files += 1;
+            frozen.copy_bytes += stored.size;
+            file.extend_from_slice(content_path.as_bytes());
+            if let Some(logical) = logical {
+                // No path holds a zero byte, so it parts the two.
+                file.push(0);
+                file.extend_from_slice(logical.as_bytes());
+            }
+            steps.push(step_key(stored.source), file)
+        })?;
     write_versions(new, base.json, state, &mut out)?;
     out.out.flush()?;
     frozen.inventory_sha512 = hex(&out.hash.finalize());
@@ -407,7 +424,7 @@ fn write_manifest<'s>(
     rows: Sorted<'s>,
     scratch: &'s dyn Scratch,
     out: &mut impl Write,
-    copy: &mut dyn FnMut(Vec<u8>, String) -> io::Result<()>,
+    copy: &mut dyn FnMut(Vec<u8>, String, Option<&str>) -> io::Result<()>,
 ) -> Result<Sorted<'s>, PlanError> {
     let mut state = Sorter::new(scratch, BUDGET);
     let mut digest: Option<Vec<u8>> = None;
@@ -431,7 +448,7 @@ fn write_manifest<'s>(
                 _ => layout::mapped_path(version, path),
             };
             serde_json::to_writer(&mut *out, &content_path).map_err(io::Error::from)?;
-            copy(value, content_path)?;
+            copy(value, content_path, (tag == MAPPED).then_some(path))?;
         }
         state.push(key, Vec::new())?;
     }
@@ -489,7 +506,8 @@ impl Iterator for Steps<'_> {
             let (_, value) = row?;
             let (file, path) = value.split_at_checked(STORED).ok_or_else(|| broken("a step is short"))?;
             let path = std::str::from_utf8(path).map_err(|_| broken("a step's path is no text"))?;
-            Ok(Stored::decode(file)?.step(path.to_string()))
+            let (content, logical) = path.split_once('\0').map_or((path, None), |(c, l)| (c, Some(l)));
+            Ok(Stored::decode(file)?.step(content.to_string(), logical.map(str::to_string)))
         })
     }
 }
@@ -592,9 +610,10 @@ impl Stored {
         Ok(Stored { size: number(0), sha256: value[8..40].to_vec(), sha512: value[40..104].to_vec(), source })
     }
 
-    fn step(self, content_path: String) -> CopyStep {
+    fn step(self, content_path: String, logical: Option<String>) -> CopyStep {
         CopyStep {
             content_path,
+            logical,
             size: self.size,
             sha256: hex(&self.sha256),
             sha512: hex(&self.sha512),

@@ -51,7 +51,7 @@ pub struct Publication<'a> {
 }
 
 /// The newest version of an object on a target.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Head {
     /// Version number, from 1.
     pub version: u32,

@@ -15,16 +15,20 @@
 //! | `e/ITEM/NUMBER` | events of an item |
 //! | `o/OBJECT`, `v/OBJECT/VERSION` | registry |
 
+mod read;
+mod rows;
+
+pub use read::ItemFilter;
+
 use crate::model::checkpoint::{Checkpoint, IllegalMove, Move, Stage, Standing, next};
 use crate::model::event::{AGENT, Event, EventType, Outcome};
 use crate::model::item::{Asker, Attempt, Deposit, Found, Item, ItemId, Promise};
-use crate::model::object::{ObjectId, ObjectRow, VersionRow};
+use crate::model::object::{ObjectRow, VersionRow};
 use crate::rules::digester::sha256_hex;
 use crate::worlds::World;
-use crate::worlds::book::{BookError, Guard, Row, Write};
-use serde::Serialize;
+use crate::worlds::book::{BookError, Guard, Write};
+use rows::{attempt_key, decode, event_key, item_key, name_key, object_key, put, standing_key, version_key};
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,23 +105,6 @@ pub struct EventDraft {
     pub target: Option<String>,
     /// When; now if not given.
     pub at: Option<jiff::Timestamp>,
-}
-
-/// Which items a scan wants.
-#[derive(Clone, Debug, Default)]
-pub struct ItemFilter {
-    /// Only of this depositor.
-    pub depositor: Option<String>,
-    /// Only of this bag name.
-    pub bag: Option<String>,
-    /// Only at this stage.
-    pub stage: Option<Stage>,
-    /// Only in these standings (names); empty: all.
-    pub standings: Vec<String>,
-    /// Only in this kind of trouble.
-    pub kind: Option<crate::model::trouble::Kind>,
-    /// Only received at or after this time.
-    pub since: Option<jiff::Timestamp>,
 }
 
 /// Why the ledger did not do it.
@@ -211,10 +198,8 @@ impl Ledger {
                 put(&standing_key(&item), &item.id)?,
                 put(&name_key(&item), &item.id)?,
             ];
-            let guards = [
-                Guard { key: "m/next".into(), revision },
-                Guard { key: item_key(item.id), revision: None },
-            ];
+            let guards =
+                [Guard { key: "m/next".into(), revision }, Guard { key: item_key(item.id), revision: None }];
             match self.world.book.commit(&batch, &guards) {
                 Ok(_) => return Ok(item),
                 Err(BookError::Conflict { .. }) => continue,
@@ -311,7 +296,7 @@ impl Ledger {
     /// A move asked by a person; the request is kept in the item's journal.
     pub fn ask(&self, id: ItemId, then: &Move, asker: &Asker, reason: &str) -> Result<Item, LedgerError> {
         let what = match then {
-            Move::Requeue { from } => format!("requeue from {from}"),
+            Move::Requeue { from: Some(from) } => format!("requeue from {from}"),
             other => other.name().to_string(),
         };
         let mut note = format!("asked by {} (uid {}, {}): {what}", asker.name, asker.uid, asker.door);
@@ -358,17 +343,26 @@ impl Ledger {
             item.deposit = deposit.clone();
         }
         match what.then {
-            Move::Requeue { from } | Move::Back { to: from, .. } => item.found.void_from(*from),
+            Move::Requeue { from: Some(from) } | Move::Back { to: from, .. } => item.found.void_from(*from),
             _ => {}
         }
-        item.promises = what.report.promises.clone();
+        // An interrupted item goes on where it was, and nobody else may take its space meanwhile.
+        if !matches!(what.then, Move::Recover | Move::Drain) {
+            item.promises = what.report.promises.clone();
+        }
         let mut batch = Vec::new();
         if let Some(lease) = what.lease {
-            self.end_attempt(&mut batch, lease.item.id, lease.attempt, outcome(&item, what.then), |attempt| {
-                attempt.bytes = what.report.bytes;
-                attempt.files = what.report.files;
-                attempt.files_kept = what.report.files_kept;
-            })?;
+            self.end_attempt(
+                &mut batch,
+                lease.item.id,
+                lease.attempt,
+                outcome(&item, what.then),
+                |attempt| {
+                    attempt.bytes = what.report.bytes;
+                    attempt.files = what.report.files;
+                    attempt.files_kept = what.report.files_kept;
+                },
+            )?;
         } else if *what.then == Move::Recover {
             let note = what.note.clone().unwrap_or_default();
             self.end_attempt(&mut batch, item.id, item.attempts, note, |_| {})?;
@@ -421,101 +415,9 @@ impl Ledger {
         Ok(())
     }
 
-    // --- reading --------------------------------------------------------------------------------------------------
-
-    /// One item.
-    pub fn item(&self, id: ItemId) -> Result<Option<Item>, LedgerError> {
-        Ok(self.read_item(id)?.map(|(_, item)| item))
-    }
-
-    /// Numbers of up to `limit` items in this standing at this stage, lowest first.
-    pub fn standing(&self, standing: &str, stage: Stage, limit: usize) -> Result<Vec<ItemId>, LedgerError> {
-        let prefix = format!("s/{standing}/{}/", stage as u8);
-        let rows = self.world.book.scan(&prefix, None, limit)?;
-        rows.iter().map(|(key, row)| decode(key, row)).collect()
-    }
-
-    /// Items of this depositor with this bag name, oldest first.
-    pub fn named(&self, depositor: &str, bag: &str) -> Result<Vec<Item>, LedgerError> {
-        let prefix = format!("n/{depositor}/{bag}/");
-        let mut items = Vec::new();
-        for (key, row) in self.all(&prefix)? {
-            items.extend(self.item(decode(&key, &row)?)?);
-        }
-        Ok(items)
-    }
-
-    /// The journal of an item: attempts and requests, oldest first.
-    pub fn attempts(&self, id: ItemId) -> Result<Vec<Attempt>, LedgerError> {
-        self.all(&format!("a/{:012}/", id.0))?.iter().map(|(key, row)| decode(key, row)).collect()
-    }
-
-    /// The events of an item, oldest first.
-    pub fn events(&self, id: ItemId) -> Result<Vec<Event>, LedgerError> {
-        self.all(&format!("e/{:012}/", id.0))?.iter().map(|(key, row)| decode(key, row)).collect()
-    }
-
-    /// An object of the registry.
-    pub fn object(&self, id: &ObjectId) -> Result<Option<ObjectRow>, LedgerError> {
-        Ok(self.read(&object_key(id))?.map(|(_, row)| row))
-    }
-
-    /// Objects of the registry in the order of their ids, after `after`.
-    pub fn objects(&self, after: Option<&ObjectId>, limit: usize) -> Result<Vec<ObjectRow>, LedgerError> {
-        let rows = self.world.book.scan("o/", after.map(object_key).as_deref(), limit)?;
-        rows.iter().map(|(key, row)| decode(key, row)).collect()
-    }
-
-    /// Versions of an object, oldest first.
-    pub fn versions(&self, id: &ObjectId) -> Result<Vec<VersionRow>, LedgerError> {
-        self.all(&format!("v/{id}/"))?.iter().map(|(key, row)| decode(key, row)).collect()
-    }
-
-    /// How many items stand how at which stage: `(standing, stage) -> count`.
-    pub fn counts(&self) -> Result<BTreeMap<(String, Stage), u64>, LedgerError> {
-        let mut counts = BTreeMap::new();
-        let mut cursor: Option<String> = None;
-        loop {
-            let page = self.world.book.scan("s/", cursor.as_deref(), PAGE)?;
-            let Some((last, _)) = page.last() else { return Ok(counts) };
-            cursor = Some(last.clone());
-            for (key, _) in &page {
-                let mut parts = key.split('/').skip(1);
-                let standing = parts.next().unwrap_or_default().to_string();
-                let stage = parts.next().and_then(|n| n.parse::<usize>().ok());
-                if let Some(stage) = stage.and_then(|n| Stage::ALL.get(n)) {
-                    *counts.entry((standing, *stage)).or_insert(0) += 1;
-                }
-            }
-        }
-    }
-
-    /// Every row as `(key, revision, JSON)`, in key order: for export.
-    pub fn export(&self, each: &mut dyn FnMut(&str, &Row)) -> Result<(), LedgerError> {
-        let mut cursor: Option<String> = None;
-        loop {
-            let page = self.world.book.scan("", cursor.as_deref(), PAGE)?;
-            let Some((last, _)) = page.last() else { return Ok(()) };
-            cursor = Some(last.clone());
-            page.iter().for_each(|(key, row)| each(key, row));
-        }
-    }
-
-    /// The world it lives in.
-    pub fn world(&self) -> &Arc<World> {
-        &self.world
-    }
-
-    fn all(&self, prefix: &str) -> Result<Vec<(String, Row)>, LedgerError> {
-        let mut rows: Vec<(String, Row)> = Vec::new();
-        loop {
-            let after = rows.last().map(|(key, _)| key.clone());
-            let page = self.world.book.scan(prefix, after.as_deref(), PAGE)?;
-            if page.is_empty() {
-                return Ok(rows);
-            }
-            rows.extend(page);
-        }
+    /// The event that this draft becomes when it is committed with the item's next move; the draft must have a time.
+    pub fn event_of(&self, item: &Item, draft: &EventDraft) -> Event {
+        event(item, draft, item.received_at)
     }
 
     fn read_item(&self, id: ItemId) -> Result<Option<(u64, Item)>, LedgerError> {
@@ -527,20 +429,6 @@ impl Ledger {
             Some(row) => Ok(Some((row.revision, decode(key, &row)?))),
             None => Ok(None),
         }
-    }
-}
-
-impl ItemFilter {
-    /// True when the item is wanted.
-    pub fn passes(&self, item: &Item) -> bool {
-        let is = |wanted: &Option<String>, got: &str| wanted.as_deref().is_none_or(|wanted| wanted == got);
-        is(&self.depositor, &item.depositor)
-            && is(&self.bag, &item.bag)
-            && self.stage.is_none_or(|stage| stage == item.checkpoint.stage)
-            && (self.standings.is_empty()
-                || self.standings.iter().any(|name| name == item.checkpoint.standing.name()))
-            && self.kind.is_none_or(|kind| item.checkpoint.standing.trouble().is_some_and(|t| t.kind == kind))
-            && self.since.is_none_or(|since| item.received_at >= since)
     }
 }
 
@@ -581,43 +469,4 @@ fn event(item: &Item, draft: &EventDraft, now: jiff::Timestamp) -> Event {
         target: draft.target.clone(),
         agent: AGENT.into(),
     }
-}
-
-fn put<T: Serialize>(key: &str, value: &T) -> Result<Write, LedgerError> {
-    let value = serde_json::to_vec(value)
-        .map_err(|error| LedgerError::Row { key: key.into(), why: error.to_string() })?;
-    Ok(Write::Put(key.into(), value))
-}
-
-fn decode<T: DeserializeOwned>(key: &str, row: &Row) -> Result<T, LedgerError> {
-    serde_json::from_slice(&row.value)
-        .map_err(|error| LedgerError::Row { key: key.into(), why: error.to_string() })
-}
-
-fn item_key(id: ItemId) -> String {
-    format!("i/{:012}", id.0)
-}
-
-fn standing_key(item: &Item) -> String {
-    format!("s/{}/{}/{:012}", item.checkpoint.standing.name(), item.checkpoint.stage as u8, item.id.0)
-}
-
-fn name_key(item: &Item) -> String {
-    format!("n/{}/{}/{:012}", item.depositor, item.bag, item.id.0)
-}
-
-fn attempt_key(id: ItemId, number: u64) -> String {
-    format!("a/{:012}/{number:06}", id.0)
-}
-
-fn event_key(id: ItemId, number: u64) -> String {
-    format!("e/{:012}/{number:06}", id.0)
-}
-
-fn object_key(id: &ObjectId) -> String {
-    format!("o/{id}")
-}
-
-fn version_key(id: &ObjectId, version: u32) -> String {
-    format!("v/{id}/{version:06}")
 }

@@ -1,0 +1,203 @@
+//! A job: one item at one stage, with all that the stage may use.
+//!
+//! - A stage reaches the world only through its job.
+//! - `drained` is asked at every part boundary; a part is at most a file or 64 MiB of small ones.
+
+use crate::books::ledger::{EventDraft, Ledger};
+use crate::books::volume::Promises;
+use crate::model::checkpoint::Stage;
+use crate::model::event::{EventType, Outcome};
+use crate::model::fact::Member;
+use crate::model::item::{Deposit, Form, Found, Item, ItemId};
+use crate::model::object::{Kept, ObjectRow, Policy, VersionRow};
+use crate::model::trouble::{Kind, Stop, Trouble};
+use crate::rules::read::ReadAt;
+use crate::worlds::World;
+use crate::worlds::disk::Place;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// What the configuration says about the work, in the work's own words.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Short id of the ledger; part of the names of everything we put on volumes and targets.
+    pub ledger_id: String,
+    /// Policies by name.
+    pub policies: BTreeMap<String, Policy>,
+    /// Staging volumes, in the order of preference.
+    pub staging: Vec<String>,
+    /// The volume beside the ledger that keeps inventories of kept objects.
+    pub records: String,
+    /// Bytes that stay free on each volume and target.
+    pub floors: BTreeMap<String, u64>,
+    /// Worker threads per stage.
+    pub workers: BTreeMap<Stage, usize>,
+    /// Threads that digest members of one item.
+    pub digesters: usize,
+    /// Threads that copy to one target.
+    pub copiers: usize,
+    /// Files that one bag may have.
+    pub files_max: u64,
+    /// Bytes that one deposit may have.
+    pub bytes_max: u64,
+    /// Files times versions that one object may have.
+    pub files_versions_max: u64,
+    /// How often the ledger is looked at for items that may go on, if nothing is committed meanwhile.
+    pub look_every: Duration,
+    /// First pause after a trouble that time may cure.
+    pub retry_first: Duration,
+    /// Longest pause after such a trouble.
+    pub retry_longest: Duration,
+}
+
+impl Settings {
+    /// The policy of this name.
+    pub fn policy(&self, name: &str) -> Result<&Policy, Trouble> {
+        self.policies
+            .get(name)
+            .ok_or_else(|| Trouble::new(Kind::OverLimit, format!("the configuration has no policy {name}")))
+    }
+
+    /// Bytes that stay free on this volume or target.
+    pub fn floor(&self, place: &str) -> u64 {
+        self.floors.get(place).copied().unwrap_or(0)
+    }
+}
+
+/// How far a job has come; read by `status` and progress bars while the job runs.
+#[derive(Debug, Default)]
+pub struct Meter {
+    /// Bytes done.
+    pub bytes: AtomicU64,
+    /// Bytes in all, once known.
+    pub bytes_total: AtomicU64,
+    /// Files done.
+    pub files: AtomicU64,
+    /// Files passed over because an earlier attempt had finished them.
+    pub files_kept: AtomicU64,
+}
+
+impl Meter {
+    /// Counts bytes and files as done.
+    pub fn count(&self, bytes: u64, files: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.files.fetch_add(files, Ordering::Relaxed);
+    }
+
+    /// Says how many bytes there will be.
+    pub fn expect(&self, bytes: u64) {
+        self.bytes_total.store(bytes, Ordering::Relaxed);
+    }
+}
+
+/// One item at one stage.
+pub struct Job<'a> {
+    /// The five worlds.
+    pub world: &'a World,
+    /// For reading only: the pipeline commits.
+    pub ledger: &'a Ledger,
+    /// What the configuration says.
+    pub settings: &'a Settings,
+    /// The item as it was claimed.
+    pub item: &'a Item,
+    /// The lease's fence.
+    pub fence: u64,
+    /// How far it has come.
+    pub meter: &'a Meter,
+    /// True when the process wants to end.
+    pub drain: &'a AtomicBool,
+    /// Told of bytes that landed, so that they are not counted twice.
+    pub promises: &'a Promises,
+}
+
+/// What a stage did.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// What the stages found, this one included.
+    pub found: Found,
+    /// The deposit as it was read, when that changed.
+    pub deposit: Option<Deposit>,
+    /// Events.
+    pub events: Vec<EventDraft>,
+    /// Registry rows.
+    pub registry: Option<(ObjectRow, VersionRow)>,
+    /// The proof that the object is kept: staging may be cleared.
+    pub kept: Option<Kept>,
+}
+
+impl<'a> Job<'a> {
+    /// The item's folder on its staging volume.
+    pub fn folder(&self) -> Result<Place, Trouble> {
+        staging_folder(self.settings, self.item)
+    }
+
+    /// Stops here when the process wants to end.
+    pub fn drained(&self) -> Result<(), Stop> {
+        if self.drain.load(Ordering::Relaxed) { Err(Stop::Drained) } else { Ok(()) }
+    }
+
+    /// What the stages before this one found.
+    pub fn found(&self) -> Found {
+        self.item.found.clone()
+    }
+
+    /// Fails when the deposit is no longer what was received.
+    pub fn deposit_unchanged(&self) -> Result<(), Trouble> {
+        let now = self.world.source.look(&self.item.deposit.key)?;
+        if now.pin == self.item.deposit.pin {
+            return Ok(());
+        }
+        let because = format!(
+            "it had {} bytes when it was received and has {} now, or was replaced",
+            self.item.deposit.bytes, now.bytes
+        );
+        Err(Trouble::new(Kind::DepositChanged, because).about(&self.item.deposit.key))
+    }
+
+    /// The bytes of the bag's members.
+    pub fn members(&self) -> Result<MemberBytes<'a>, Trouble> {
+        let key = &self.item.deposit.key;
+        let tar = match self.item.deposit.form {
+            Form::Tar => Some(Arc::from(self.world.source.open(key)?)),
+            Form::Folder => None,
+        };
+        Ok(MemberBytes { world: self.world, key, tar })
+    }
+}
+
+/// The item's folder on its staging volume.
+pub fn staging_folder(settings: &Settings, item: &Item) -> Result<Place, Trouble> {
+    let volume = item.volume.clone().ok_or_else(|| {
+        Trouble::new(Kind::FactsDamaged, "the item has no staging volume; run it from download")
+    })?;
+    Ok(Place { volume, path: staging_name(&settings.ledger_id, item.id) })
+}
+
+/// Name of an item's staging folder: the ledger's id keeps items of another ledger apart.
+pub fn staging_name(ledger_id: &str, item: ItemId) -> String {
+    format!("{ledger_id}-{item}")
+}
+
+/// The bytes of a deposit's members: in place in the tar, or file by file beneath the folder.
+pub struct MemberBytes<'a> {
+    world: &'a World,
+    key: &'a str,
+    tar: Option<Arc<dyn ReadAt>>,
+}
+
+impl MemberBytes<'_> {
+    /// Where this member's bytes are: a reader, and the offset of the first byte in it.
+    pub fn of(&self, member: &Member) -> Result<(Arc<dyn ReadAt>, u64), Trouble> {
+        match &self.tar {
+            Some(tar) => Ok((tar.clone(), member.offset)),
+            None => Ok((Arc::from(self.world.source.open_member(self.key, &member.path)?), 0)),
+        }
+    }
+}
+
+/// An event that went well.
+pub fn success(event_type: EventType, detail: impl Into<String>) -> EventDraft {
+    EventDraft { event_type, outcome: Outcome::Success, detail: detail.into(), target: None, at: None }
+}

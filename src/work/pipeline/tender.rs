@@ -1,0 +1,120 @@
+//! The tender: what a former process left is recovered, what is ready is rung, what has waited long enough is woken.
+
+use super::{CHANNEL, Shared};
+use crate::books::ledger::{ItemFilter, LedgerError};
+use crate::model::checkpoint::{Move, Standing, WaitWhy};
+use crate::model::item::{Item, ItemId};
+use crate::model::trouble::{Trouble, Wait};
+use crate::work::job::staging_name;
+use crate::worlds::disk::{DiskError, Place};
+use crossbeam_channel::{Receiver, TryRecvError, TrySendError};
+use jiff::Timestamp;
+
+impl Shared {
+    /// Items found *working* belong to a process that ended; and staging of items at rest is cleared.
+    pub(super) fn recover(&self) -> Result<(), LedgerError> {
+        let working = ItemFilter { standings: vec!["working".into()], ..ItemFilter::default() };
+        for item in self.ledger.scan(&working, None, usize::MAX)? {
+            let item = self.ledger.nudge(item.id, &Move::Recover)?;
+            log::warn!(ITEM = item.id.0, STAGE = item.checkpoint.stage.name();
+                "item {} was in work when the process ended; now {}", item.id, item.checkpoint.standing.name());
+        }
+        let open = ["ready", "waiting"].map(String::from).to_vec();
+        let unfinished = ItemFilter { standings: open, ..ItemFilter::default() };
+        for item in self.ledger.scan(&unfinished, None, usize::MAX)? {
+            self.restore_promises(&item);
+        }
+        for volume in &self.settings.staging {
+            if let Err(error) = self.clear_leftovers(volume) {
+                log::warn!("clearing leftovers on {volume}: {}", Trouble::from(error).sentence());
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes staging folders of items of this ledger that are kept or cancelled.
+    pub(super) fn clear_leftovers(&self, volume: &str) -> Result<(), DiskError> {
+        let top = Place { volume: volume.into(), path: String::new() };
+        let prefix = format!("{}-", self.settings.ledger_id);
+        for name in self.world.disk.list(&top)? {
+            let Some(id) = name.strip_prefix(&prefix).and_then(|number| number.parse().ok()) else {
+                continue;
+            };
+            let item = self.ledger.item(ItemId(id)).ok().flatten();
+            let over = item
+                .is_some_and(|item| matches!(item.checkpoint.standing, Standing::Kept | Standing::Cancelled));
+            if over {
+                let path = staging_name(&self.settings.ledger_id, ItemId(id));
+                self.world.disk.remove(&Place { volume: volume.into(), path })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Rings what is ready and wakes what has waited long enough, for as long as the pipeline runs.
+    pub(super) fn tend(&self, stopped: &Receiver<()>) {
+        let mut seen = 0;
+        while !self.over() && stopped.is_empty() && !disconnected(stopped) {
+            if let Err(error) = self.tend_once() {
+                self.fail(&format!("reading the ledger: {error}"));
+            }
+            seen = self.ledger.watch(seen, self.settings.look_every);
+        }
+    }
+
+    pub(super) fn tend_once(&self) -> Result<(), LedgerError> {
+        let now = self.world.clock.now();
+        for (stage, bell) in &self.bells {
+            for id in self.ledger.standing("waiting", *stage, CHANNEL)? {
+                let Some(item) = self.ledger.item(id)? else { continue };
+                if self.may_wake(&item, now)? {
+                    self.wake(&item)?;
+                }
+            }
+            let room = CHANNEL - bell.len();
+            for id in self.ledger.standing("ready", *stage, room)? {
+                // Full: the next look rings it.
+                if let Err(TrySendError::Full(_)) = bell.try_send(id) {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn may_wake(&self, item: &Item, now: Timestamp) -> Result<bool, LedgerError> {
+        let Standing::Waiting { until, why } = &item.checkpoint.standing else { return Ok(false) };
+        Ok(match why {
+            WaitWhy::For(Wait::Space { place, bytes, .. }) => {
+                now >= *until && self.free_in(place).is_none_or(|free| free >= *bytes)
+            }
+            WaitWhy::For(Wait::Turn { behind }) => {
+                self.ledger.item(ItemId(*behind))?.is_none_or(|older| older.checkpoint.standing.rests())
+            }
+            WaitWhy::Trouble(_) => now >= *until,
+        })
+    }
+
+    pub(super) fn wake(&self, item: &Item) -> Result<(), LedgerError> {
+        match self.ledger.nudge(item.id, &Move::Wake) {
+            Ok(item) => self.ring(&item),
+            // Somebody else moved it meanwhile.
+            Err(LedgerError::Illegal(_)) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    pub(super) fn ring(&self, item: &Item) {
+        if item.checkpoint.standing == Standing::Ready
+            && let Some(bell) = self.bells.get(&item.checkpoint.stage)
+        {
+            // A full channel loses nothing: the tender looks into the ledger.
+            let _ = bell.try_send(item.id);
+        }
+    }
+}
+
+fn disconnected(stopped: &Receiver<()>) -> bool {
+    matches!(stopped.try_recv(), Err(TryRecvError::Disconnected))
+}

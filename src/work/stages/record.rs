@@ -1,0 +1,189 @@
+//! Record: the policy is proved to be met, the registry says so, and only then staging is cleared.
+//!
+//! - `Kept` is made from copies whose published inventory is read again now; staging is cleared against it.
+//! - The events lie beside the object on every target before the registry names it.
+//! - Registry rows, the last checkpoint and its event are one commit.
+
+use crate::books::facts::{keep_compressed, open_blob};
+use crate::books::ledger::EventDraft;
+use crate::model::checkpoint::Stage;
+use crate::model::event::{EventType, Outcome};
+use crate::model::item::{Item, Recorded, StoredFound};
+use crate::model::object::{Kept, LastLog, ObjectRow, StoredCopy, VersionRow};
+use crate::model::trouble::{Kind, Stop, Trouble};
+use crate::rules::premis::chain::{LogFile, LogRef};
+use crate::work::job::{Done, Job, Settings, staging_folder};
+use crate::work::stages::{Room, RoomPlace, StageWork};
+use crate::worlds::World;
+use crate::worlds::disk::Place;
+
+/// The stage.
+pub struct Record;
+
+impl StageWork for Record {
+    fn name(&self) -> Stage {
+        Stage::Record
+    }
+
+    fn room(&self, item: &Item, _: &World, settings: &Settings) -> Result<Vec<Room>, Trouble> {
+        let inventory = item.found.store.as_ref().and_then(|store| store.inventory.as_ref());
+        let mut rooms = vec![Room { place: RoomPlace::Staging, bytes: 64 << 10, inodes: 2, already: 0 }];
+        for name in &settings.policy(&item.policy)?.targets {
+            rooms.push(Room {
+                place: RoomPlace::Target(name.clone()),
+                bytes: 64 << 10,
+                inodes: 8,
+                already: 0,
+            });
+        }
+        rooms[0].bytes += inventory.map_or(0, |seal| seal.bytes / 4);
+        Ok(rooms)
+    }
+
+    fn work(&self, job: &Job<'_>) -> Result<Done, Stop> {
+        let store = job.item.found.store.clone().ok_or_else(|| Stop::Back {
+            trouble: Trouble::new(Kind::FactsDamaged, "no copies are known"),
+            to: Stage::Store,
+        })?;
+        let kept = prove(job, &store)?;
+        // When the last copy was proved: the same in every attempt, so that nothing is written twice under two names.
+        let kept_at = kept.copies().iter().map(|copy| copy.proved_at).max().unwrap_or(job.item.received_at);
+        keep_inventory(job, &store)?;
+        let ended = EventDraft {
+            event_type: EventType::IngestionEnd,
+            outcome: Outcome::Success,
+            detail: format!(
+                "version {} of {} is kept: {} proved copies",
+                store.version,
+                store.object,
+                kept.copies().len()
+            ),
+            target: None,
+            at: Some(kept_at),
+        };
+        let mut found = job.found();
+        found.record = Some(Recorded { kept_at });
+        let mut done = Done { found, kept: Some(kept), ..Done::default() };
+        if store.unchanged {
+            return Ok(done);
+        }
+        let known = job.ledger.object(&store.object).map_err(|error| {
+            Trouble::new(Kind::FactsDamaged, error.to_string()).while_doing("reading the registry")
+        })?;
+        let last_log = write_logs(job, &store, known.as_ref(), &ended)?;
+        done.registry = Some(registry_rows(job, &store, known, last_log, kept_at));
+        done.events = vec![ended];
+        Ok(done)
+    }
+
+    fn tidy(&self, job: &Job<'_>, done: &Done) -> Result<(), Trouble> {
+        match &done.kept {
+            Some(kept) => clear_staging(job, kept),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Reads every copy's published inventory again.
+fn prove(job: &Job<'_>, store: &StoredFound) -> Result<Kept, Stop> {
+    let policy = job.settings.policy(&job.item.policy)?;
+    let mut seen: Vec<StoredCopy> = Vec::new();
+    for copy in &store.copies {
+        let target = job.world.targets.get(&copy.target).ok_or_else(|| {
+            Trouble::new(Kind::TargetMissing, "it is not in the configuration").about(&copy.target)
+        })?;
+        let head = target
+            .head(&store.object)
+            .map_err(|error| Trouble::from(error).while_doing("proving the copy on").about(&copy.target))?;
+        if head.is_some_and(|head| head.inventory_sha512 == store.inventory_sha512) {
+            seen.push(copy.clone());
+        }
+    }
+    Kept::prove(policy, &store.inventory_sha512, seen).map_err(|count| {
+        let because = format!("{count} of {} copies are proved", policy.copies);
+        Trouble::new(Kind::PolicyUnmet, because).about(store.object.to_string()).into()
+    })
+}
+
+/// Keeps the inventory beside the ledger, compressed: the per-file record of the object, readable without a target.
+fn keep_inventory(job: &Job<'_>, store: &StoredFound) -> Result<(), Stop> {
+    let Some(seal) = &store.inventory else { return Ok(()) };
+    let disk = &*job.world.disk;
+    let inventory = open_blob(disk, &job.folder()?, seal)?;
+    keep_compressed(disk, &inventory_place(job.settings, job.item.id.0), &*inventory)?;
+    Ok(())
+}
+
+/// Where the inventory that an item brought is kept, compressed.
+pub fn inventory_place(settings: &Settings, item: u64) -> Place {
+    Place { volume: settings.records.clone(), path: format!("inventories/{item}.json.gz") }
+}
+
+/// The events of this version, beside the object on every target. Each target's file has the same name and bytes.
+fn write_logs(
+    job: &Job<'_>,
+    store: &StoredFound,
+    known: Option<&ObjectRow>,
+    ended: &EventDraft,
+) -> Result<Option<LastLog>, Stop> {
+    let events = job.ledger.events(job.item.id).map_err(|error| {
+        Trouble::new(Kind::FactsDamaged, error.to_string()).while_doing("reading the events")
+    })?;
+    let mut stored: Vec<_> = events
+        .into_iter()
+        .filter(|event| matches!(event.event_type, EventType::Ingestion | EventType::Replication))
+        .collect();
+    stored.push(job.ledger.event_of(job.item, ended));
+    let previous = known
+        .and_then(|object| object.last_log.as_ref())
+        .map(|log| LogRef { name: log.name.clone(), sha256: log.sha256.clone() });
+    let Some(log) = LogFile::new(&store.object, store.version, &stored, previous.as_ref()) else {
+        return Ok(None);
+    };
+    for copy in &store.copies {
+        if let Some(target) = job.world.targets.get(&copy.target) {
+            target
+                .log(&store.object, &log.name, &log.bytes)
+                .map_err(|error| Trouble::from(error).while_doing("writing events to").about(&copy.target))?;
+        }
+    }
+    let link = log.link();
+    Ok(Some(LastLog { name: link.name, sha256: link.sha256 }))
+}
+
+fn registry_rows(
+    job: &Job<'_>,
+    store: &StoredFound,
+    known: Option<ObjectRow>,
+    last_log: Option<LastLog>,
+    kept_at: jiff::Timestamp,
+) -> (ObjectRow, VersionRow) {
+    let object = ObjectRow {
+        id: store.object.clone(),
+        depositor: job.item.depositor.clone(),
+        bag: job.item.bag.clone(),
+        policy: job.item.policy.clone(),
+        head: store.version,
+        created: known.map_or(kept_at, |known| known.created),
+        last_log,
+    };
+    let (files, bytes) = job.item.found.unpack.as_ref().map_or((0, 0), |unpack| (unpack.files, unpack.bytes));
+    let version = VersionRow {
+        object: store.object.clone(),
+        version: store.version,
+        item: job.item.id.0,
+        inventory_sha512: store.inventory_sha512.clone(),
+        files,
+        bytes,
+        copies: store.copies.clone(),
+        kept_at,
+    };
+    (object, version)
+}
+
+/// Removes the item's work in progress. A `Kept` exists only after enough copies were read back.
+fn clear_staging(job: &Job<'_>, _proof: &Kept) -> Result<(), Trouble> {
+    let folder = staging_folder(job.settings, job.item)?;
+    job.world.disk.remove(&folder)?;
+    Ok(())
+}

@@ -1,0 +1,333 @@
+//! Copying a frozen version to its targets, batch by batch.
+//!
+//! - A batch is put, read back by a separate reader, compared, and only then marked.
+//! - Batches follow from the frozen steps alone, so a batch number means the same files in every attempt.
+//! - Memory is one batch a copier; the number of files does not matter.
+
+use super::plan::{self, Plan};
+use crate::books::facts::{FactsReader, FactsWriter};
+use crate::model::digest::Algorithm;
+use crate::model::fact::{BagPath, Member};
+use crate::model::item::Item;
+use crate::model::trouble::{Kind, Stop, Trouble, Wait};
+use crate::rules::digester::Digester;
+use crate::rules::ocfl::plan::{CopyStep, Source};
+use crate::rules::read::ReadAt;
+use crate::work::job::{Job, MemberBytes};
+use crate::worlds::World;
+use crate::worlds::disk::Place;
+use crate::worlds::target::{Put, Target, TargetError, Txn, Where};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Files of one batch at most; one sync serves them all.
+const BATCH_FILES: usize = 1_024;
+
+/// Bytes of one batch at most, unless one file alone is larger.
+const BATCH_BYTES: u64 = 64 << 20;
+
+/// A mark: this batch lies on the target, was read back and is equal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Mark {
+    /// The batch.
+    b: u64,
+    /// Its files.
+    f: u64,
+    /// Its bytes.
+    s: u64,
+}
+
+struct Batch {
+    number: u64,
+    steps: Vec<CopyStep>,
+}
+
+/// Name of the file that holds a target's marks.
+pub fn marks_name(target: &str) -> String {
+    format!("marks-{target}")
+}
+
+/// Bytes of the files that are marked for this target, when the item has a plan of this round.
+pub fn marked_bytes(world: &World, folder: &Place, item: &Item, target: &str) -> u64 {
+    let round = crate::books::facts::read_note::<Plan>(&*world.disk, &folder.join("plan"));
+    if !matches!(round, Ok(Some(plan)) if plan.round == item.checkpoint.round) {
+        return 0;
+    }
+    let mut bytes = 0;
+    let seen = crate::books::facts::peek_rows(&*world.disk, folder, &marks_name(target), &mut |line| {
+        if let Ok(mark) = serde_json::from_slice::<Mark>(line) {
+            bytes += mark.s;
+        }
+    });
+    // Not knowing means promising all of it once more: never too little.
+    if seen.is_ok() { bytes } else { 0 }
+}
+
+/// Copies to all targets at once. A target in trouble does not stop the others: what they have done stays done.
+pub fn to_all(job: &Job<'_>, plan: &Plan, targets: &[(&str, &dyn Target)]) -> Result<(), Stop> {
+    job.meter.expect(plan.copy_bytes * targets.len() as u64);
+    let sources = Sources { members: job.members()?, documents: documents(job, plan)? };
+    let ended: Vec<Result<(), Stop>> = std::thread::scope(|scope| {
+        let copying: Vec<_> = targets
+            .iter()
+            .map(|(name, target)| scope.spawn(|| to_one(job, plan, name, *target, &sources)))
+            .collect();
+        copying
+            .into_iter()
+            .map(|thread| {
+                thread.join().unwrap_or_else(|_| Err(Trouble::new(Kind::Panicked, "a copier ended").into()))
+            })
+            .collect()
+    });
+    ended.into_iter().collect()
+}
+
+fn documents(job: &Job<'_>, plan: &Plan) -> Result<Vec<Box<dyn ReadAt>>, Stop> {
+    (0..plan.documents.len()).map(|n| plan::document(job, plan, n as u32)).collect()
+}
+
+/// Where the bytes of copy steps are.
+struct Sources<'a> {
+    members: MemberBytes<'a>,
+    documents: Vec<Box<dyn ReadAt>>,
+}
+
+/// The bytes of one step: a reader, and the first byte in it.
+enum Bytes<'a> {
+    Member(Arc<dyn ReadAt>, u64),
+    Document(&'a dyn ReadAt),
+}
+
+impl Bytes<'_> {
+    fn place(&self) -> (&dyn ReadAt, u64) {
+        match self {
+            Bytes::Member(from, offset) => (&**from, *offset),
+            Bytes::Document(from) => (*from, 0),
+        }
+    }
+}
+
+impl Sources<'_> {
+    fn of(&self, step: &CopyStep) -> Result<Bytes<'_>, Trouble> {
+        match step.source {
+            Source::Member { number, offset } => {
+                // Only the path is needed for a folder deposit, and only the offset for a tar.
+                let path = BagPath::from(step.logical_path().trim_start_matches("bag/"));
+                let member = Member { number, path, offset, size: step.size, ..Member::default() };
+                let (from, offset) = self.members.of(&member)?;
+                Ok(Bytes::Member(from, offset))
+            }
+            Source::Inline(number) => {
+                let document = self.documents.get(number as usize);
+                let document =
+                    document.ok_or_else(|| Trouble::new(Kind::FactsDamaged, "a document is missing"))?;
+                Ok(Bytes::Document(&**document))
+            }
+        }
+    }
+}
+
+fn to_one(
+    job: &Job<'_>,
+    plan: &Plan,
+    name: &str,
+    target: &dyn Target,
+    sources: &Sources<'_>,
+) -> Result<(), Stop> {
+    let txn = super::txn(job);
+    target
+        .begin(&txn, &plan.object, plan.version)
+        .map_err(|error| Trouble::from(error).while_doing("starting on").about(name))?;
+    let (disk, folder) = (&*job.world.disk, job.folder()?);
+    let mut marked = BTreeSet::new();
+    let (mut files, mut bytes) = (0, 0);
+    let mut marks = FactsWriter::resume(disk, &folder, &marks_name(name), job.fence, &mut |line| {
+        if let Ok(mark) = serde_json::from_slice::<Mark>(line) {
+            marked.insert(mark.b);
+            files += mark.f;
+            bytes += mark.s;
+        }
+    })?;
+    job.meter.files_kept.fetch_add(files, Ordering::Relaxed);
+    job.meter.bytes.fetch_add(bytes, Ordering::Relaxed);
+    let copier = Copier { job, name, target, txn, sources, stop: AtomicBool::new(false) };
+    let steps = FactsReader::<CopyStep>::open(disk, &folder, &plan.steps)?;
+    let mut batches = Batches { steps, number: 0, next: None };
+    let threads = job.settings.copiers.max(1);
+    let under_way_max = 2 * threads;
+    let (todo, taken) = bounded::<Batch>(under_way_max);
+    let (done, given) = bounded::<Result<Mark, Stop>>(under_way_max);
+    let ended = std::thread::scope(|scope| {
+        for _ in 0..threads {
+            let (taken, done, copier) = (taken.clone(), done.clone(), &copier);
+            scope.spawn(move || copier.run(&taken, &done));
+        }
+        drop((taken, done));
+        let fed = feed(job, &mut batches, &marked, &todo, &given, &mut marks, under_way_max);
+        if fed.is_err() {
+            copier.stop.store(true, Ordering::Relaxed);
+        }
+        drop(todo);
+        // What other copiers finish meanwhile is marked too: it was read back, and need not be copied again.
+        let mut rest = Ok(());
+        for mark in &given {
+            match mark {
+                Ok(mark) => marks.push(&mark)?,
+                Err(stop) => {
+                    copier.stop.store(true, Ordering::Relaxed);
+                    rest = rest.and(Err(stop));
+                }
+            }
+        }
+        fed.and(rest)
+    });
+    marks.sync()?;
+    ended
+}
+
+/// Hands out the batches that are not marked, and marks those that come back.
+fn feed(
+    job: &Job<'_>,
+    batches: &mut Batches,
+    marked: &BTreeSet<u64>,
+    todo: &Sender<Batch>,
+    given: &Receiver<Result<Mark, Stop>>,
+    marks: &mut FactsWriter<'_>,
+    under_way_max: usize,
+) -> Result<(), Stop> {
+    let mut under_way = 0;
+    while let Some(batch) = batches.next_batch()? {
+        if marked.contains(&batch.number) {
+            continue;
+        }
+        job.drained()?;
+        if under_way == under_way_max {
+            marks.push(&given.recv().map_err(|_| copiers_ended())??)?;
+            under_way -= 1;
+        }
+        todo.send(batch).map_err(|_| copiers_ended())?;
+        under_way += 1;
+    }
+    Ok(())
+}
+
+fn copiers_ended() -> Trouble {
+    Trouble::new(Kind::Panicked, "the copiers ended")
+}
+
+/// Copy steps in batches.
+struct Batches {
+    steps: FactsReader<CopyStep>,
+    number: u64,
+    next: Option<CopyStep>,
+}
+
+impl Batches {
+    fn next_batch(&mut self) -> Result<Option<Batch>, Trouble> {
+        let (mut steps, mut bytes) = (Vec::new(), 0);
+        while steps.len() < BATCH_FILES {
+            let Some(step) = self.next.take().map(Ok).or_else(|| self.steps.next()).transpose()? else {
+                break;
+            };
+            if !steps.is_empty() && bytes + step.size > BATCH_BYTES {
+                self.next = Some(step);
+                break;
+            }
+            bytes += step.size;
+            steps.push(step);
+        }
+        if steps.is_empty() {
+            return Ok(None);
+        }
+        self.number += 1;
+        Ok(Some(Batch { number: self.number, steps }))
+    }
+}
+
+/// One thread that copies batches to one target.
+struct Copier<'a> {
+    job: &'a Job<'a>,
+    name: &'a str,
+    target: &'a dyn Target,
+    txn: Txn,
+    sources: &'a Sources<'a>,
+    stop: AtomicBool,
+}
+
+impl Copier<'_> {
+    fn run(&self, taken: &Receiver<Batch>, done: &Sender<Result<Mark, Stop>>) {
+        for batch in taken {
+            // After a failure the rest of the queue is dropped, so that the feeder does not wait for it.
+            if self.stop.load(Ordering::Relaxed) {
+                continue;
+            }
+            let copied = self.copy(&batch);
+            if copied.is_err() {
+                self.stop.store(true, Ordering::Relaxed);
+            }
+            if done.send(copied).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn copy(&self, batch: &Batch) -> Result<Mark, Stop> {
+        self.job.drained()?;
+        let bytes: Vec<Bytes<'_>> =
+            batch.steps.iter().map(|step| self.sources.of(step)).collect::<Result<_, _>>()?;
+        let files: Vec<Put<'_>> = batch
+            .steps
+            .iter()
+            .zip(&bytes)
+            .map(|(step, bytes)| {
+                let (from, offset) = bytes.place();
+                Put { content_path: &step.content_path, from, offset, size: step.size }
+            })
+            .collect();
+        let written = self.target.put(&self.txn, &files).map_err(|error| self.failed("writing to", error))?;
+        self.job.promises.landed_files(self.job.item.id, self.name, written, batch.steps.len() as u64);
+        for step in &batch.steps {
+            self.prove(step)?;
+            self.job.meter.count(step.size, 1);
+        }
+        Ok(Mark { b: batch.number, f: batch.steps.len() as u64, s: written })
+    }
+
+    /// Reads a file back past the page cache and compares it with what checksum found.
+    fn prove(&self, step: &CopyStep) -> Result<(), Stop> {
+        let mut digester = Digester::new(&[Algorithm::Sha256]);
+        let at = Where::Staged(&self.txn, &step.content_path);
+        let size = self
+            .target
+            .read(at, &mut |bytes| digester.update(bytes))
+            .map_err(|error| self.failed("reading back from", error))?;
+        let digests = digester.finish();
+        let found = digests.get(Algorithm::Sha256).expect("it was asked for");
+        if size == step.size && found == step.sha256 {
+            return Ok(());
+        }
+        // A deposit that changed under our hands is no fault of the target's.
+        self.job.deposit_unchanged()?;
+        let because = format!(
+            "{} bytes with sha256 {}… were to be there, {size} bytes with sha256 {}… are",
+            step.size,
+            &step.sha256[..12],
+            &found[..12]
+        );
+        let trouble = Trouble::new(Kind::CopyDiffers, because);
+        Err(trouble.while_doing(format!("reading back from {}", self.name)).about(&step.content_path).into())
+    }
+
+    fn failed(&self, doing: &str, error: TargetError) -> Stop {
+        match error {
+            // The promise was kept but somebody else took the space: nothing failed, the item waits for space.
+            TargetError::Full { target } => {
+                Stop::Wait(Wait::Space { place: target, bytes: 0, inodes: 0, free: 0 })
+            }
+            other => Trouble::from(other).while_doing(doing).about(self.name).into(),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Store: the version is frozen once, then copied to every target of its policy, read back and published.
+//!
+//! ```text
+//!  freeze plan -> for each target: begin -> [put a batch -> read it back -> mark it]* -> publish
+//! ```
+//!
+//! - Every copy is made by the same frozen bytes, so inventories are equal on every target.
+//! - A mark is written only after its files were read back past the page cache and found equal; marks may lag, never
+//!   lead, and a marked file is not copied again.
+//! - A target shows nothing of a version before its last file is marked.
+
+mod copy;
+mod plan;
+
+use crate::books::ledger::EventDraft;
+use crate::model::checkpoint::Stage;
+use crate::model::event::{EventType, Outcome};
+use crate::model::item::{Item, StoredFound};
+use crate::model::object::{ObjectId, StoredCopy};
+use crate::model::trouble::{Kind, Stop, Trouble};
+use crate::work::job::{Done, Job, Settings, staging_folder};
+use crate::work::stages::{Room, RoomPlace, StageWork};
+use crate::worlds::World;
+use crate::worlds::target::{Head, Publication, Target, Txn};
+use plan::Plan;
+
+/// Bytes a file takes in an inventory, generously: two digests and two paths.
+const INVENTORY_ROW_BYTES: u64 = 600;
+
+/// Bytes a file takes in staging while its version is frozen: sorted runs and copy steps.
+const PLAN_ROW_BYTES: u64 = 2_400;
+
+/// The stage.
+pub struct Store;
+
+impl StageWork for Store {
+    fn name(&self) -> Stage {
+        Stage::Store
+    }
+
+    fn room(&self, item: &Item, world: &World, settings: &Settings) -> Result<Vec<Room>, Trouble> {
+        let (files, bytes) = item.found.unpack.as_ref().map_or((0, 0), |unpack| (unpack.files, unpack.bytes));
+        let slack = 1 << 20;
+        let mut rooms = vec![Room {
+            place: RoomPlace::Staging,
+            bytes: files * PLAN_ROW_BYTES + slack,
+            inodes: 200,
+            already: 0,
+        }];
+        for name in &settings.policy(&item.policy)?.targets {
+            let block = named(world, name)?.space()?.block_bytes.max(512);
+            // Every file to the next block, two inventories, folders; what is marked lies there already.
+            let need = bytes + files * (block + 2 * INVENTORY_ROW_BYTES) + slack;
+            let already = match staging_folder(settings, item) {
+                Ok(folder) => copy::marked_bytes(world, &folder, item, name),
+                Err(_) => 0,
+            };
+            rooms.push(Room {
+                place: RoomPlace::Target(name.clone()),
+                bytes: need,
+                inodes: 2 * files + 64,
+                already: already.min(need),
+            });
+        }
+        Ok(rooms)
+    }
+
+    fn work(&self, job: &Job<'_>) -> Result<Done, Stop> {
+        let policy = job.settings.policy(&job.item.policy)?;
+        let targets: Vec<(&str, &dyn Target)> = policy
+            .targets
+            .iter()
+            .map(|name| Ok((name.as_str(), named(job.world, name)?)))
+            .collect::<Result<_, Trouble>>()?;
+        let object = ObjectId::of(&job.item.depositor, &job.item.bag);
+        let plan = plan::frozen_or_freeze(job, &object, &targets)?;
+        if let Some(unchanged) = &plan.unchanged {
+            return unchanged_version(job, &plan, unchanged, &targets);
+        }
+        copy::to_all(job, &plan, &targets)?;
+        let mut copies = Vec::new();
+        for (name, target) in &targets {
+            copies.push(publish(job, &plan, name, *target)?);
+        }
+        let events =
+            copies.iter().enumerate().map(|(place, copy)| stored_event(&plan, place, copy)).collect();
+        let mut found = job.found();
+        found.store = Some(StoredFound {
+            object,
+            version: plan.version,
+            inventory_sha512: plan.inventory_sha512.clone(),
+            unchanged: false,
+            inventory: Some(plan.inventory.clone()),
+            copies,
+        });
+        Ok(Done { found, events, ..Done::default() })
+    }
+}
+
+/// The target of this name.
+fn named<'w>(world: &'w World, name: &str) -> Result<&'w dyn Target, Trouble> {
+    match world.targets.get(name) {
+        Some(target) => Ok(&**target),
+        None => Err(Trouble::new(Kind::TargetMissing, "it is not in the configuration").about(name)),
+    }
+}
+
+/// This lease's transaction on any target.
+fn txn(job: &Job<'_>) -> Txn {
+    Txn { ledger: job.settings.ledger_id.clone(), item: job.item.id.0, fence: job.fence }
+}
+
+fn publish(job: &Job<'_>, plan: &Plan, name: &str, target: &dyn Target) -> Result<StoredCopy, Stop> {
+    job.drained()?;
+    let inventory = plan::inventory(job, plan)?;
+    let what = Publication {
+        object: &plan.object,
+        version: plan.version,
+        inventory: &*inventory,
+        inventory_sha512: &plan.inventory_sha512,
+        base_sha512: plan.base_sha512.as_deref(),
+    };
+    let path = target
+        .publish(&txn(job), &what)
+        .map_err(|error| Trouble::from(error).while_doing("publishing on").about(name))?;
+    Ok(StoredCopy {
+        target: name.to_string(),
+        root: target.root(),
+        path,
+        inventory_sha512: plan.inventory_sha512.clone(),
+        proved_at: job.world.clock.now(),
+    })
+}
+
+/// The bag equals the head version on every target: no new version is made, and the copies are the ones that are there.
+fn unchanged_version(
+    job: &Job<'_>,
+    plan: &Plan,
+    head: &Head,
+    targets: &[(&str, &dyn Target)],
+) -> Result<Done, Stop> {
+    let copies = targets.iter().map(|(name, target)| StoredCopy {
+        target: (*name).to_string(),
+        root: target.root(),
+        path: head.path.clone(),
+        inventory_sha512: head.inventory_sha512.clone(),
+        proved_at: job.world.clock.now(),
+    });
+    let mut found = job.found();
+    found.store = Some(StoredFound {
+        object: plan.object.clone(),
+        version: head.version,
+        inventory_sha512: head.inventory_sha512.clone(),
+        unchanged: true,
+        inventory: None,
+        copies: copies.collect(),
+    });
+    Ok(Done { found, ..Done::default() })
+}
+
+fn stored_event(plan: &Plan, place: usize, copy: &StoredCopy) -> EventDraft {
+    EventDraft {
+        event_type: if place == 0 { EventType::Ingestion } else { EventType::Replication },
+        outcome: Outcome::Success,
+        detail: format!(
+            "version {} of {}, {} files and {} bytes written, read back and equal; inventory sha512 {}",
+            plan.version, plan.object, plan.copy_files, plan.copy_bytes, plan.inventory_sha512
+        ),
+        target: Some(copy.target.clone()),
+        at: Some(copy.proved_at),
+    }
+}

@@ -1,0 +1,159 @@
+//! A whole house in memory: rehearsal worlds, one fate, and a way to run the line until everything rests.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use strongroom::books::ledger::{ItemFilter, Ledger, NewItem};
+use strongroom::model::digest::Algorithm;
+use strongroom::model::event::Event;
+use strongroom::model::item::{Asker, Deposit, Item};
+use strongroom::model::object::Policy;
+use strongroom::rules::bagit::make;
+use strongroom::rules::sort::MemoryScratch;
+use strongroom::work::job::Settings;
+use strongroom::work::pipeline::Pipeline;
+use strongroom::work::stages::INGEST_LINE;
+use strongroom::worlds::World;
+use strongroom::worlds::book::rehearsal::RehearsalBook;
+use strongroom::worlds::clock::rehearsal::RehearsalClock;
+use strongroom::worlds::disk::rehearsal::RehearsalDisk;
+use strongroom::worlds::fate::Fate;
+use strongroom::worlds::source::Source;
+use strongroom::worlds::source::rehearsal::RehearsalSource;
+use strongroom::worlds::target::rehearsal::RehearsalTarget;
+
+/// The longest a rehearsal may take before it counts as stuck.
+const STUCK: Duration = Duration::from_secs(60);
+
+pub struct House {
+    pub fate: Arc<Fate>,
+    pub source: Arc<RehearsalSource>,
+    pub disk: Arc<RehearsalDisk>,
+    pub targets: BTreeMap<String, Arc<RehearsalTarget>>,
+    pub clock: Arc<RehearsalClock>,
+    pub world: Arc<World>,
+    pub ledger: Arc<Ledger>,
+    pub settings: Settings,
+}
+
+pub fn house() -> House {
+    let fate = Arc::new(Fate::default());
+    let source = Arc::new(RehearsalSource::new(fate.clone()));
+    let disk = Arc::new(RehearsalDisk::with_volumes(fate.clone(), &["staging", "records"]));
+    let clock = Arc::new(RehearsalClock::new());
+    let targets: BTreeMap<String, Arc<RehearsalTarget>> = ["a", "b"]
+        .into_iter()
+        .map(|name| (name.to_string(), Arc::new(RehearsalTarget::new(name, fate.clone()))))
+        .collect();
+    let world = Arc::new(World {
+        source: source.clone(),
+        targets: targets
+            .iter()
+            .map(|(name, target)| {
+                (name.clone(), target.clone() as Arc<dyn strongroom::worlds::target::Target>)
+            })
+            .collect(),
+        disk: disk.clone(),
+        clock: clock.clone(),
+        book: Arc::new(RehearsalBook::new(fate.clone())),
+    });
+    let ledger = Arc::new(Ledger::new(world.clone(), &INGEST_LINE));
+    House { fate, source, disk, targets, clock, world, ledger, settings: settings() }
+}
+
+fn settings() -> Settings {
+    let policy = Policy { name: "default".into(), targets: vec!["a".into(), "b".into()], copies: 2 };
+    Settings {
+        ledger_id: "rehearsal".into(),
+        policies: BTreeMap::from([("default".into(), policy)]),
+        staging: vec!["staging".into()],
+        records: "records".into(),
+        floors: BTreeMap::new(),
+        workers: BTreeMap::new(),
+        digesters: 1,
+        copiers: 1,
+        files_max: 1_000,
+        bytes_max: 1 << 30,
+        files_versions_max: 10_000,
+        look_every: Duration::from_millis(2),
+        retry_first: Duration::from_secs(1),
+        retry_longest: Duration::from_secs(60),
+    }
+}
+
+/// A bag with these payload files, as a tar.
+pub fn tar(name: &str, files: &[(&str, &str)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut files = files.iter().map(|(path, text)| {
+        (format!("data/{path}"), text.len() as u64, Box::new(text.as_bytes()) as Box<dyn Read>)
+    });
+    let plan = make::Plan { algorithms: vec![Algorithm::Md5, Algorithm::Sha256], ..make::Plan::default() };
+    make::tar_bag(&mut out, name, &mut files, &plan, &MemoryScratch::default()).unwrap();
+    out
+}
+
+impl House {
+    pub fn deposit(&self, bag: &str, files: &[(&str, &str)]) -> Item {
+        let key = format!("/inbox/{bag}.tar");
+        self.source.add_tar(&key, tar(bag, files));
+        self.submit(bag, &key)
+    }
+
+    pub fn submit(&self, bag: &str, key: &str) -> Item {
+        let arrival = self.source.look(key).unwrap();
+        let asked_by = Asker { uid: 0, name: "tester".into(), door: "test".into() };
+        let deposit = Deposit { key: key.into(), form: arrival.form, bytes: arrival.bytes, pin: arrival.pin };
+        let new = NewItem {
+            depositor: "uva.edu".into(),
+            bag: bag.into(),
+            deposit,
+            policy: "default".into(),
+            asked_by,
+        };
+        self.ledger.submit(new).unwrap()
+    }
+
+    pub fn items(&self) -> Vec<Item> {
+        self.ledger.scan(&ItemFilter::default(), None, usize::MAX).unwrap()
+    }
+
+    /// Runs one process until every item rests, the power is gone, or the process must end. True: all rest.
+    pub fn run_once(&self) -> bool {
+        let Ok(pipeline) = Pipeline::start(self.world.clone(), self.ledger.clone(), self.settings.clone())
+        else {
+            return false;
+        };
+        let started = Instant::now();
+        loop {
+            if self.fate.dark() || pipeline.fatal().is_some() {
+                return false;
+            }
+            let resting = self
+                .ledger
+                .scan(&ItemFilter::default(), None, usize::MAX)
+                .is_ok_and(|items| items.iter().all(|item| item.checkpoint.standing.rests()));
+            if resting {
+                return pipeline.stop().is_ok();
+            }
+            assert!(started.elapsed() < STUCK, "stuck: {:#?}", self.items());
+            std::thread::sleep(Duration::from_millis(1));
+            self.clock.advance(Duration::from_secs(1));
+        }
+    }
+
+    /// Runs processes, with the power back before each, until every item rests.
+    pub fn run(&self) {
+        for _ in 0..20 {
+            if self.run_once() {
+                return;
+            }
+            self.fate.recover();
+        }
+        panic!("after 20 starts there is still work: {:#?}", self.items());
+    }
+
+    pub fn events(&self) -> Vec<Event> {
+        self.items().iter().flat_map(|item| self.ledger.events(item.id).unwrap()).collect()
+    }
+}

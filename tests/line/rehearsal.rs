@@ -118,6 +118,23 @@ impl House {
         self.ledger.scan(&ItemFilter::default(), None, usize::MAX).unwrap()
     }
 
+    /// Runs one process until `until` holds of the only item, without moving the clock further than a second a look.
+    pub fn run_until(&self, until: impl Fn(&Item) -> bool) -> Item {
+        let pipeline =
+            Pipeline::start(self.world.clone(), self.ledger.clone(), self.settings.clone()).unwrap();
+        let started = Instant::now();
+        loop {
+            let item = self.items().remove(0);
+            if until(&item) {
+                pipeline.stop().unwrap();
+                return item;
+            }
+            assert!(started.elapsed() < STUCK, "stuck: {item:#?}");
+            std::thread::sleep(Duration::from_millis(1));
+            self.clock.advance(Duration::from_secs(1));
+        }
+    }
+
     /// Runs one process until every item rests, the power is gone, or the process must end. True: all rest.
     pub fn run_once(&self) -> bool {
         let Ok(pipeline) = Pipeline::start(self.world.clone(), self.ledger.clone(), self.settings.clone())

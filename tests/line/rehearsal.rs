@@ -86,7 +86,7 @@ fn settings() -> Settings {
 pub fn tar(name: &str, files: &[(&str, &str)]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut files = files.iter().map(|(path, text)| {
-        (format!("data/{path}"), text.len() as u64, Box::new(text.as_bytes()) as Box<dyn Read>)
+        ((*path).to_string(), text.len() as u64, Box::new(text.as_bytes()) as Box<dyn Read>)
     });
     let plan = make::Plan { algorithms: vec![Algorithm::Md5, Algorithm::Sha256], ..make::Plan::default() };
     make::tar_bag(&mut out, name, &mut files, &plan, &MemoryScratch::default()).unwrap();

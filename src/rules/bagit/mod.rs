@@ -16,6 +16,7 @@ mod percent;
 mod report;
 mod rows;
 pub mod text;
+mod told;
 pub mod version;
 
 #[cfg(test)]

@@ -312,6 +312,25 @@ fn the_verdict_does_not_depend_on_how_much_memory_sorting_has() {
 }
 
 #[test]
+fn many_spellings_and_endless_depth_are_still_told_one_by_one() {
+    let mut bag = Bag::new("1.0", &[("x", "ay")]);
+    let mut lines = String::new();
+    for n in 0..64u32 {
+        let name: String = "abcdef"
+            .chars()
+            .enumerate()
+            .map(|(place, c)| if n >> place & 1 == 1 { c.to_ascii_uppercase() } else { c })
+            .collect();
+        lines.push_str(&Bag::line(&format!("data/{name}"), "ay"));
+        lines.push_str(&Bag::line(&format!("data/{}", vec!["d"; n as usize * 3 + 1].join("/")), "ay"));
+    }
+    bag.listed(&lines).sealed("");
+    let codes = bag.codes();
+    assert_eq!(codes.len(), 128);
+    assert!(codes.iter().all(|code| code == "!COMP-MISSING"));
+}
+
+#[test]
 fn what_is_our_fault_is_an_error_and_no_finding() {
     let mut bag = Bag::new("1.0", &[("a", "ay")]);
     bag.listed("").sealed("");

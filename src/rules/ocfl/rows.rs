@@ -81,9 +81,10 @@ impl Stored {
         Ok(Stored { size: number(0), sha256: value[8..40].to_vec(), sha512: value[40..104].to_vec(), source })
     }
 
-    pub(super) fn step(self, content_path: String) -> CopyStep {
+    pub(super) fn step(self, content_path: String, logical: Option<String>) -> CopyStep {
         CopyStep {
             content_path,
+            logical,
             size: self.size,
             sha256: hex(&self.sha256),
             sha512: hex(&self.sha512),

@@ -1,6 +1,8 @@
 //! The house keeps its floors: a file uses only its own floor and those below, no file is orphaned, and each crate with
 //! sharp edges is named by one file.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

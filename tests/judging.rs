@@ -1,4 +1,5 @@
 //! Bags with known verdicts: our own fixtures, and the corpora of others when they are at hand.
+#![allow(clippy::unwrap_used)] // helpers of tests
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -9,9 +10,10 @@ use std::path::{Path, PathBuf};
 use strongroom::model::digest::Algorithm;
 use strongroom::model::fact::{BagPath, Member};
 use strongroom::model::finding::{Finding, Severity};
+use strongroom::rules::bagit::make::{self, Damage, Plan, TarWriter};
 use strongroom::rules::bagit::{self, BagFacts};
 use strongroom::rules::digester::digest_reader;
-use strongroom::rules::read::{ReadAt, Slice};
+use strongroom::rules::read::Slice;
 use strongroom::rules::sort::MemoryScratch;
 use strongroom::rules::tar::{self, FolderEntry, FolderIndex, IndexError, Indexed, Limits};
 
@@ -46,17 +48,13 @@ fn judge(path: &Path) -> Judged {
     }
     let tar = fs::read(path).unwrap();
     let name = path.file_stem().unwrap().to_str().unwrap();
-    judge_tar(&tar, name)
-}
-
-fn judge_tar(tar: &Vec<u8>, name: &str) -> Judged {
     let scratch = MemoryScratch::default();
     let mut members = Vec::new();
-    let indexed = tar::index::<Infallible>(tar, &Limits::default(), &scratch, &mut |member| {
+    let indexed = tar::index::<Infallible>(&tar, &Limits::default(), &scratch, &mut |member| {
         members.push(member);
         Ok(())
     });
-    let open = |member: &Member| Box::new(Slice::new(tar, member.offset, member.size)) as Box<dyn Read + '_>;
+    let open = |member: &Member| Box::new(Slice::new(&tar, member.offset, member.size)) as Box<dyn Read + '_>;
     judge_members(name, indexed, members, &open)
 }
 
@@ -160,31 +158,39 @@ fn rows(bagit: &Path) -> Vec<Row> {
     text.lines().skip(1).map(row).collect()
 }
 
+/// The corpora's words: valid = no error; warning = no error and at least one warning; invalid = at least one error.
+fn agrees(expected: &str, class: &str) -> bool {
+    expected == class || (expected == "valid" && class == "warning")
+}
+
+/// Rows that agree, of the corpora as they are today. Those that differ:
+/// - three compressed bags and two zips: decompressing is the unpack stage's work, not the index's;
+/// - bad-concatenated: members behind the end mark are refused, not warned about (bytes of the bag would be lost);
+/// - TestBadFilePathsBag: the written name is there and the decoded one is not, so it is accepted with a warning.
+const AGREE_MIN: u32 = 253;
+
 #[test]
 fn the_corpora_get_their_verdicts() {
     let Some(corpora) = corpora() else { return };
     let bagit = corpora.join("bagit");
     let mut by_corpus: BTreeMap<String, (u32, u32)> = BTreeMap::new();
     let mut differ = Vec::new();
+    let mut same_class = 0;
     for row in rows(&bagit).iter().filter(|row| row.profile == "-") {
         let judged = judge(&bagit.join(&row.path));
         let corpus = row.path.split('/').next().unwrap().to_string();
         let count = by_corpus.entry(corpus).or_default();
         count.1 += 1;
-        let agrees = judged.class == row.expected;
+        let agrees = agrees(&row.expected, judged.class);
         count.0 += u32::from(agrees);
+        same_class += u32::from(row.expected == judged.class);
         let least = if judged.class == "invalid" { Severity::Error } else { Severity::Warning };
         let mut codes = judged.codes(least);
         codes.dedup();
         codes.truncate(6);
-        let told = format!(
-            "{} | {} | {} | {} | {}",
-            row.path,
-            row.expected,
-            judged.class,
-            row.reason,
-            codes.join(" ")
-        );
+        let told = [&row.path, &row.expected, judged.class, &row.reason, &codes.join(" ")]
+            .map(str::to_string)
+            .join(" | ");
         if std::env::var_os("STRONGROOM_VERBOSE").is_some() {
             println!("row: {told}");
         }
@@ -197,9 +203,234 @@ fn the_corpora_get_their_verdicts() {
     }
     let agree: u32 = by_corpus.values().map(|count| count.0).sum();
     let total: u32 = by_corpus.values().map(|count| count.1).sum();
-    println!("agree: {agree}/{total}");
+    println!("agree: {agree}/{total} ({same_class} with the very same class)");
     for told in &differ {
         println!("differs: {told}");
     }
-    assert!(agree >= 1, "agree: {agree}/{total}");
+    assert!(agree >= AGREE_MIN, "agree: {agree}/{total}, at least {AGREE_MIN} did before");
+}
+
+/// Hostile tars and the code each must be refused with.
+#[rustfmt::skip]
+const REFUSED: [(&str, &str); 31] = [
+    ("bad-absolute", "SER-PATH-ESCAPES"),
+    ("bad-block-device", "SER-SPECIAL-FILE"),
+    ("bad-char-device", "SER-SPECIAL-FILE"),
+    ("bad-concatenated", "SER-HIDDEN-MEMBERS"),
+    ("bad-dotdot", "SER-PATH-ESCAPES"),
+    ("bad-double-slash", "SER-PATH-ESCAPES"),
+    ("bad-empty-name", "SER-PATH-ESCAPES"),
+    ("bad-gnu-sparse", "SER-SPARSE"),
+    ("bad-hardlink-internal", "SER-LINK"),
+    ("bad-multivolume", "SER-SPECIAL-FILE"),
+    ("bad-no-top-dir", "SER-NO-BASE-DIR"),
+    ("bad-pax-dotdot", "SER-PATH-ESCAPES"),
+    ("bad-pax-header-huge", "SER-EXT-HEADER"),
+    ("bad-pax-malformed-length", "SER-EXT-HEADER"),
+    ("bad-pax-negative-size", "SER-EXT-HEADER"),
+    ("bad-pax-nul", "SER-EXT-HEADER"),
+    ("bad-pax-sparse-1.0", "SER-SPARSE"),
+    ("bad-pax-then-longname", "SER-EXT-HEADER"),
+    ("bad-size-huge", "SER-TRUNCATED"),
+    ("bad-size-not-octal", "SER-HEADER-DAMAGED"),
+    ("bad-symlink-dir-chmod", "SER-LINK"),
+    ("bad-symlink-dir-then-write", "SER-LINK"),
+    ("bad-symlink-internal", "SER-LINK"),
+    ("bad-symlink-over-file", "SER-LINK"),
+    ("bad-symlink-rel-escape", "SER-LINK"),
+    ("bad-symlink-replaced-dir", "SER-LINK"),
+    ("bad-top-level-file", "SER-STRAY-TOP-LEVEL"),
+    ("bad-trailing-slash-file", "SER-HEADER-DAMAGED"),
+    ("bad-truncated-header", "SER-TRUNCATED"),
+    ("bad-unknown-type", "SER-SPECIAL-FILE"),
+    ("bad-windows-path", "SER-PATH-ESCAPES"),
+];
+
+#[test]
+fn every_hostile_tar_is_refused_for_its_reason_and_gives_no_member() {
+    let Some(corpora) = corpora() else { return };
+    let folder = corpora.join("bagit/synthetic-tar");
+    for (name, code) in REFUSED {
+        let tar =
+            fs::read(folder.join(name).with_extension(if name.ends_with(".0") { "0.tar" } else { "tar" }))
+                .unwrap();
+        let scratch = MemoryScratch::default();
+        let indexed = tar::index::<Infallible>(&tar, &Limits::default(), &scratch, &mut |member| {
+            panic!("{name} gave {member:?}")
+        });
+        let Err(IndexError::Refused(findings)) = indexed else { panic!("{name} was not refused") };
+        let first = findings.iter().find(|finding| finding.severity == Severity::Error).unwrap();
+        assert_eq!(first.code, code, "{name}: {}", first.message);
+    }
+}
+
+/// Our own fixtures: file, verdict, and the errors it must have, in their order.
+#[rustfmt::skip]
+const FIXTURES: [(&str, &str, &[&str]); 9] = [
+    ("good/photos_1923.tar", "valid", &[]),
+    ("good/letters.tar", "valid", &[]),
+    ("good/folder_bag", "valid", &[]),
+    ("bad/manifest_digest_mismatch.tar", "invalid", &["FIX-MISMATCH"]),
+    ("bad/payload_file_missing.tar", "invalid", &["COMP-MISSING", "OXUM-MISMATCH"]),
+    ("bad/many_faults.tar", "invalid", &["TAGM-MISMATCH", "COMP-MISSING", "FIX-MISMATCH", "COMP-UNLISTED", "OXUM-MISMATCH"]),
+    ("hostile/path_escapes.tar", "invalid", &["SER-PATH-ESCAPES"]),
+    ("hostile/symlink.tar", "invalid", &["SER-LINK"]),
+    ("hostile/truncated.tar", "invalid", &["SER-TRUNCATED"]),
+];
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
+}
+
+#[test]
+fn every_fixture_gets_its_verdict() {
+    for (name, class, errors) in FIXTURES {
+        let judged = judge(&fixtures().join(name));
+        assert_eq!((judged.class, judged.codes(Severity::Error)), (class, errors.to_vec()), "{name}");
+    }
+}
+
+/// Payload of the fixtures: the same bytes everywhere and for ever.
+fn noise(seed: u32, size: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(2_654_435_761).max(1);
+    let mut step = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state as u8
+    };
+    (0..size).map(|_| step()).collect()
+}
+
+type Files = Vec<(&'static str, Vec<u8>)>;
+
+fn photos() -> Files {
+    vec![
+        ("album 1/harbour.tif", noise(1, 6_000)),
+        ("album 1/harbour at night.tif", noise(2, 4_100)),
+        ("album 2/market.tif", noise(3, 5_000)),
+        ("album 2/empty sleeve.txt", Vec::new()),
+        (
+            "captions.csv",
+            b"file,caption\nharbour.tif,The old harbour in 1923\nmarket.tif,Market day\n".to_vec(),
+        ),
+    ]
+}
+
+fn letters() -> Files {
+    vec![
+        ("1891-03-02 an Käthe.txt", "Liebe Käthe,\nwir sind gut angekommen.\n".into()),
+        ("1891-03-02 an Käthe (100% copy).txt", "Liebe Käthe,\nwir sind gut angekommen.\n".into()),
+        ("drafts/unsent.txt", b"Dear Sir,\r\n".to_vec()),
+        ("scans/page 1.png", noise(4, 3_000)),
+    ]
+}
+
+fn sources(files: Files) -> impl Iterator<Item = make::Source<'static>> {
+    files.into_iter().map(|(name, bytes)| {
+        let size = bytes.len() as u64;
+        (name.to_string(), size, Box::new(std::io::Cursor::new(bytes)) as Box<dyn Read>)
+    })
+}
+
+fn tar_bag(name: &str, files: Files, plan: &Plan) -> Vec<u8> {
+    let mut out = Vec::new();
+    make::tar_bag(&mut out, name, &mut sources(files), plan, &MemoryScratch::default()).unwrap();
+    out
+}
+
+fn damaged(damage: &[Damage]) -> Plan {
+    Plan { algorithms: vec![Algorithm::Sha512], damage: damage.to_vec(), ..Plan::default() }
+}
+
+/// Every fixture that is a file, made anew.
+fn made() -> Vec<(&'static str, Vec<u8>)> {
+    let two = Plan { algorithms: vec![Algorithm::Sha256, Algorithm::Sha512], ..Plan::default() };
+    let old = Plan {
+        algorithms: vec![Algorithm::Md5],
+        tag_algorithms: vec![Algorithm::Md5, Algorithm::Sha256],
+        ..Plan::default()
+    };
+    let market = || "data/album 2/market.tif".to_string();
+    let captions = || "data/captions.csv".to_string();
+    let mut hostile = Vec::new();
+    let mut tar = TarWriter::new(&mut hostile, 0);
+    tar.folder("path_escapes/").unwrap();
+    tar.file("path_escapes/data/../../../etc/cron.d/owned", 4, &mut &b"owned"[..4]).unwrap();
+    tar.finish().unwrap();
+    let mut linked = Vec::new();
+    let mut tar = TarWriter::new(&mut linked, 0);
+    tar.folder("symlink/").unwrap();
+    tar.file("symlink/data/a.txt", 2, &mut &b"a\n"[..]).unwrap();
+    tar.symlink("symlink/data/latest", "../../..").unwrap();
+    tar.finish().unwrap();
+    let mut cut = tar_bag("truncated", photos(), &two);
+    cut.truncate(9_000);
+    let many = [
+        Damage::WrongDigest(market()),
+        Damage::Missing("data/album 1/harbour.tif".into()),
+        Damage::Unlisted(captions()),
+        Damage::WrongDigest("bag-info.txt".into()),
+        Damage::WrongOxum,
+    ];
+    vec![
+        ("good/photos_1923.tar", tar_bag("photos_1923", photos(), &two)),
+        ("good/letters.tar", tar_bag("letters", letters(), &old)),
+        (
+            "bad/manifest_digest_mismatch.tar",
+            tar_bag("manifest_digest_mismatch", photos(), &damaged(&[Damage::WrongDigest(market())])),
+        ),
+        (
+            "bad/payload_file_missing.tar",
+            tar_bag("payload_file_missing", photos(), &damaged(&[Damage::Missing(captions())])),
+        ),
+        ("bad/many_faults.tar", tar_bag("many_faults", photos(), &damaged(&many))),
+        ("hostile/path_escapes.tar", hostile),
+        ("hostile/symlink.tar", linked),
+        ("hostile/truncated.tar", cut),
+    ]
+}
+
+/// The folder bag's files, made anew.
+fn made_folder() -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut place = |path: &str, _: u64, read: &mut dyn Read| {
+        let mut bytes = Vec::new();
+        read.read_to_end(&mut bytes)?;
+        files.insert(format!("good/folder_bag/{path}"), bytes);
+        Ok(())
+    };
+    make::bag(&mut place, &mut sources(letters()), &Plan::default(), &MemoryScratch::default()).unwrap();
+    files
+}
+
+/// With STRONGROOM_REMAKE set, writes the fixtures instead of comparing them.
+#[test]
+fn the_fixtures_are_what_the_builder_makes() {
+    let files = made().into_iter().map(|(name, bytes)| (name.to_string(), bytes)).chain(made_folder());
+    let mut total = 0;
+    for (name, bytes) in files {
+        let path = fixtures().join(&name);
+        if std::env::var_os("STRONGROOM_REMAKE").is_some() {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, &bytes).unwrap();
+        }
+        assert!(fs::read(&path).unwrap() == bytes, "{name} is not what the builder makes");
+        assert!(bytes.len() < 40 << 10, "{name} has {} bytes", bytes.len());
+        total += bytes.len();
+    }
+    assert!(total < 300 << 10, "{total} bytes in all");
+}
+
+#[test]
+fn judging_a_folder_changes_nothing_in_it() {
+    let listing = |root: &Path| -> Vec<(PathBuf, Vec<u8>)> {
+        let entries = walkdir::WalkDir::new(root).sort_by_file_name().into_iter().map(Result::unwrap);
+        let files = entries.filter(|entry| entry.file_type().is_file());
+        files.map(|entry| (entry.path().to_path_buf(), fs::read(entry.path()).unwrap())).collect()
+    };
+    let root = fixtures().join("good/folder_bag");
+    let before = listing(&root);
+    judge(&root);
+    assert!(before == listing(&root));
 }

@@ -1,5 +1,7 @@
 //! An item's whole life, printed: every standing at every kind of stage, with every move.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
+
 use strongroom::model::checkpoint::{
     Asked, Checkpoint, Move, STOPS_MAX, Stage, Standing, TRIES_MAX, WaitWhy, next,
 };

@@ -138,7 +138,7 @@ pub fn hex(bytes: &[u8]) -> String {
 /// Bytes of a hexadecimal text, either case; `None` when it is not one.
 pub fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes();
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return None;
     }
     let nibble = |c: u8| (c as char).to_digit(16).map(|n| n as u8);

@@ -106,14 +106,16 @@ impl Iterator for Sorted<'_> {
     }
 }
 
+/// Key, run, value. Equal keys come in the order they were pushed, for runs are numbered in that order.
+type Headed = (Vec<u8>, usize, Vec<u8>);
+
 type OpenRun<'a> = BufReader<Box<dyn Read + Send + 'a>>;
 
 struct Merge<'a> {
     scratch: &'a dyn Scratch,
     runs: Vec<u64>,
     open: Vec<OpenRun<'a>>,
-    // Key, then run: equal keys come in the order they were pushed, for runs are numbered in that order.
-    heads: BinaryHeap<Reverse<(Vec<u8>, usize, Vec<u8>)>>,
+    heads: BinaryHeap<Reverse<Headed>>,
 }
 
 impl<'a> Merge<'a> {

@@ -133,6 +133,11 @@ impl<'a> Job<'a> {
         staging_folder(self.settings, self.item)
     }
 
+    /// Name of a facts file that attempts of this round go on with. Another round makes it void, so it has another name.
+    pub fn of_round(&self, name: &str) -> String {
+        of_round(self.item, name)
+    }
+
     /// Stops here when the process wants to end.
     pub fn drained(&self) -> Result<(), Stop> {
         if self.drain.load(Ordering::Relaxed) { Err(Stop::Drained) } else { Ok(()) }
@@ -173,6 +178,14 @@ pub fn staging_folder(settings: &Settings, item: &Item) -> Result<Place, Trouble
         Trouble::new(Kind::FactsDamaged, "the item has no staging volume; run it from download")
     })?;
     Ok(Place { volume, path: staging_name(&settings.ledger_id, item.id) })
+}
+
+/// Name of a facts file of the item's present round.
+pub fn of_round(item: &Item, name: &str) -> String {
+    match item.checkpoint.round {
+        0 => name.to_string(),
+        round => format!("{name}.r{round}"),
+    }
 }
 
 /// Name of an item's staging folder: the ledger's id keeps items of another ledger apart.

@@ -93,7 +93,7 @@ pub fn judge(bytes: &[u8], out: &mut Out<'_>) -> Result<Declared, Halt> {
     for element in [&version, &encoding].into_iter().flatten() {
         spacing(element, rules, out)?;
     }
-    let charset = charset_of(encoding.as_ref(), rules, out)?;
+    let charset = charset_of(encoding.as_ref(), out)?;
     Ok(Declared { version: rules, certain: declared.1, charset })
 }
 
@@ -173,7 +173,7 @@ fn spacing(element: &Element<'_>, rules: Version, out: &mut Out<'_>) -> Result<(
     Ok(())
 }
 
-fn charset_of(element: Option<&Element<'_>>, rules: Version, out: &mut Out<'_>) -> Result<Charset, Halt> {
+fn charset_of(element: Option<&Element<'_>>, out: &mut Out<'_>) -> Result<Charset, Halt> {
     let Some(element) = element else { return Ok(Charset::Utf8) };
     let Some(charset) = Charset::from_label(element.value) else {
         let shown = quoted(element.value.as_bytes());
@@ -185,8 +185,7 @@ fn charset_of(element: Option<&Element<'_>>, rules: Version, out: &mut Out<'_>) 
     if charset != Charset::Utf8 {
         let what =
             format!("The tag files are in {}; UTF-8 is recommended.", quoted(element.value.as_bytes()));
-        // The drafts name UTF-8 as a default among equals; RFC 8493 recommends it.
-        let finding = fault("DECL-ENCODING-NOT-UTF8", rules.rfc_warning(), what).line(element.line);
+        let finding = fault("DECL-ENCODING-NOT-UTF8", Severity::Warning, what).line(element.line);
         out.say(finding.advice("Nothing to do; make new bags with UTF-8."))?;
     }
     Ok(charset)

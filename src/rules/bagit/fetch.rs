@@ -28,9 +28,9 @@ fn fault(code: &str, severity: Severity, line: u64, what: String) -> Finding {
 const FORM: &str = "Write each line as URL, length (or `-`) and path.";
 
 /// Says that there is a fetch.txt.
-pub fn present(version: Version, out: &mut Out<'_>) -> Result<(), Halt> {
+pub fn present(out: &mut Out<'_>) -> Result<(), Halt> {
     let what = "The bag has a fetch.txt; only what is in the bag is kept, nothing is fetched.";
-    let finding = about("FETCH-PRESENT", version.rfc_warning(), FILE.as_bytes(), what);
+    let finding = about("FETCH-PRESENT", Severity::Warning, FILE.as_bytes(), what);
     out.say(finding.advice("Send the whole bag, without fetch.txt.").clause("RFC 8493, 2.2.3"))
 }
 

@@ -138,9 +138,7 @@ impl<'n> Reader<'n> {
         };
         if count == 2 && label != "payload-oxum" {
             let what = format!("{name} gives {} more than once.", quoted(label.as_bytes()));
-            out.say(
-                self.fault("INFO-REPEATED", self.version.rfc_warning(), at, what).advice("Keep one of them."),
-            )?;
+            out.say(self.fault("INFO-REPEATED", Severity::Warning, at, what).advice("Keep one of them."))?;
         }
         match label.as_str() {
             "payload-oxum" => self.oxum(&value, at, count, out),
@@ -226,6 +224,7 @@ fn is_bag_count(value: &str) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::type_complexity)] // tables of cases
 mod tests {
     use super::super::report::tests::codes;
     use super::*;
@@ -251,7 +250,7 @@ mod tests {
 
     #[test]
     fn elements_are_judged_by_the_version() {
-        use Severity::{Error, Note, Warning};
+        use Severity::{Error, Warning};
         use Version::{V0_97, V1_0};
         #[rustfmt::skip]
         let table: &[(&str, Version, &[(&str, Severity)])] = &[
@@ -266,7 +265,7 @@ mod tests {
             ("no colon", V0_97, &[("INFO-LINE", Error)]),
             ("A: b\n\nC: d", V1_0, &[("INFO-BLANK-LINE", Warning)]),
             ("Bagging-Date: 2024-05-17\nBAGGING-DATE: 2024-05-18", V1_0, &[("INFO-REPEATED", Warning)]),
-            ("Bagging-Date: 2024-05-17\nBAGGING-DATE: 2024-05-18", V0_97, &[("INFO-REPEATED", Note)]),
+            ("Bagging-Date: 2024-05-17\nBAGGING-DATE: 2024-05-18", V0_97, &[("INFO-REPEATED", Warning)]),
             ("Bagging-Date: 2024-13-17", V1_0, &[("INFO-DATE", Warning)]),
             ("Bag-Count: 1 of ?\nBag-Size: 3", V1_0, &[]),
             ("Bag-Count: first", V1_0, &[("INFO-BAG-COUNT", Warning)]),

@@ -230,11 +230,9 @@ fn judge_path(
     let is_payload = path.starts_with(b"data/");
     if listed.dots {
         let what = format!("Line {at} of {name} writes {shown} with `./` or doubled `/` in it.");
-        // The conformance suite calls it valid for the drafts up to 0.96.
-        let severity = if version < Version::V0_97 { Severity::Note } else { Severity::Warning };
         out.say(
             manifest
-                .fault("PATH-DOT-SLASH", severity, at, what)
+                .fault("PATH-DOT-SLASH", Severity::Warning, at, what)
                 .advice("Take it out; paths start with data/."),
         )?;
     }
@@ -314,7 +312,7 @@ mod tests {
 
     #[test]
     fn lines_are_judged_by_the_version() {
-        use Severity::{Error, Note, Warning};
+        use Severity::{Error, Warning};
         use Version::{V0_96, V0_97, V1_0};
         #[rustfmt::skip]
         let table: &[(&str, &str, Version, Option<&str>, &[(&str, Severity)])] = &[
@@ -323,7 +321,7 @@ mod tests {
             ("manifest-md5.txt", "MD5 *data/a", V0_97, Some("data/a"), &[("MAN-ASTERISK", Warning)]),
             ("manifest-md5.txt", "\\MD5  data/a\\\\b\\nc", V1_0, Some("data/a\\b\nc"), &[("MAN-MD5SUM-ESCAPE", Warning)]),
             ("manifest-md5.txt", "MD5  ./data/a", V0_97, Some("data/a"), &[("PATH-DOT-SLASH", Warning)]),
-            ("manifest-md5.txt", "MD5  ./data/a", V0_96, Some("data/a"), &[("PATH-DOT-SLASH", Note)]),
+            ("manifest-md5.txt", "MD5  ./data/a", V0_96, Some("data/a"), &[("PATH-DOT-SLASH", Warning)]),
             ("manifest-md5.txt", "  ", V1_0, None, &[("MAN-BLANK-LINE", Warning)]),
             ("manifest-md5.txt", "# MD5 data/a", V1_0, None, &[("MAN-LINE", Error)]),
             ("manifest-md5.txt", "MD5", V1_0, None, &[("MAN-LINE", Error)]),

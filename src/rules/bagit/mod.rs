@@ -16,7 +16,11 @@ mod percent;
 mod report;
 mod rows;
 pub mod text;
+mod told;
 pub mod version;
+
+#[cfg(test)]
+mod tests;
 
 use crate::model::digest::Algorithm;
 use crate::model::fact::{BagPath, Member};
@@ -107,12 +111,15 @@ pub fn algorithm_named_by(path: &BagPath) -> Option<Algorithm> {
     Manifest::from_path(&path.0)?.algorithm
 }
 
+/// The bytes of a tag file, or why they cannot be had.
+pub type Opened<'o, E> = Result<Box<dyn Read + 'o>, E>;
+
 /// Judges a bag: its members with their digests come in, in any order; findings go out through `each`. `open` gives the
 /// bytes of a tag file.
 pub fn judge<'o, E>(
     bag: &BagFacts<'_>,
     members: &mut dyn Iterator<Item = Result<Member, E>>,
-    open: &dyn Fn(&Member) -> Result<Box<dyn Read + 'o>, E>,
+    open: &dyn Fn(&Member) -> Opened<'o, E>,
     scratch: &dyn Scratch,
     limits: &Limits,
     each: &mut dyn FnMut(Finding) -> Result<(), E>,
@@ -140,7 +147,7 @@ pub fn judge<'o, E>(
 }
 
 /// Opens a member.
-type Open<'a, 'o> = dyn Fn(&Member) -> Result<Box<dyn Read + 'o>, Halt> + 'a;
+type Open<'a, 'o> = dyn Fn(&Member) -> Opened<'o, Halt> + 'a;
 
 /// What every part of the judge works with.
 struct Desk<'a, 'o> {
@@ -174,7 +181,7 @@ impl TagFiles {
                     let what =
                         format!("{} is one manifest more than the {MANIFESTS_MAX} we read.", quoted(path));
                     return out.say(
-                        about("ENV-LIMIT", Severity::Error, path, what).advice("Send fewer manifests."),
+                        about("SER-LIMIT", Severity::Error, path, what).advice("Send fewer manifests."),
                     );
                 }
                 self.manifests.push((manifest, member.clone()));
@@ -344,7 +351,7 @@ impl Desk<'_, '_> {
         out: &mut Out<'_>,
     ) -> Result<(), Halt> {
         let Some(member) = &tags.fetch else { return Ok(()) };
-        fetch::present(declared.version, out)?;
+        fetch::present(out)?;
         self.lines(member, declared, out, &mut |line, out| {
             let Some(fetch) = fetch::read_line(&line, declared.version, out)? else { return Ok(()) };
             let value = Value::Fetch { line: fetch.line, length: fetch.length };

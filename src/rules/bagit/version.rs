@@ -52,11 +52,6 @@ impl Version {
         if self.is_rfc() { Severity::Error } else { Severity::Warning }
     }
 
-    /// A warning in RFC 8493, a note before it.
-    pub fn rfc_warning(self) -> Severity {
-        if self.is_rfc() { Severity::Warning } else { Severity::Note }
-    }
-
     /// The tag file that holds the bag's metadata.
     pub fn info_name(self) -> &'static str {
         if self < Version::V0_96 { "package-info.txt" } else { "bag-info.txt" }

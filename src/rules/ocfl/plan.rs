@@ -418,13 +418,16 @@ fn write_head(new: &NewVersion<'_>, out: &mut impl Write) -> io::Result<()> {
     )
 }
 
+/// Takes a file to be copied: its row, its content path, and its logical path where that is another.
+type Copy<'a> = dyn FnMut(Vec<u8>, String, Option<&str>) -> io::Result<()> + 'a;
+
 /// Writes the manifest, tells each copy that must be made, and gives the rows of the new state.
 fn write_manifest<'s>(
     version: u32,
     rows: Sorted<'s>,
     scratch: &'s dyn Scratch,
     out: &mut impl Write,
-    copy: &mut dyn FnMut(Vec<u8>, String, Option<&str>) -> io::Result<()>,
+    copy: &mut Copy<'_>,
 ) -> Result<Sorted<'s>, PlanError> {
     let mut state = Sorter::new(scratch, BUDGET);
     let mut digest: Option<Vec<u8>> = None;

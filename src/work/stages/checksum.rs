@@ -56,7 +56,9 @@ impl StageWork for Checksum {
         let folder = job.folder()?;
         let mut finished = 0;
         let mut facts =
-            FactsWriter::resume(&*job.world.disk, &folder, "digests", job.fence, &mut |_| finished += 1)?;
+            FactsWriter::resume(&*job.world.disk, &folder, &job.of_round("digests"), job.fence, &mut |_| {
+                finished += 1
+            })?;
         job.meter.files_kept.store(finished, std::sync::atomic::Ordering::Relaxed);
         let todo = FactsReader::<Member>::open(&*job.world.disk, &folder, &unpack.members)?;
         let ended = digest_all(job, todo, finished, &algorithms, &mut facts);

@@ -8,7 +8,7 @@
 
 use super::durable::{self, SyncMode, io_error};
 use super::journal::Journal;
-use super::sled_index::{self, Commit, SledIndex};
+use super::sled_index::{Commit, SledIndex};
 use super::{BookError, BookReport};
 use std::fs::File;
 use std::path::Path;
@@ -84,13 +84,13 @@ fn open_and_catch_up(place: &Path, journal: &Journal, report: &mut BookReport) -
 fn set_aside(place: &Path) {
     let aside = place.with_extension("ahead");
     // Nothing depends on it: the loss is reported all the same.
-    let _ = sled_index::remove(&aside).map(|()| std::fs::rename(place, &aside));
+    let _ = durable::remove_tree(&aside).map(|()| std::fs::rename(place, &aside));
 }
 
 fn make(folder: &Path, journal: &Journal, sync: SyncMode) -> Result<SledIndex, BookError> {
     let (place, part) = (folder.join(INDEX), folder.join("index.part"));
-    sled_index::remove(&part)?;
-    sled_index::remove(&place)?;
+    durable::remove_tree(&part)?;
+    durable::remove_tree(&place)?;
     let (base, base_chain) = journal.base();
     let mut index = SledIndex::create(&part, journal.ledger(), base, *base_chain)?;
     journal.rows(&mut |lines| index.load(lines))?;

@@ -14,6 +14,8 @@ pub enum SyncMode {
     /// Always.
     #[default]
     Durable,
+    /// New files, but no commits. Only for tests: the finer of two negative controls.
+    NotCommitsForNegativeControl,
     /// Never. Only for tests: a negative control, which the power-cut sweep must catch.
     NeverForNegativeControl,
 }
@@ -26,18 +28,16 @@ pub(super) fn io_error(path: &Path, error: io::Error) -> BookError {
 /// Syncs a file's bytes and what is needed to read them back.
 pub(super) fn sync_data(file: &File, path: &Path, mode: SyncMode) -> Result<(), BookError> {
     match mode {
-        SyncMode::Durable => file.sync_data().map_err(|error| io_error(path, error)),
         SyncMode::NeverForNegativeControl => Ok(()),
+        _ => file.sync_data().map_err(|error| io_error(path, error)),
     }
 }
 
 /// Syncs the names in a folder.
 pub(super) fn sync_folder(folder: &Path, mode: SyncMode) -> Result<(), BookError> {
     match mode {
-        SyncMode::Durable => {
-            File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| io_error(folder, error))
-        }
         SyncMode::NeverForNegativeControl => Ok(()),
+        _ => File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| io_error(folder, error)),
     }
 }
 
@@ -80,7 +80,7 @@ pub(super) fn create_part(path: &Path) -> Result<File, BookError> {
 /// Gives a complete file its name.
 pub(super) fn publish(file: &File, path: &Path, mode: SyncMode) -> Result<(), BookError> {
     let part = part_of(path);
-    if mode == SyncMode::Durable {
+    if mode != SyncMode::NeverForNegativeControl {
         file.sync_all().map_err(|error| io_error(&part, error))?;
     }
     std::fs::rename(&part, path).map_err(|error| io_error(path, error))?;
@@ -93,4 +93,39 @@ pub(super) fn remove(path: &Path) -> Result<(), BookError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(path, error)),
         _ => Ok(()),
     }
+}
+
+/// Names in a folder.
+///
+/// Not by the standard library: it panics when the system gives an error while a folder is closed.
+pub(super) fn names(folder: &Path) -> Result<Vec<String>, BookError> {
+    let fail = |errno: rustix::io::Errno| io_error(folder, errno.into());
+    let file = File::open(folder).map_err(|error| io_error(folder, error))?;
+    let entries = rustix::fs::Dir::read_from(&file).map_err(fail)?;
+    let mut names = Vec::new();
+    for entry in entries {
+        // All names that matter here are ours, and ASCII.
+        match entry.map_err(fail)?.file_name().to_str() {
+            Ok("." | "..") | Err(_) => {}
+            Ok(name) => names.push(name.to_owned()),
+        }
+    }
+    Ok(names)
+}
+
+/// Removes a folder of our own making with all in it; absent is fine.
+pub(super) fn remove_tree(folder: &Path) -> Result<(), BookError> {
+    if !folder.is_dir() {
+        return remove(folder);
+    }
+    for name in names(folder)? {
+        let path = folder.join(name);
+        // A link is removed, never followed.
+        if path.symlink_metadata().map_err(|error| io_error(&path, error))?.is_dir() {
+            remove_tree(&path)?;
+        } else {
+            remove(&path)?;
+        }
+    }
+    std::fs::remove_dir(folder).map_err(|error| io_error(folder, error))
 }

@@ -225,8 +225,10 @@ impl Journal {
         for (file, path) in self.files.iter_mut().zip(&paths) {
             file.write_all(&bytes).map_err(|error| io_error(path, error))?;
         }
-        for (file, path) in self.files.iter().zip(&paths) {
-            durable::sync_data(file, path, self.sync)?;
+        if self.sync != SyncMode::NotCommitsForNegativeControl {
+            for (file, path) in self.files.iter().zip(&paths) {
+                durable::sync_data(file, path, self.sync)?;
+            }
         }
         self.segment_bytes += bytes.len() as u64;
         (self.last, self.chain, self.tail) = (last, chain, chain);
@@ -405,13 +407,11 @@ fn create_both(
 /// The journal files in a folder; unfinished ones are removed.
 fn list(folder: &Path) -> Result<Vec<Name>, BookError> {
     let mut names = Vec::new();
-    for entry in folder.read_dir().map_err(|error| io_error(folder, error))? {
-        let entry = entry.map_err(|error| io_error(folder, error))?;
-        let Ok(text) = entry.file_name().into_string() else { continue };
+    for text in durable::names(folder)? {
         if let Some(name) = Name::parse(&text) {
             names.push(name);
         } else if text.strip_suffix(".part").and_then(Name::parse).is_some() {
-            durable::remove(&entry.path())?;
+            durable::remove(&folder.join(text))?;
         }
     }
     Ok(names)

@@ -54,8 +54,7 @@ pub(super) struct Commit<'a> {
 
 /// The open index.
 pub(super) struct SledIndex {
-    /// `None` only while it is dropped.
-    db: Option<sled::Db>,
+    db: Handle,
     folder: PathBuf,
     ledger: String,
     applied: u64,
@@ -69,7 +68,7 @@ impl SledIndex {
     pub fn open(folder: &Path, ledger: &str) -> Result<SledIndex, String> {
         remove_generating(folder).map_err(|error| error.to_string())?;
         let db = open_sled(folder)?;
-        let meta = caught(|| db.get(META))?.ok_or("it has no meta row")?;
+        let meta = caught(|| db.sled().get(META))?.ok_or("it has no meta row")?;
         let meta: Meta = serde_json::from_slice(unseal(META, &meta).ok_or("its meta row is damaged")?.1)
             .map_err(|why| format!("its meta row cannot be read: {why}"))?;
         let chain = parse_hex(&meta.chain).ok_or("its meta row names no digest")?;
@@ -79,7 +78,7 @@ impl SledIndex {
         let sum = u128::from_str_radix(&meta.sum, 16).map_err(|why| why.to_string())?;
         let (applied, rows) = (meta.applied, meta.rows);
         let (folder, ledger) = (folder.to_owned(), ledger.to_owned());
-        let index = SledIndex { db: Some(db), folder, ledger, applied, chain, rows, sum };
+        let index = SledIndex { db, folder, ledger, applied, chain, rows, sum };
         match index.faults().as_slice() {
             [] => Ok(index),
             [first, ..] => Err(first.clone()),
@@ -91,7 +90,7 @@ impl SledIndex {
         std::fs::create_dir(folder).map_err(|error| io_error(folder, error))?;
         let db = open_sled(folder).map_err(|why| failed(folder, why))?;
         let (folder, ledger) = (folder.to_owned(), ledger.to_owned());
-        let mut index = SledIndex { db: Some(db), folder, ledger, applied, chain, rows: 0, sum: 0 };
+        let mut index = SledIndex { db, folder, ledger, applied, chain, rows: 0, sum: 0 };
         index.write(HashMap::new(), applied, chain)?;
         Ok(index)
     }
@@ -109,7 +108,7 @@ impl SledIndex {
     /// The row of this key.
     pub fn get(&self, key: &str) -> Result<Option<Row>, BookError> {
         let sled_key = row_key(key);
-        let found = caught(|| self.db().get(&sled_key)).map_err(|why| failed(&self.folder, why))?;
+        let found = caught(|| self.db.sled().get(&sled_key)).map_err(|why| failed(&self.folder, why))?;
         found.map(|sealed| row_of(key, &sealed)).transpose()
     }
 
@@ -127,7 +126,7 @@ impl SledIndex {
         let prefix = row_key(prefix);
         let mut found = Vec::new();
         let read = caught(|| {
-            for entry in self.db().range(from.clone()..) {
+            for entry in self.db.sled().range(from.clone()..) {
                 let (key, sealed) = entry?;
                 if found.len() == limit || !key.starts_with(&prefix) {
                     break;
@@ -215,7 +214,7 @@ impl SledIndex {
         };
         let meta = serde_json::to_vec(&meta).expect("numbers and strings serialise");
         batch.insert(META, seal(META, applied, &meta));
-        caught(|| self.db().apply_batch(batch)).map_err(|why| failed(&self.folder, why))?;
+        caught(|| self.db.sled().apply_batch(batch)).map_err(|why| failed(&self.folder, why))?;
         (self.applied, self.chain, self.rows, self.sum) = (applied, chain, count, sum);
         Ok(())
     }
@@ -225,7 +224,7 @@ impl SledIndex {
         const FAULTS_MAX: usize = 8;
         let (mut rows, mut sum, mut faults) = (0u64, 0u128, Vec::new());
         let read = caught(|| {
-            for entry in self.db().range::<&[u8], _>(..) {
+            for entry in self.db.sled().range::<&[u8], _>(..) {
                 let (key, sealed) = entry?;
                 if *key == *META {
                     continue;
@@ -251,7 +250,7 @@ impl SledIndex {
 
     /// Hands everything to the disk, so that the next start has less to apply. sled's own flush does not sync the file.
     pub fn flush(&self, sync: SyncMode) -> Result<(), BookError> {
-        caught(|| self.db().flush()).map_err(|why| failed(&self.folder, why))?;
+        caught(|| self.db.sled().flush()).map_err(|why| failed(&self.folder, why))?;
         let path = self.folder.join("db");
         let file = File::open(&path).map_err(|error| io_error(&path, error))?;
         durable::sync_data(&file, &path, sync)
@@ -265,29 +264,25 @@ impl SledIndex {
         durable::sync_data(&file, &conf, sync)?;
         durable::sync_folder(&self.folder, sync)
     }
+}
 
-    fn db(&self) -> &sled::Db {
-        self.db.as_ref().expect("the index is used only before it is dropped")
+/// sled writes while it is dropped, and unwraps what comes of it.
+struct Handle(Option<sled::Db>);
+
+impl Handle {
+    fn sled(&self) -> &sled::Db {
+        self.0.as_ref().expect("it is taken only in drop")
     }
 }
 
-impl Drop for SledIndex {
+impl Drop for Handle {
     fn drop(&mut self) {
-        // sled writes in its own drop, and unwraps what comes of it.
-        let db = self.db.take();
+        let db = self.0.take();
         let _ = catch_unwind(AssertUnwindSafe(|| drop(db)));
     }
 }
 
-/// Removes the index in this folder, whatever is left of it.
-pub(super) fn remove(folder: &Path) -> Result<(), BookError> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io_error(folder, error)),
-        _ => Ok(()),
-    }
-}
-
-fn open_sled(folder: &Path) -> Result<sled::Db, String> {
+fn open_sled(folder: &Path) -> Result<Handle, String> {
     // sled's threads may hold its lock a little longer than its handle.
     let end = Instant::now() + Duration::from_secs(2);
     let config = sled::Config::new().path(folder).cache_capacity(CACHE_BYTES).flush_every_ms(None);
@@ -296,24 +291,17 @@ fn open_sled(folder: &Path) -> Result<sled::Db, String> {
             Err(why) if why.contains("could not acquire lock") && Instant::now() < end => {
                 std::thread::sleep(Duration::from_millis(10));
             }
-            answer => return answer,
+            answer => return answer.map(|db| Handle(Some(db))),
         }
     }
 }
 
 /// An unfinished snapshot makes sled refuse to open, though its log is whole.
 fn remove_generating(folder: &Path) -> Result<(), BookError> {
-    let entries = match folder.read_dir() {
-        Ok(entries) => entries,
-        Err(error) => return Err(io_error(folder, error)),
-    };
-    for entry in entries {
-        let entry = entry.map_err(|error| io_error(folder, error))?;
-        if entry.file_name().to_string_lossy().ends_with(".generating") {
-            durable::remove(&entry.path())?;
-        }
-    }
-    Ok(())
+    let names = durable::names(folder)?.into_iter();
+    names
+        .filter(|name| name.ends_with(".generating"))
+        .try_for_each(|name| durable::remove(&folder.join(name)))
 }
 
 /// What sled says; a panic in it is a sentence, too.

@@ -13,7 +13,7 @@ use crate::model::trouble::{Kind, Stop, Trouble, Wait};
 use crate::rules::digester::Digester;
 use crate::rules::ocfl::plan::{CopyStep, Source};
 use crate::rules::read::ReadAt;
-use crate::work::job::{Job, MemberBytes};
+use crate::work::job::{Job, MemberBytes, of_round};
 use crate::worlds::World;
 use crate::worlds::disk::Place;
 use crate::worlds::target::{Put, Target, TargetError, Txn, Where};
@@ -45,9 +45,9 @@ struct Batch {
     steps: Vec<CopyStep>,
 }
 
-/// Name of the file that holds a target's marks.
-pub fn marks_name(target: &str) -> String {
-    format!("marks-{target}")
+/// Name of the file that holds a target's marks of the item's present round.
+fn marks_name(item: &Item, target: &str) -> String {
+    of_round(item, &format!("marks-{target}"))
 }
 
 /// Bytes of the files that are marked for this target, when the item has a plan of this round.
@@ -57,7 +57,7 @@ pub fn marked_bytes(world: &World, folder: &Place, item: &Item, target: &str) ->
         return 0;
     }
     let mut bytes = 0;
-    let seen = crate::books::facts::peek_rows(&*world.disk, folder, &marks_name(target), &mut |line| {
+    let seen = crate::books::facts::peek_rows(&*world.disk, folder, &marks_name(item, target), &mut |line| {
         if let Ok(mark) = serde_json::from_slice::<Mark>(line) {
             bytes += mark.s;
         }
@@ -144,13 +144,14 @@ fn to_one(
     let (disk, folder) = (&*job.world.disk, job.folder()?);
     let mut marked = BTreeSet::new();
     let (mut files, mut bytes) = (0, 0);
-    let mut marks = FactsWriter::resume(disk, &folder, &marks_name(name), job.fence, &mut |line| {
-        if let Ok(mark) = serde_json::from_slice::<Mark>(line) {
-            marked.insert(mark.b);
-            files += mark.f;
-            bytes += mark.s;
-        }
-    })?;
+    let mut marks =
+        FactsWriter::resume(disk, &folder, &marks_name(job.item, name), job.fence, &mut |line| {
+            if let Ok(mark) = serde_json::from_slice::<Mark>(line) {
+                marked.insert(mark.b);
+                files += mark.f;
+                bytes += mark.s;
+            }
+        })?;
     job.meter.files_kept.fetch_add(files, Ordering::Relaxed);
     job.meter.bytes.fetch_add(bytes, Ordering::Relaxed);
     let copier = Copier { job, name, target, txn, sources, stop: AtomicBool::new(false) };

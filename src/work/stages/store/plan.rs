@@ -72,7 +72,6 @@ pub fn frozen_or_freeze(
     for (name, target) in targets {
         let txn = super::txn(job);
         target.discard(&txn).map_err(|error| Trouble::from(error).while_doing("clearing").about(*name))?;
-        job.world.disk.remove(&folder.join(&super::copy::marks_name(name)))?;
     }
     let plan = freeze_now(job, object, targets, &folder)?;
     write_note(&*job.world.disk, &note, &plan)?;

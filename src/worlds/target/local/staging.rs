@@ -54,10 +54,11 @@ impl LocalTarget {
         if older.last().is_some_and(|(fence, _)| *fence > txn.fence) {
             return Err(self.io(&folder, "a later lease has taken this transaction over"));
         }
-        if let Some((_, newest)) = older.pop()
-            && newest != folder
+        let found = older.pop();
+        if let Some((_, newest)) = &found
+            && *newest != folder
         {
-            self.rename_new(&newest, &folder).map_err(fail)?;
+            self.rename_new(newest, &folder).map_err(fail)?;
         }
         for (_, rest) in older {
             fs::remove_dir_all(&rest).map_err(|error| self.fail(&rest, error))?;
@@ -72,9 +73,14 @@ impl LocalTarget {
         self.keep_only(&folder, &["obj"])?;
         self.keep_only(&obj, &[&format!("v{version}")])?;
         self.keep_only(&obj.join(format!("v{version}")), &["content"])?;
-        fsync_folder(&folder).map_err(fail)?;
         let work = self.path.join("work");
-        fsync_folder(&work.join("orphans")).and_then(|()| fsync_folder(&work)).map_err(fail)
+        if found.is_none() {
+            return fsync_folder(&folder).and_then(|()| fsync_folder(&work)).map_err(fail);
+        }
+        // Folders that a stopped process made may not have reached the medium. Later files in them are marked as
+        // durable when they and their folder are, so everything above must be by now.
+        let system = File::open(&work).map_err(fail)?;
+        rustix::fs::syncfs(&system).map_err(|error| fail(error.into()))
     }
 
     /// Undoes the last step but one of publishing a new object: its folder stands under its tuples already.

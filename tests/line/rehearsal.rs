@@ -86,7 +86,7 @@ fn settings() -> Settings {
 pub fn tar(name: &str, files: &[(&str, &str)]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut files = files.iter().map(|(path, text)| {
-        (format!("data/{path}"), text.len() as u64, Box::new(text.as_bytes()) as Box<dyn Read>)
+        ((*path).to_string(), text.len() as u64, Box::new(text.as_bytes()) as Box<dyn Read>)
     });
     let plan = make::Plan { algorithms: vec![Algorithm::Md5, Algorithm::Sha256], ..make::Plan::default() };
     make::tar_bag(&mut out, name, &mut files, &plan, &MemoryScratch::default()).unwrap();
@@ -116,6 +116,23 @@ impl House {
 
     pub fn items(&self) -> Vec<Item> {
         self.ledger.scan(&ItemFilter::default(), None, usize::MAX).unwrap()
+    }
+
+    /// Runs one process until `until` holds of the only item, without moving the clock further than a second a look.
+    pub fn run_until(&self, until: impl Fn(&Item) -> bool) -> Item {
+        let pipeline =
+            Pipeline::start(self.world.clone(), self.ledger.clone(), self.settings.clone()).unwrap();
+        let started = Instant::now();
+        loop {
+            let item = self.items().remove(0);
+            if until(&item) {
+                pipeline.stop().unwrap();
+                return item;
+            }
+            assert!(started.elapsed() < STUCK, "stuck: {item:#?}");
+            std::thread::sleep(Duration::from_millis(1));
+            self.clock.advance(Duration::from_secs(1));
+        }
     }
 
     /// Runs one process until every item rests, the power is gone, or the process must end. True: all rest.

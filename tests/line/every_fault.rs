@@ -1,9 +1,7 @@
-//! Each write of a full ingest fails once, has the power cut before it, and after it; whatever happens, the end is the
+//! Each write of a full ingest fails once, finds the disk full, has the power cut before it, and after it; whatever happens, the end is the
 //! same as if nothing had happened.
 
-mod rehearsal;
-
-use rehearsal::{House, house};
+use crate::rehearsal::{House, house};
 use std::collections::{BTreeMap, BTreeSet};
 use strongroom::worlds::fate::Blow;
 
@@ -105,7 +103,7 @@ fn every_write_may_fail_or_lose_the_power_and_the_end_is_the_same() {
     nothing_without_proof(&undisturbed);
 
     let mut struck = 0;
-    for blow in [Blow::Error, Blow::PowerBefore, Blow::PowerAfter] {
+    for blow in [Blow::Error, Blow::Full, Blow::PowerBefore, Blow::PowerAfter] {
         for at in 1..=writes {
             let house = house();
             deposit_all(&house);
@@ -129,7 +127,7 @@ fn a_new_version_survives_every_fault_too() {
         let house = house();
         house.deposit("photos", &first);
         house.run();
-        house.source.add_tar("/inbox/again/photos.tar", rehearsal::tar("photos", &second));
+        house.source.add_tar("/inbox/again/photos.tar", crate::rehearsal::tar("photos", &second));
         house.submit("photos", "/inbox/again/photos.tar");
         house
     };
@@ -139,7 +137,7 @@ fn a_new_version_survives_every_fault_too() {
     let wanted = end(&undisturbed);
     let writes = undisturbed.fate.writes();
     assert_eq!(wanted.registry.iter().map(|row| row.1).collect::<Vec<_>>(), [1, 2]);
-    for blow in [Blow::Error, Blow::PowerBefore, Blow::PowerAfter] {
+    for blow in [Blow::Error, Blow::Full, Blow::PowerBefore, Blow::PowerAfter] {
         for at in 1..=writes {
             let house = prepare();
             house.fate.plan(at, blow);

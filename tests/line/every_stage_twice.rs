@@ -1,0 +1,89 @@
+//! A stage run twice leaves what it leaves run once: under the same lease, and under the next one after the process
+//! ended between its work and its commit.
+
+use crate::rehearsal::{House, house};
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+use strongroom::books::ledger::{Lease, Report};
+use strongroom::books::volume::Promises;
+use strongroom::model::checkpoint::{Move, Stage};
+use strongroom::work::job::{Done, Job, Meter};
+use strongroom::work::stages::{INGEST, StageWork};
+
+fn work(house: &House, stage: &dyn StageWork, lease: &Lease) -> Done {
+    let job = Job {
+        world: &house.world,
+        ledger: &house.ledger,
+        settings: &house.settings,
+        item: &lease.item,
+        fence: lease.fence,
+        meter: &Meter::default(),
+        drain: &AtomicBool::new(false),
+        promises: &Promises::new(),
+    };
+    stage.work(&job).unwrap()
+}
+
+/// Everything that lies in staging and on targets, and what the stage said.
+fn left(house: &House, done: &Done) -> (BTreeMap<String, Vec<u8>>, String) {
+    let mut lies = BTreeMap::new();
+    for (place, bytes) in house.disk.files() {
+        // A name under work carries the lease's fence; what counts is what is published.
+        if !place.path.ends_with(".part") {
+            lies.insert(format!("{}/{}", place.volume, place.path), bytes);
+        }
+    }
+    for (name, target) in &house.targets {
+        for object in target.objects() {
+            for (path, bytes) in target.files(&object) {
+                lies.insert(format!("{name}/{object}/{path}"), bytes.to_vec());
+            }
+        }
+    }
+    (lies, format!("{:?} {:?} {:?}", done.found, done.events, done.registry))
+}
+
+fn claim(house: &House, stage: Stage) -> Lease {
+    let id = house.items()[0].id;
+    house.ledger.claim(id, stage, Some("staging".into()), Vec::new()).unwrap().expect("it is ready")
+}
+
+fn every_stage(between: impl Fn(&House, Stage, Lease) -> Lease) {
+    let house = house();
+    house.deposit("photos", &[("a.txt", "alpha"), ("b/c.txt", "gamma"), ("twin.txt", "alpha")]);
+    for stage in INGEST {
+        let lease = claim(&house, stage.name());
+        let once = work(&house, stage, &lease);
+        let lies_once = left(&house, &once);
+        let lease = between(&house, stage.name(), lease);
+        let done = work(&house, stage, &lease);
+        assert_eq!(left(&house, &done), lies_once, "{} run twice", stage.name());
+        let report = Report {
+            found: Some(done.found),
+            deposit: done.deposit,
+            events: done.events,
+            registry: done.registry,
+            ..Report::default()
+        };
+        house.ledger.commit(&lease, &Move::Finish, report).unwrap();
+    }
+    assert_eq!(house.items()[0].checkpoint.standing.name(), "kept");
+    for target in house.targets.values() {
+        assert_eq!(target.objects().len(), 1);
+    }
+    let kinds: Vec<&str> = house.events().iter().map(|event| event.event_type.term().1).collect();
+    assert_eq!(kinds, ["tra", "unp", "mes", "fix", "val", "ing", "rep", "ine"]);
+}
+
+#[test]
+fn under_the_same_lease() {
+    every_stage(|_, _, lease| lease);
+}
+
+#[test]
+fn under_the_next_lease_after_the_process_ended() {
+    every_stage(|house, stage, _| {
+        house.ledger.nudge(house.items()[0].id, &Move::Recover).unwrap();
+        claim(house, stage)
+    });
+}

@@ -1,0 +1,9 @@
+//! The line in rehearsal: every fault, every stage twice, and what items wait for, stumble over and are asked.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
+
+mod every_fault;
+mod every_stage_twice;
+mod rehearsal;
+mod trouble;
+mod waiting;

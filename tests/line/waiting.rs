@@ -1,0 +1,65 @@
+//! What items wait for: space, a turn. Waiting uses no try, and ends by itself.
+
+use crate::rehearsal::house;
+use strongroom::model::checkpoint::{Stage, Standing, WaitWhy};
+use strongroom::model::trouble::Wait;
+
+#[test]
+fn without_room_an_item_waits_and_says_for_what_and_goes_on_when_there_is_room() {
+    let house = house();
+    house.disk.set_free(0);
+    house.deposit("photos", &[("a.txt", "alpha")]);
+    let item = house.run_until(|item| item.checkpoint.standing.name() == "waiting");
+    let Standing::Waiting { why: WaitWhy::For(Wait::Space { place, bytes, .. }), .. } =
+        item.checkpoint.standing
+    else {
+        panic!("{:?}", item.checkpoint)
+    };
+    assert_eq!(place, "staging");
+    assert!(bytes > 0);
+    house.disk.set_free(1 << 40);
+    house.run();
+    let item = house.items().remove(0);
+    assert_eq!((item.checkpoint.standing.name(), item.checkpoint.tries), ("kept", 0));
+    let tried = house.ledger.attempts(item.id).unwrap();
+    assert_eq!(tried.len(), Stage::ALL.len(), "waiting before a stage starts is no attempt: {tried:#?}");
+}
+
+#[test]
+fn nothing_is_promised_when_a_disk_does_not_answer() {
+    let house = house();
+    house.disk.set_mounted("staging", false);
+    house.deposit("photos", &[("a.txt", "alpha")]);
+    let item = house.run_until(|item| item.checkpoint.standing.rests());
+    let trouble = item.checkpoint.standing.trouble().unwrap();
+    assert_eq!(trouble.kind.name(), "volume-missing");
+    house.disk.set_mounted("staging", true);
+}
+
+#[test]
+fn a_second_deposit_of_a_bag_waits_for_the_first_and_becomes_the_next_version() {
+    let house = house();
+    house.deposit("photos", &[("a.txt", "alpha")]);
+    house.source.add_tar("/inbox/2/photos.tar", crate::rehearsal::tar("photos", &[("a.txt", "beta")]));
+    house.submit("photos", "/inbox/2/photos.tar");
+    house.run();
+    let versions: Vec<u32> =
+        house.items().iter().map(|item| item.found.store.as_ref().unwrap().version).collect();
+    assert_eq!(versions, [1, 2]);
+}
+
+#[test]
+fn the_same_bag_in_another_tar_makes_no_version() {
+    let house = house();
+    house.deposit("photos", &[("a.txt", "alpha")]);
+    house.run();
+    let mut again = crate::rehearsal::tar("photos", &[("a.txt", "alpha")]);
+    again.extend_from_slice(&[0; 10_240]);
+    house.source.add_tar("/inbox/again/photos.tar", again);
+    let item = house.submit("photos", "/inbox/again/photos.tar");
+    house.run();
+    let item = house.ledger.item(item.id).unwrap().unwrap();
+    let store = item.found.store.as_ref().unwrap();
+    assert_eq!((item.checkpoint.standing.name(), store.version, store.unchanged), ("kept", 1, true));
+    assert_eq!(house.ledger.versions(&store.object).unwrap().len(), 1);
+}

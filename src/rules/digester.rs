@@ -269,14 +269,19 @@ mod tests {
     #[test]
     fn one_file_over_threads_gives_the_digests_of_one_thread() {
         let bytes: Vec<u8> = (0..3 * CHUNK as u32 + 17).map(|n| (n % 251) as u8).collect();
-        let (count, alone) = digest_reader(&mut &bytes[5..], &Algorithm::ALL, &mut [0; 999]).unwrap();
+        // SHA-3 is left out: without optimisation it would take seconds.
+        let all: Vec<Algorithm> = Algorithm::ALL
+            .into_iter()
+            .filter(|algorithm| !matches!(algorithm, Algorithm::Sha3_256 | Algorithm::Sha3_512))
+            .collect();
+        let (count, alone) = digest_reader(&mut &bytes[5..], &all, &mut [0; 999]).unwrap();
         assert_eq!(count, bytes.len() as u64 - 5);
         for threads in [1, 2, 3, 40] {
             let seen = std::sync::atomic::AtomicU64::new(0);
             let hear = |n| {
                 seen.fetch_add(n, std::sync::atomic::Ordering::Relaxed);
             };
-            let fanned = digest_fanned(&bytes, 5, count, &Algorithm::ALL, threads, &hear).unwrap();
+            let fanned = digest_fanned(&bytes, 5, count, &all, threads, &hear).unwrap();
             assert_eq!(fanned, alone, "{threads} threads");
             assert_eq!(seen.into_inner(), count);
         }

@@ -16,6 +16,7 @@ mod percent;
 mod report;
 mod rows;
 pub mod text;
+mod told;
 pub mod version;
 
 #[cfg(test)]
@@ -180,7 +181,7 @@ impl TagFiles {
                     let what =
                         format!("{} is one manifest more than the {MANIFESTS_MAX} we read.", quoted(path));
                     return out.say(
-                        about("ENV-LIMIT", Severity::Error, path, what).advice("Send fewer manifests."),
+                        about("SER-LIMIT", Severity::Error, path, what).advice("Send fewer manifests."),
                     );
                 }
                 self.manifests.push((manifest, member.clone()));

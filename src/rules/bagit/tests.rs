@@ -92,7 +92,7 @@ impl Bag {
     }
 
     fn judge(&self) -> (Verdict, Vec<Finding>) {
-        self.judge_with(&Limits::default(), &Algorithm::ALL).unwrap()
+        self.judge_with(&Limits::default(), &Algorithm::OURS).unwrap()
     }
 
     /// Codes with `!` for errors and `~` for warnings; notes are left out.
@@ -308,7 +308,26 @@ fn the_verdict_does_not_depend_on_how_much_memory_sorting_has() {
     let roomy = bag.judge();
     assert_eq!(roomy.0.errors, 2);
     let narrow = Limits { sort_bytes: 4_000, ..Limits::default() };
-    assert_eq!(bag.judge_with(&narrow, &Algorithm::ALL).unwrap(), roomy);
+    assert_eq!(bag.judge_with(&narrow, &Algorithm::OURS).unwrap(), roomy);
+}
+
+#[test]
+fn many_spellings_and_endless_depth_are_still_told_one_by_one() {
+    let mut bag = Bag::new("1.0", &[("x", "ay")]);
+    let mut lines = String::new();
+    for n in 0..64u32 {
+        let name: String = "abcdef"
+            .chars()
+            .enumerate()
+            .map(|(place, c)| if n >> place & 1 == 1 { c.to_ascii_uppercase() } else { c })
+            .collect();
+        lines.push_str(&Bag::line(&format!("data/{name}"), "ay"));
+        lines.push_str(&Bag::line(&format!("data/{}", vec!["d"; n as usize * 3 + 1].join("/")), "ay"));
+    }
+    bag.listed(&lines).sealed("");
+    let codes = bag.codes();
+    assert_eq!(codes.len(), 128);
+    assert!(codes.iter().all(|code| code == "!COMP-MISSING"));
 }
 
 #[test]
@@ -332,4 +351,30 @@ fn what_is_our_fault_is_an_error_and_no_finding() {
             Ok(())
         });
     assert!(matches!(failed, Err(JudgeError::Given("no facts"))));
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_tag_file_makes_the_judge_panic(
+        texts in proptest::collection::vec(proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200), 5),
+        lines in proptest::collection::vec("[0-9a-f]{32} [*]?[./]{0,3}(data|\\PC)/[a-c%0-9/\\\\~ ]{0,6}", 0..8),
+    ) {
+        let mut bag = Bag::new("1.0", &[("a", "ay"), ("b%25", "bee")]);
+        bag.listed(&(lines.join("\n") + "\n")).sealed(&lines.join("\r"));
+        let names = ["bag-info.txt", "fetch.txt", "manifest-sha1.txt", "tagmanifest-sha1.txt"];
+        for (name, text) in names.iter().zip(&texts) {
+            bag.0.insert(name.as_bytes().to_vec(), text.clone());
+        }
+        bag.judge();
+        bag.0.insert(b"bagit.txt".to_vec(), texts[4].clone());
+        bag.judge();
+    }
+
+    #[test]
+    fn a_path_written_as_bagit_wants_is_read_as_it_was(name in "[^/\\x00\\\\~]{1,12}") {
+        let path = format!("data/x{name}");
+        let written = path.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+        let listed = paths::read(written.as_bytes(), Version::V1_0).unwrap();
+        proptest::prop_assert_eq!(listed.path, path.into_bytes());
+    }
 }

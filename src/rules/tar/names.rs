@@ -75,7 +75,6 @@ pub fn is_apple_double(name: &[u8]) -> bool {
 pub struct Top {
     folder: Option<Vec<u8>>,
     more_folders: Vec<Vec<u8>>,
-    more_folders_count: u64,
     files: Vec<Vec<u8>>,
     files_count: u64,
     bag_at_top: bool,
@@ -98,11 +97,10 @@ impl Top {
             Some(folder) if folder == first => {}
             Some(_) => {
                 self.bag_at_top |= first == b"data";
-                if !self.more_folders.iter().any(|known| known == first) {
-                    self.more_folders_count += 1;
-                    if self.more_folders.len() < STRAY_MAX {
-                        self.more_folders.push(first.to_vec());
-                    }
+                if self.more_folders.len() < STRAY_MAX
+                    && !self.more_folders.iter().any(|known| known == first)
+                {
+                    self.more_folders.push(first.to_vec());
                 }
                 return None;
             }
@@ -158,14 +156,14 @@ impl Top {
             ));
             return;
         };
-        if self.more_folders_count > 0 {
+        if !self.more_folders.is_empty() {
             let names: Vec<String> =
                 self.more_folders.iter().map(|name| format!("`{}`", escape(name))).collect();
             let what = format!(
-                "The tar has {} top-level folders, `{}` and {}; a bag is one folder.",
-                grouped(self.more_folders_count + 1),
+                "Beside `{}` the tar has the top-level folders {}{}; a bag is one folder.",
                 escape(folder),
-                names.join(", ")
+                names.join(", "),
+                if names.len() == STRAY_MAX { " and perhaps more" } else { "" }
             );
             caught.push(refuse("SER-MANY-BASE-DIRS", b"", what, "Send one tar for each bag."));
         }

@@ -227,3 +227,70 @@ fn a_folder_gives_the_same_members() {
     let refused = walk.finish::<Infallible>(&mut |_| Ok(())).unwrap_err();
     assert!(matches!(refused, IndexError::Refused(findings) if findings[0].code == "SER-LINK"));
 }
+
+#[test]
+fn a_deep_path_and_a_huge_extension_header_cost_nothing() {
+    let started = std::time::Instant::now();
+    assert_eq!(
+        codes(&tar_of(&[("bag/", b""), (&("bag/".to_string() + &"d/".repeat(1_500) + "f"), b"")])),
+        ["SER-TOO-DEEP"]
+    );
+    // A pax header of 1 GiB that nobody has to hold or even to read.
+    struct Sparse(Vec<u8>, u64);
+    impl ReadAt for Sparse {
+        fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+            let count = usize::try_from(self.1 - offset).unwrap().min(buf.len());
+            buf[..count].fill(b'\n');
+            if offset < self.0.len() as u64 {
+                self.0.read_at(&mut buf[..count], offset)?;
+            }
+            Ok(count)
+        }
+        fn size(&self) -> u64 {
+            self.1
+        }
+    }
+    let size = 1u64 << 30;
+    let mut header = tar::Header::new_ustar();
+    header.set_entry_type(tar::EntryType::XHeader);
+    header.set_size(size);
+    header.set_cksum();
+    let mut first = header.as_bytes().to_vec();
+    first.extend_from_slice(format!("{size} SCHILY.xattr.user.x=").as_bytes());
+    let tar = Sparse(first, 512 + size + 512);
+    let scratch = MemoryScratch::default();
+    let refused = index::<Infallible>(&tar, &Limits::default(), &scratch, &mut |_| Ok(()));
+    assert!(matches!(refused, Err(IndexError::Refused(_))));
+    assert!(started.elapsed().as_millis() < 200, "{:?}", started.elapsed());
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_make_the_reader_panic_or_point_outside(
+        flips in proptest::collection::vec((0usize..6_000, proptest::prelude::any::<u8>()), 1..12),
+        resum in proptest::prelude::any::<bool>(),
+    ) {
+        let long = "bag/data/".to_string() + &"y".repeat(120);
+        let mut tar = tar_of(&[("bag/", b""), ("bag/data/a", b"x"), (&long, &[3; 600]), ("bag/data/b", b"")]);
+        let size = tar.len();
+        for (place, byte) in flips {
+            tar[place % size] = byte;
+        }
+        if resum {
+            // Mend every header's checksum, so that the damage gets past it.
+            for block in tar.chunks_mut(BLOCK).filter(|block| &block[257..262] == b"ustar") {
+                block[148..156].copy_from_slice(b"        ");
+                let sum: u64 = block.iter().map(|byte| u64::from(*byte)).sum();
+                block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+            }
+        }
+        let (indexed, members) = look(&tar);
+        if indexed.is_ok() {
+            for member in members {
+                proptest::prop_assert!(member.offset + member.size <= size as u64);
+                proptest::prop_assert!(!member.path.0.is_empty() && !member.path.0.starts_with(b"/"));
+                proptest::prop_assert!(!member.path.0.split(|byte| *byte == b'/').any(|part| part == b".." || part.is_empty()));
+            }
+        }
+    }
+}

@@ -1,3 +1,5 @@
 //! The binary: see the library.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    strongroom::doors::cli::main()
+}

@@ -291,7 +291,9 @@ mod tests {
     use super::*;
     use std::sync::Mutex;
 
-    fn serve(path: &Path, connections_max: usize) -> (Serving, Arc<Mutex<Vec<(Ask, Asker)>>>) {
+    type Heard = Arc<Mutex<Vec<(Ask, Asker)>>>;
+
+    fn serve(path: &Path, connections_max: usize) -> (Serving, Heard) {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let ears = heard.clone();
         let answerer: Answerer = Arc::new(move |ask, asker| {

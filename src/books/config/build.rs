@@ -266,11 +266,7 @@ impl Builder {
     }
 
     fn retry(&mut self) -> Retry {
-        Retry {
-            first: self.time("retry.first"),
-            longest: self.time("retry.longest"),
-            space: self.time("retry.space"),
-        }
+        Retry { first: self.time("retry.first"), longest: self.time("retry.longest") }
     }
 
     fn serve(&mut self, data: &Path) -> Serve {

@@ -11,6 +11,14 @@ pub fn faults(config: &Config, tree: &Tree) -> Vec<Fault> {
     let mut faults = Vec::new();
     unique(&config.staging, "staging", tree, &mut faults);
     unique(&config.targets, "target", tree, &mut faults);
+    for target in
+        config.targets.iter().filter(|target| config.staging.iter().any(|volume| volume.name == target.name))
+    {
+        let fault =
+            Fault::new(format!("a [[staging]] and a [[target]] both have the name \"{}\"", target.name))
+                .because("promises of space are kept by name");
+        faults.push(at(fault, name_line(tree, "target", &target.name, 0)));
+    }
     depositors(config, tree, &mut faults);
     policies(config, tree, &mut faults);
     separate(config, &mut faults);
@@ -51,6 +59,11 @@ fn name_line(tree: &Tree, table: &str, name: &str, nth: usize) -> Option<usize> 
 
 fn unique(places: &[PlaceConfig], table: &str, tree: &Tree, faults: &mut Vec<Fault>) {
     for (place, one) in places.iter().enumerate() {
+        if one.name == super::RECORDS {
+            let fault = Fault::new(format!("no [[{table}]] may have the name \"{}\"", one.name))
+                .because("a volume of this name lies beside the ledger already");
+            faults.push(at(fault, name_line(tree, table, &one.name, 0)));
+        }
         if places[..place].iter().any(|other| other.name == one.name) {
             let fault = Fault::new(format!("two [[{table}]] have the name \"{}\"", one.name))
                 .because("a name stands for one place in every record");

@@ -64,7 +64,7 @@ const WORKERS: Shape = Shape::Count(1, 64);
 
 /// The table.
 #[rustfmt::skip]
-pub const KEYS: [Key; 39] = [
+pub const KEYS: [Key; 38] = [
     key("data", Shape::Path, "\"./strongroom-data\"", "Folder below which everything lies that has no path of its own. A relative folder, so that a first try needs no rights; an installed service names /var/lib/strongroom."),
     key("i_accept_copies_on_one_disk", Shape::Flag, "false", "Two targets of one policy on one file system are refused, because one broken disk would take both copies. True is for trying out only; the embedded default without a file has it so."),
     key("ledger.path", Shape::Path, "DATA/ledger", "Folder of the ledger: journal and index. Small, written often, synced always: put it on a fast and sound disk."),
@@ -97,7 +97,6 @@ pub const KEYS: [Key; 39] = [
     key("limits.line_bytes_max", Shape::Size, "\"64 KiB\"", "Bytes of one line of a tag file or manifest: memory is promised for one line, never for a file."),
     key("retry.first", Shape::Time, "\"30 s\"", "First pause after a trouble that time may cure. Long enough for a mount to come back, short enough that nobody waits for it."),
     key("retry.longest", Shape::Time, "\"1 h\"", "Longest pause; every pause is longer than the one before, and spread by chance so that items do not come back all at once."),
-    key("retry.space", Shape::Time, "\"1 min\"", "How often an item that waits for space or for its turn looks again, besides whenever something is cleared."),
     key("socket.path", Shape::Path, "DATA/socket", "Unix socket of the daemon. Who may open it may give every order, so it is made 0660; the service's unit puts it below /run/strongroom."),
     key("socket.connections_max", Shape::Count(1, 1_000), "64", "Connections at once; further ones are told to come again."),
     key("serve.drain", Shape::Time, "\"100 s\"", "How long SIGTERM lets workers reach a safe point before the process leaves; below the 120 s that the service's unit allows."),

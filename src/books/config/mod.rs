@@ -29,6 +29,9 @@ use std::time::Duration;
 /// Where an installed service has its configuration.
 pub const SYSTEM_FILE: &str = "/etc/strongroom/strongroom.toml";
 
+/// Name of the volume beside the ledger that keeps inventories of kept objects; no other place may have it.
+pub const RECORDS: &str = "records";
+
 /// A staging volume or target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlaceConfig {
@@ -92,8 +95,6 @@ pub struct Retry {
     pub first: Duration,
     /// Longest pause.
     pub longest: Duration,
-    /// Pause of an item that waits for space or its turn.
-    pub space: Duration,
 }
 
 /// The daemon.

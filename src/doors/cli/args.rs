@@ -135,14 +135,31 @@ pub enum Verb {
     /// What is kept
     #[command(subcommand)]
     Object(ObjectVerb),
-    /// Make a bag in a tar from a folder (for trying out, and for tests)
+    /// Make a bag for trying out, for tests and for measuring; the same words make the same bytes
     #[command(hide = true)]
-    MakeBag {
-        /// Folder with the payload
-        from: PathBuf,
-        /// The tar to write
-        to: PathBuf,
-    },
+    MakeBag(MakeBag),
+}
+
+/// What kind of bag to make.
+#[derive(Debug, Args)]
+pub struct MakeBag {
+    /// The tar to write; without the suffix .tar, the folder
+    pub to: PathBuf,
+    /// Folder with the payload
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["files", "size"])]
+    pub from: Option<PathBuf>,
+    /// So many files of made-up bytes
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub files: u64,
+    /// Bytes of each: "4 KiB"
+    #[arg(long, value_name = "SIZE", default_value = "1 KiB")]
+    pub size: String,
+    /// Another number, other bytes
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// What shall be wrong: wrong-digest:PATH, missing:PATH, unlisted:PATH, wrong-oxum
+    #[arg(long, value_name = "WHAT")]
+    pub damage: Vec<String>,
 }
 
 /// Which items.
@@ -308,12 +325,6 @@ pub enum ObjectVerb {
         /// Folder to make; it must not hold the bag yet
         #[arg(long, value_name = "DIR")]
         to: PathBuf,
-        /// Version; without it, the newest
-        #[arg(long, value_name = "N")]
-        version: Option<u32>,
-        /// Only from this target
-        #[arg(long, value_name = "NAME")]
-        from: Option<String>,
     },
 }
 

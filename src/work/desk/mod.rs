@@ -1,4 +1,210 @@
 //! The desk: everything that may be asked, and the answers. Every door translates to `Ask` and from `Answer`.
+//!
+//! - An order is done by the ledger's verbs only, and who gave it is written into the item's journal.
+//! - A bulk order does what it can and says of every other item why not; it never stops at the first.
+//! - Nothing here waits for work to be done; `Watch` waits for news, at most a bounded time.
 
 pub mod complaint;
+mod doctor;
+mod facts;
+mod look;
+mod steer;
+mod submit;
+mod view;
+pub mod views;
 pub mod words;
+
+use crate::books::config::Config;
+use crate::books::ledger::Ledger;
+use crate::model::checkpoint::Stage;
+use crate::model::item::{Asker, Item, ItemId};
+use crate::model::object::ObjectId;
+use crate::model::trouble::Kind;
+use crate::work::job::Settings;
+use crate::work::pipeline::Pipeline;
+use complaint::{Complaint, Sort};
+use jiff::Timestamp;
+use std::sync::{Arc, Mutex, RwLock, Weak};
+use std::time::Duration;
+pub use submit::bag_name;
+use words::{Answer, Ask, Hello, SCHEMA};
+
+/// Longest wait for news in one answer.
+const WATCH_MAX: Duration = Duration::from_secs(20);
+
+/// What the desk answers with.
+pub struct Desk {
+    ledger: Arc<Ledger>,
+    pipeline: Weak<Pipeline>,
+    config: RwLock<Arc<Config>>,
+    settings: Settings,
+    started: Timestamp,
+    daemon: bool,
+    // One deposit at a time: whether it is known already is a question and an answer.
+    submitting: Mutex<()>,
+}
+
+/// An answer, or why there is none.
+pub type Told<T> = Result<T, Box<Complaint>>;
+
+impl Desk {
+    /// A desk over this ledger. `pipeline` may be gone: then nothing is under way.
+    pub fn new(
+        ledger: Arc<Ledger>,
+        pipeline: Weak<Pipeline>,
+        config: Arc<Config>,
+        settings: Settings,
+        daemon: bool,
+    ) -> Desk {
+        let started = ledger.world().clock.now();
+        let config = RwLock::new(config);
+        Desk { ledger, pipeline, config, settings, started, daemon, submitting: Mutex::new(()) }
+    }
+
+    /// Answers.
+    pub fn answer(&self, ask: &Ask, asker: &Asker) -> Answer {
+        match self.told(ask, asker) {
+            Ok(answer) => answer,
+            Err(complaint) => Answer::Refused(*complaint),
+        }
+    }
+
+    /// From now on this configuration holds, as far as the desk is concerned.
+    pub fn set_config(&self, config: Arc<Config>) {
+        *self.config.write().unwrap_or_else(|broken| broken.into_inner()) = config;
+    }
+
+    /// The configuration in effect.
+    pub fn config(&self) -> Arc<Config> {
+        self.config.read().unwrap_or_else(|broken| broken.into_inner()).clone()
+    }
+
+    /// The ledger it answers from.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    fn told(&self, ask: &Ask, asker: &Asker) -> Told<Answer> {
+        match ask {
+            Ask::Hello => Ok(Answer::Hello(self.hello())),
+            Ask::Submit { path, depositor } => self.submit(path, depositor.as_deref(), asker),
+            Ask::Items { filter, before, limit } => self.items(filter, *before, *limit),
+            Ask::Troubles { filter, after, limit } => self.troubles(filter, *after, *limit),
+            Ask::Summary { filter } => self.summary(filter),
+            Ask::Item { item } => self.story(&self.find(item)?),
+            Ask::Events { item } => self.events(&self.find(item)?),
+            Ask::Files { item, after, limit } => self.files(&self.find(item)?, *after, *limit),
+            Ask::Findings { item, after, limit } => self.findings(&self.find(item)?, *after, *limit),
+            Ask::Steer { items, how, reason, dry_run } => self.steer(items, *how, reason, *dry_run, asker),
+            Ask::Requeue { items, filter, from, reason, dry_run } => {
+                self.requeue(items, filter, from.as_deref(), reason, *dry_run, asker)
+            }
+            Ask::Watch { seen, items, millis } => self.watch(*seen, items, Duration::from_millis(*millis)),
+            Ask::Status => self.status(),
+            Ask::Disk => Ok(Answer::Disk { places: self.places()? }),
+            Ask::Objects { depositor, after, limit } => {
+                self.objects(depositor.as_deref(), after.as_deref(), *limit)
+            }
+            Ask::Object { object } => self.object(object),
+            Ask::Rows { after, limit } => self.rows(after.as_deref(), *limit),
+            Ask::Restore { object, to } => self.restore(object, to, asker),
+            Ask::Doctor => self.doctor(),
+            Ask::Verify => self.verify(),
+            Ask::Config => Ok(self.config_view()),
+        }
+    }
+
+    fn hello(&self) -> Hello {
+        Hello {
+            schema: SCHEMA,
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: std::process::id(),
+            data: self.config().data.display().to_string(),
+            started: self.started,
+        }
+    }
+
+    /// The item of this number or name.
+    fn find(&self, word: &str) -> Told<Item> {
+        if let Ok(number) = word.parse::<u64>() {
+            let item =
+                self.ledger.item(ItemId(number)).map_err(|error| of_ledger(&error, "looking for an item"))?;
+            return item.ok_or_else(|| missing(word));
+        }
+        let mut found = Vec::new();
+        for (depositor, bag) in self.names_of(word) {
+            let named = self.ledger.named(&depositor, &bag);
+            found.extend(named.map_err(|error| of_ledger(&error, "looking for an item"))?);
+        }
+        // The same bag sent several times: the newest is what people mean. Of two depositors: nobody can tell.
+        let newest = found.iter().max_by_key(|item| item.id).cloned();
+        let Some(newest) = newest else { return Err(missing(word)) };
+        if found.iter().any(|item| item.depositor != newest.depositor) {
+            let names: Vec<String> =
+                found.iter().map(|item| format!("{} ({}/{})", item.id, item.depositor, item.bag)).collect();
+            return Err(Box::new(
+                Complaint::new(Sort::Usage, format!("\"{}\" is several items", word.escape_debug()))
+                    .because(names.join(", "))
+                    .then_try("name it by its number, or as depositor/bag"),
+            ));
+        }
+        Ok(newest)
+    }
+
+    /// Which depositor and bag a name may mean: `depositor/bag`, or a bag of any depositor.
+    fn names_of(&self, word: &str) -> Vec<(String, String)> {
+        let plain = word.strip_prefix("strongroom:").unwrap_or(word);
+        let bag = |name: &str| bag_name(name).unwrap_or_else(|| name.to_string());
+        match plain.split_once('/') {
+            Some((depositor, name)) => vec![(depositor.to_string(), bag(name))],
+            None => self
+                .config()
+                .depositors
+                .iter()
+                .map(|depositor| (depositor.name.clone(), bag(plain)))
+                .collect(),
+        }
+    }
+
+    /// The object ids a word may mean.
+    fn object_ids(&self, word: &str) -> Vec<ObjectId> {
+        let mut ids = vec![ObjectId(word.to_string())];
+        ids.extend(self.names_of(word).into_iter().map(|(depositor, bag)| ObjectId::of(&depositor, &bag)));
+        ids.dedup();
+        ids
+    }
+}
+
+fn missing(word: &str) -> Box<Complaint> {
+    Box::new(
+        Complaint::new(Sort::NotFound, format!("there is no item \"{}\"", word.escape_debug()))
+            .then_try("strongroom item list --all"),
+    )
+}
+
+fn of_ledger(error: &crate::books::ledger::LedgerError, doing: &str) -> Box<Complaint> {
+    Box::new(Complaint::of_ledger(error, doing))
+}
+
+/// The stage of this name, or the nearest one there is.
+pub fn stage_of(name: &str) -> Told<Stage> {
+    Stage::from_name(name)
+        .ok_or_else(|| unknown("stage", name, Stage::ALL.iter().map(|stage| stage.name()).collect()))
+}
+
+/// The kind of trouble of this name, or the nearest one there is.
+pub fn kind_of(name: &str) -> Told<Kind> {
+    let names = || crate::model::trouble::KINDS.iter().map(|row| row.name).collect();
+    Kind::from_name(name).ok_or_else(|| unknown("kind of trouble", name, names()))
+}
+
+/// A word that is none of these.
+pub fn unknown(what: &str, name: &str, names: Vec<&'static str>) -> Box<Complaint> {
+    let near = crate::books::config::keys::nearest(name, names.iter().copied());
+    let complaint = Complaint::new(Sort::Usage, format!("\"{}\" is no {what}", name.escape_debug()))
+        .because(format!("there are {}", names.join(", ")));
+    Box::new(match near {
+        Some(near) => complaint.then_try(near),
+        None => complaint,
+    })
+}

@@ -4,14 +4,12 @@
 //! - Every list has a bound; what is left is said in `more`.
 
 use super::complaint::Complaint;
+pub use super::views::*;
 use crate::model::event::Event;
 use crate::model::finding::Finding;
-use crate::model::item::Attempt;
-use crate::model::object::{ObjectRow, StoredCopy, VersionRow};
-use crate::worlds::book::BookReport;
+use crate::model::object::{ObjectRow, VersionRow};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// Number of the shape of these words; goes up when a name changes or vanishes.
 pub const SCHEMA: u32 = 1;
@@ -178,6 +176,13 @@ pub enum Ask {
         /// Its id, or `depositor/bag`.
         object: String,
     },
+    /// Give the newest version of an object back.
+    Restore {
+        /// Its id, or `depositor/bag`.
+        object: String,
+        /// Absolute path of the folder in which the bag's folder is made.
+        to: String,
+    },
     /// Rows of the ledger, in key order.
     Rows {
         /// Only after this key.
@@ -186,6 +191,8 @@ pub enum Ask {
         /// At most so many.
         limit: usize,
     },
+    /// Try what the service must be able to do.
+    Doctor,
     /// Read the whole ledger, and say what is wrong.
     Verify,
     /// The configuration in effect.
@@ -279,10 +286,17 @@ pub enum Answer {
         /// Its versions, oldest first.
         versions: Vec<VersionRow>,
     },
+    /// What was given back.
+    Restored(RestoredView),
     /// Rows of the ledger.
     Rows {
         /// Key, revision, value.
         rows: Vec<(String, u64, serde_json::Value)>,
+    },
+    /// What the doctor found.
+    Checks {
+        /// One row a check.
+        checks: Vec<Check>,
     },
     /// What reading the whole ledger found.
     Verified(BookReportView),
@@ -295,302 +309,6 @@ pub enum Answer {
     },
     /// It is not done.
     Refused(Complaint),
-}
-
-/// Who answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hello {
-    /// Shape of these words.
-    pub schema: u32,
-    /// Version of the program.
-    pub version: String,
-    /// Process id.
-    pub pid: u32,
-    /// Data folder.
-    pub data: String,
-    /// When it started (UTC).
-    pub started: Timestamp,
-}
-
-/// An item, as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ItemView {
-    /// Number.
-    pub id: u64,
-    /// The bag's name.
-    pub bag: String,
-    /// Who deposits.
-    pub depositor: String,
-    /// How it stands.
-    pub standing: String,
-    /// At which stage.
-    pub stage: String,
-    /// The object it became.
-    pub object: Option<String>,
-    /// The version it became.
-    pub version: Option<u32>,
-    /// True when the bag equals a version that was there, and no new one was made.
-    pub unchanged: bool,
-    /// The proved copies.
-    pub copies: Vec<CopyView>,
-    /// Errors that judging the bag found.
-    pub errors: u64,
-    /// Warnings that judging the bag found.
-    pub warnings: u64,
-    /// Where the deposit lies.
-    pub path: String,
-    /// `tar` or `folder`.
-    pub form: String,
-    /// Bytes of the deposit.
-    pub bytes: u64,
-    /// Files of the bag, once they are known.
-    pub files: Option<u64>,
-    /// Policy.
-    pub policy: String,
-    /// When it was submitted (UTC).
-    pub received_at: Timestamp,
-    /// When it was kept (UTC).
-    pub kept_at: Option<Timestamp>,
-    /// Who submitted it.
-    pub asked_by: String,
-    /// Tries used at this stage.
-    pub tries: u32,
-    /// Times it was requeued.
-    pub round: u32,
-    /// What stops it.
-    pub trouble: Option<TroubleView>,
-    /// What it waits for, one sentence.
-    pub waits_for: Option<String>,
-    /// Not before (UTC).
-    pub waits_until: Option<Timestamp>,
-    /// `hold` or `cancel`, when that will be done as soon as the worker lets go.
-    pub asked: Option<String>,
-    /// True when nothing will happen unless a person asks.
-    pub rests: bool,
-}
-
-/// A proved copy, as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CopyView {
-    /// The target.
-    pub target: String,
-    /// Folder of the OCFL storage root.
-    pub root: String,
-    /// The object's folder below the root.
-    pub path: String,
-}
-
-impl From<&StoredCopy> for CopyView {
-    fn from(copy: &StoredCopy) -> CopyView {
-        CopyView { target: copy.target.clone(), root: copy.root.clone(), path: copy.path.clone() }
-    }
-}
-
-/// A trouble, as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TroubleView {
-    /// Name of the kind.
-    pub kind: String,
-    /// Who can help: time, depositor, operator, alarm, developer.
-    pub helps: String,
-    /// What the kind means.
-    pub meaning: String,
-    /// What we were doing, to what, and why it failed.
-    pub sentence: String,
-    /// What happens next by itself.
-    pub next: String,
-    /// What to type.
-    pub advice: String,
-}
-
-/// All about one item.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ItemStory {
-    /// The item.
-    pub item: ItemView,
-    /// Its journal, oldest first: attempts and requests.
-    pub journal: Vec<Attempt>,
-    /// The first findings.
-    pub findings: Vec<Finding>,
-    /// True when there are more findings.
-    pub more_findings: bool,
-    /// Space promised to it, as sentences.
-    pub promises: Vec<String>,
-}
-
-/// A file of a bag.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileView {
-    /// Path in the bag, for people.
-    pub path: String,
-    /// Bytes.
-    pub bytes: u64,
-    /// Digests, by algorithm.
-    pub digests: BTreeMap<String, String>,
-}
-
-/// Items in one kind of trouble, of one depositor.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SummaryRow {
-    /// Kind.
-    pub kind: String,
-    /// Who can help.
-    pub helps: String,
-    /// Depositor.
-    pub depositor: String,
-    /// Stage.
-    pub stage: String,
-    /// How many.
-    pub items: u64,
-    /// Bytes of their deposits.
-    pub bytes: u64,
-    /// The oldest.
-    pub oldest: u64,
-    /// When the oldest was received (UTC).
-    pub oldest_at: Timestamp,
-}
-
-/// An item that was moved, or would be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MovedRow {
-    /// The item before.
-    pub item: ItemView,
-    /// How it stands then.
-    pub standing: String,
-    /// At which stage.
-    pub stage: String,
-    /// What else is to be said.
-    pub note: String,
-}
-
-/// An item that was not moved.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RefusedRow {
-    /// As it was asked for.
-    pub item: String,
-    /// Why not, and what to do.
-    pub complaint: Complaint,
-}
-
-/// How far a stage is with an item.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Progress {
-    /// The item.
-    pub item: u64,
-    /// The stage.
-    pub stage: String,
-    /// Bytes done.
-    pub done: u64,
-    /// Bytes in all; 0 when not known.
-    pub total: u64,
-}
-
-/// Space of a volume or target.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlaceView {
-    /// Name.
-    pub name: String,
-    /// `staging` or `target`.
-    pub role: String,
-    /// Its folder.
-    pub path: String,
-    /// Bytes in all.
-    pub total: u64,
-    /// Bytes free.
-    pub free: u64,
-    /// Inodes free; absent where there is no limit.
-    pub free_inodes: Option<u64>,
-    /// Bytes promised.
-    pub promised: u64,
-    /// Bytes never promised.
-    pub floor: u64,
-    /// Bytes that can be promised now.
-    pub room: u64,
-    /// Why it cannot be used.
-    pub wrong: Option<String>,
-}
-
-/// Is it well, what is it doing, what needs somebody.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Status {
-    /// Shape of these words.
-    pub schema: u32,
-    /// Version of the program.
-    pub version: String,
-    /// True when a daemon answers.
-    pub daemon: bool,
-    /// Seconds since it started.
-    pub up_seconds: i64,
-    /// True when nothing needs a person.
-    pub well: bool,
-    /// Items by standing and stage.
-    pub counts: Vec<CountRow>,
-    /// Items in trouble, by who can help.
-    pub troubles: BTreeMap<String, u64>,
-    /// When the oldest of them was received (UTC).
-    pub oldest_trouble: Option<Timestamp>,
-    /// What items wait for, and how many.
-    pub waits: BTreeMap<String, u64>,
-    /// Objects' items that are kept.
-    pub kept: u64,
-    /// Space.
-    pub places: Vec<PlaceView>,
-}
-
-/// Items in one standing at one stage.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CountRow {
-    /// Standing.
-    pub standing: String,
-    /// Stage.
-    pub stage: String,
-    /// How many.
-    pub items: u64,
-}
-
-/// An object with its newest version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ObjectView {
-    /// Id.
-    pub id: String,
-    /// Who deposits it.
-    pub depositor: String,
-    /// The bag's name.
-    pub bag: String,
-    /// Newest version.
-    pub version: u32,
-    /// Files in it.
-    pub files: u64,
-    /// Bytes of them.
-    pub bytes: u64,
-    /// Targets with a proved copy.
-    pub targets: Vec<String>,
-    /// When the newest version was kept (UTC).
-    pub kept_at: Option<Timestamp>,
-}
-
-/// What reading the whole ledger found.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BookReportView {
-    /// Number of the newest commit.
-    pub sequence: u64,
-    /// Live rows.
-    pub rows: u64,
-    /// What was repaired.
-    pub repaired: Vec<String>,
-    /// What is wrong.
-    pub wrong: Vec<String>,
-}
-
-impl From<BookReport> for BookReportView {
-    fn from(report: BookReport) -> BookReportView {
-        BookReportView {
-            sequence: report.sequence,
-            rows: report.rows,
-            repaired: report.repaired,
-            wrong: report.wrong,
-        }
-    }
 }
 
 #[cfg(test)]

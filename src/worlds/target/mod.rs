@@ -5,6 +5,7 @@
 //! - `put` returns when its files would survive a power cut; `publish` when the object would.
 //! - `read` goes past the page cache, so it proves the medium and not our memory.
 
+pub mod later;
 pub mod local;
 pub mod rehearsal;
 

@@ -1,0 +1,292 @@
+//! Verbs that need no ledger, or that must work when it cannot be opened: explain, check-config, config, doctor, make-bag.
+
+use super::args::MakeBag;
+use super::talk::{Talk, Told, unexpected};
+use super::{Screen, complain, explain as explaining, usage};
+use crate::books::config::fault::Faults;
+use crate::books::config::units::parse_bytes;
+use crate::books::config::{Config, Given, Origin, defaults, sample};
+use crate::doors::cli::table::Tone;
+use crate::doors::exit::{self, Exit};
+use crate::rules::bagit::make::{Damage, Plan, Source, bag, tar_bag};
+use crate::rules::sort::MemoryScratch;
+use crate::work::desk::bag_name;
+use crate::work::desk::complaint::{Complaint, Sort};
+use crate::work::desk::words::{Answer, Ask, Check, Level, SCHEMA};
+use serde_json::json;
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What a word means.
+pub fn explain(screen: &Screen, word: Option<&str>) -> Told<Exit> {
+    let text = explaining::explain(word)?;
+    match screen.json {
+        true => screen.document(&json!({ "schema": SCHEMA, "text": text })),
+        false => screen.text(&text),
+    }
+    Ok(exit::DONE)
+}
+
+/// Reads a configuration as the daemon would.
+pub fn check_config(screen: &Screen, file: Option<PathBuf>, given: &Given) -> Told<Exit> {
+    let given = match file {
+        Some(file) => Given { file: Some((file, Origin::Option("check-config"))), data: given.data.clone() },
+        None => given.clone(),
+    };
+    let faults = match Config::load(&given) {
+        Ok(config) => {
+            let faults = config.faults_of_places();
+            if faults.is_empty() {
+                told_sound(screen, &config);
+                return Ok(exit::DONE);
+            }
+            faults
+        }
+        Err(faults) => faults.0,
+    };
+    if screen.json {
+        let faults: Vec<Complaint> = faults.into_iter().map(Complaint::from).collect();
+        screen.document(&json!({ "schema": SCHEMA, "ok": false, "faults": faults }));
+        return Ok(exit::CONFIG);
+    }
+    Err(first_of(screen, Faults(faults)))
+}
+
+fn told_sound(screen: &Screen, config: &Config) {
+    let file =
+        config.file.as_ref().map_or("no file, embedded default".into(), |file| file.display().to_string());
+    let policies: Vec<String> =
+        config.policies.iter().map(|policy| format!("{} ({} copies)", policy.name, policy.copies)).collect();
+    if screen.json {
+        screen.document(&json!({ "schema": SCHEMA, "ok": true, "file": config.file, "faults": [] }));
+    }
+    screen.line(&format!("ok    {file}: {} targets, policies {}", config.targets.len(), policies.join(", ")));
+}
+
+/// Complains about every fault but the first, which it gives back: all of them are to be seen at once.
+pub fn first_of(screen: &Screen, faults: Faults) -> Box<Complaint> {
+    let mut complaints = faults.0.into_iter().map(Complaint::from);
+    let first =
+        complaints.next().unwrap_or_else(|| Complaint::new(Sort::Config, "the configuration is wrong"));
+    complaints.for_each(|complaint| complain(screen, &complaint));
+    Box::new(first)
+}
+
+/// Every key with default and reason.
+pub fn config_defaults(screen: &Screen) -> Told<Exit> {
+    let keys = defaults();
+    if screen.json {
+        let rows: Vec<_> = keys
+            .iter()
+            .map(|(key, value, reason)| json!({ "key": key, "default": value, "reason": reason }))
+            .collect();
+        screen.document(&json!({ "schema": SCHEMA, "keys": rows }));
+    }
+    for (key, value, reason) in keys {
+        screen.text(&format!("{key} = {value}\n    {reason}\n"));
+    }
+    Ok(exit::DONE)
+}
+
+/// A sample configuration.
+pub fn config_sample(screen: &Screen) -> Told<Exit> {
+    screen.raw(&sample());
+    Ok(exit::DONE)
+}
+
+/// Checks everything that the service needs, and says how to mend what fails.
+pub fn doctor(screen: &Screen, config: &Arc<Config>) -> Told<Exit> {
+    let mut checks = Vec::new();
+    if let Some(fault) = config.faults_of_places().into_iter().next() {
+        checks.push(Check::fail(fault.to_string(), format!("{}\n{}", fault.so, fault.then_try)));
+    }
+    match Talk::daemon(config) {
+        Ok(Some(mut talk)) => {
+            let socket = config.serve.socket.display();
+            checks.push(Check::ok(format!("daemon answers at {socket}")));
+            ask_doctor(&mut talk, &mut checks);
+        }
+        Ok(None) => {
+            let detail = "nothing goes on by itself: systemctl start strongroom, or strongroom serve";
+            checks.push(Check::warn("no daemon runs", detail));
+            without_daemon(config, &mut checks);
+        }
+        Err(complaint) => checks.push(failed("the daemon cannot be asked", &complaint)),
+    }
+    let count = |level| checks.iter().filter(|check| check.level == level).count();
+    let (warnings, failures) = (count(Level::Warn), count(Level::Fail));
+    let exit = if failures > 0 { exit::WRONG } else { exit::DONE };
+    if screen.json {
+        screen.document(
+            &json!({ "schema": SCHEMA, "checks": checks, "warnings": warnings, "failures": failures }),
+        );
+    }
+    screen.text(&render(screen, &checks));
+    screen.line(&format!("{warnings} warnings, {failures} failures. Exit {}.", exit.0));
+    Ok(exit)
+}
+
+fn without_daemon(config: &Arc<Config>, checks: &mut Vec<Check>) {
+    if !config.ledger.exists() {
+        let text = format!("no ledger at {} yet", config.ledger.display());
+        checks.push(Check::warn(text, "it is made by the first strongroom serve or strongroom ingest"));
+        return;
+    }
+    match Talk::here(config) {
+        Ok(mut talk) => ask_doctor(&mut talk, checks),
+        Err(complaint) => checks.push(failed("the house cannot be opened", &complaint)),
+    }
+}
+
+fn ask_doctor(talk: &mut Talk, checks: &mut Vec<Check>) {
+    match talk.ask(&Ask::Doctor) {
+        Ok(Answer::Checks { checks: found }) => checks.extend(found),
+        Ok(other) => checks.push(failed("the doctor was not answered", &unexpected(&other))),
+        Err(complaint) => checks.push(failed("the doctor was not answered", &complaint)),
+    }
+}
+
+fn failed(text: &str, complaint: &Complaint) -> Check {
+    Check::fail(
+        format!("{text}: {}", complaint.error),
+        format!("{}\n{}", complaint.because, complaint.then_try),
+    )
+}
+
+fn render(screen: &Screen, checks: &[Check]) -> String {
+    let mut text = String::new();
+    for check in checks {
+        let (word, tone) = match check.level {
+            Level::Ok => ("ok  ", Tone::Good),
+            Level::Warn => ("warn", Tone::Warn),
+            Level::Fail => ("FAIL", Tone::Bad),
+        };
+        text.push_str(&format!("{}  {}\n", screen.style.paint(tone, word), check.text));
+        check
+            .detail
+            .lines()
+            .filter(|line| !line.is_empty())
+            .for_each(|line| text.push_str(&format!("        {line}\n")));
+    }
+    text
+}
+
+/// Makes a bag.
+pub fn make_bag(screen: &Screen, what: &MakeBag) -> Told<Exit> {
+    let damage = what.damage.iter().map(|word| damage_of(word)).collect::<Told<Vec<Damage>>>()?;
+    let plan = Plan { damage, ..Plan::default() };
+    let size = parse_bytes(&what.size)
+        .map_err(|why| usage(format!("--size {}: {why}", what.size), "--size \"4 KiB\""))?;
+    let failed = |error: io::Error| {
+        Box::new(
+            Complaint::new(Sort::Io, format!("{} is not made", what.to.display())).because(error.to_string()),
+        )
+    };
+    let mut files: Box<dyn Iterator<Item = Source<'_>>> = match &what.from {
+        Some(from) => Box::new(payload(from).map_err(failed)?.into_iter().map(open)),
+        None => Box::new((0..what.files).map(|number| made_up(number, size, what.seed))),
+    };
+    let name = what
+        .to
+        .to_str()
+        .and_then(bag_name)
+        .ok_or_else(|| usage("the bag has no name", "name a .tar or a folder"))?;
+    let scratch = MemoryScratch::default();
+    let made = match what.to.extension().is_some_and(|suffix| suffix == "tar") {
+        true => {
+            let mut out = BufWriter::new(File::create(&what.to).map_err(failed)?);
+            let made = tar_bag(&mut out, &name, &mut files, &plan, &scratch).map_err(failed)?;
+            out.flush().map_err(failed)?;
+            made
+        }
+        false => bag(&mut |path, _, read| place(&what.to, path, read), &mut files, &plan, &scratch)
+            .map_err(failed)?,
+    };
+    screen.line(&format!("{}: {} files, {} bytes", what.to.display(), made.files, made.bytes));
+    Ok(exit::DONE)
+}
+
+fn damage_of(word: &str) -> Told<Damage> {
+    let (what, path) = word.split_once(':').unwrap_or((word, ""));
+    match (what, path) {
+        ("wrong-oxum", "") => Ok(Damage::WrongOxum),
+        ("wrong-digest", path) if !path.is_empty() => Ok(Damage::WrongDigest(path.into())),
+        ("missing", path) if !path.is_empty() => Ok(Damage::Missing(path.into())),
+        ("unlisted", path) if !path.is_empty() => Ok(Damage::Unlisted(path.into())),
+        _ => Err(usage(
+            format!("\"{word}\" is no damage"),
+            "wrong-digest:PATH, missing:PATH, unlisted:PATH or wrong-oxum",
+        )),
+    }
+}
+
+fn place(folder: &Path, path: &str, read: &mut dyn Read) -> io::Result<()> {
+    let path = folder.join(path);
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    io::copy(read, &mut File::create(path)?).map(|_| ())
+}
+
+/// Files below a folder with their paths and sizes, in the order of their names.
+fn payload(from: &Path) -> io::Result<Vec<(PathBuf, String, u64)>> {
+    let mut files = Vec::new();
+    for entry in walkdir::WalkDir::new(from).sort_by_file_name() {
+        let entry = entry?;
+        if entry.file_type().is_file() {
+            let path = entry.path().strip_prefix(from).map_err(io::Error::other)?.display().to_string();
+            files.push((entry.path().to_path_buf(), path, entry.metadata()?.len()));
+        }
+    }
+    Ok(files)
+}
+
+fn open((file, path, size): (PathBuf, String, u64)) -> Source<'static> {
+    (path, size, Box::new(Later(file, None)))
+}
+
+/// A file that is opened when it is read: a bag may have more files than a process may have open.
+struct Later(PathBuf, Option<File>);
+
+impl Read for Later {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match &mut self.1 {
+            Some(file) => file.read(buf),
+            None => {
+                let mut file = File::open(&self.0)?;
+                let got = file.read(buf);
+                self.1 = Some(file);
+                got
+            }
+        }
+    }
+}
+
+fn made_up(number: u64, size: u64, seed: u64) -> Source<'static> {
+    let path = format!("{:03}/file-{number:06}.bin", number / 1_000);
+    let state = (seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xbf58_476d_1ce4_e5b9) | 1;
+    (path, size, Box::new(MadeUp { state, left: size }))
+}
+
+/// Bytes that do not compress, the same for the same seed (xorshift).
+struct MadeUp {
+    state: u64,
+    left: u64,
+}
+
+impl Read for MadeUp {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let count = usize::try_from(self.left).unwrap_or(usize::MAX).min(buf.len());
+        for chunk in buf[..count].chunks_mut(8) {
+            self.state ^= self.state << 13;
+            self.state ^= self.state >> 7;
+            self.state ^= self.state << 17;
+            let bytes = self.state.to_le_bytes();
+            chunk.copy_from_slice(&bytes[..chunk.len()]);
+        }
+        self.left -= count as u64;
+        Ok(count)
+    }
+}

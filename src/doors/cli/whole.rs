@@ -1,0 +1,160 @@
+//! Verbs about the whole: status, configuration, ledger, objects.
+
+use super::args::{ObjectVerb, StateVerb};
+use super::table::Table;
+use super::talk::{Talk, Told, unexpected};
+use super::verbs::{LIST_MAX, NEWS_MILLIS, document, show};
+use super::{Screen, overview, usage};
+use crate::books::config::absolute;
+use crate::doors::exit::{self, Exit};
+use crate::doors::signals::{Asked, Signals};
+use crate::model::digest::hex;
+use crate::work::desk::words::{Answer, Ask, ROWS_MAX, RestoredView, SCHEMA};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+/// Is it well?
+pub fn status(screen: &Screen, talk: &mut Talk, watch: bool) -> Told<Exit> {
+    let signals = watch.then(Signals::listen);
+    let mut seen = 0;
+    loop {
+        let answer = talk.ask(&Ask::Status)?;
+        let Answer::Status(status) = &answer else { return Err(unexpected(&answer)) };
+        if watch && screen.style.tty && !screen.json {
+            // Home and clear: the newest state is the only one of interest.
+            screen.text("\u{1b}[H\u{1b}[2J");
+        }
+        match screen.json {
+            true => screen.document(&document(&answer)),
+            false => screen.text(&overview::status(&screen.style, status)),
+        }
+        let Some(signals) = &signals else { return Ok(exit::DONE) };
+        let before = seen;
+        while seen == before {
+            let answer = talk.ask(&Ask::Watch { seen, items: Vec::new(), millis: NEWS_MILLIS })?;
+            let Answer::Watched { seen: now, .. } = answer else { return Err(unexpected(&answer)) };
+            match signals.asked() {
+                Some(Asked::Interrupt) => return Ok(exit::INTERRUPTED),
+                Some(_) => return Ok(exit::TERMINATED),
+                None => seen = now,
+            }
+        }
+    }
+}
+
+/// The configuration in effect.
+pub fn config_show(screen: &Screen, talk: &mut Talk) -> Told<Exit> {
+    show(screen, talk, &Ask::Config, |style, answer| {
+        let Answer::Config { file, values } = answer else { return None };
+        let mut table = Table::new(&["KEY", "VALUE", "FROM"]);
+        for (key, value, origin) in values {
+            table.row(vec![key.into(), value.into(), origin.into()]);
+        }
+        let from = file.as_deref().unwrap_or("no file, embedded default");
+        let head = if style.tty { format!("configuration: {from}\n") } else { String::new() };
+        Some(head + &table.render(style))
+    })
+}
+
+/// The ledger.
+pub fn state(screen: &Screen, talk: &mut Talk, verb: StateVerb) -> Told<Exit> {
+    match verb {
+        StateVerb::Version => {
+            let (version, ledger) = (env!("CARGO_PKG_VERSION"), crate::worlds::book::SCHEMA);
+            if screen.json {
+                screen.document(&json!({ "schema": SCHEMA, "version": version, "ledger_schema": ledger, "words_schema": SCHEMA }));
+            }
+            screen.line(&format!("strongroom {version}, ledger schema {ledger}, JSON schema {SCHEMA}"));
+            Ok(exit::DONE)
+        }
+        StateVerb::Verify => {
+            let answer = talk.ask(&Ask::Verify)?;
+            let Answer::Verified(report) = &answer else { return Err(unexpected(&answer)) };
+            match screen.json {
+                true => screen.document(&document(&answer)),
+                false => screen.text(&overview::verified(&screen.style, report)),
+            }
+            Ok(if report.wrong.is_empty() { exit::DONE } else { exit::WRONG })
+        }
+        StateVerb::Export => export(screen, talk),
+    }
+}
+
+/// Every row as a JSON line; the last line says how many there are, and the digest of the lines before it.
+fn export(screen: &Screen, talk: &mut Talk) -> Told<Exit> {
+    let (mut after, mut count, mut digest) = (None, 0u64, Sha256::new());
+    loop {
+        let answer = talk.ask(&Ask::Rows { after: after.clone(), limit: ROWS_MAX })?;
+        let Answer::Rows { rows } = answer else { return Err(unexpected(&answer)) };
+        let Some((last, ..)) = rows.last() else { break };
+        after = Some(last.clone());
+        for (key, revision, value) in &rows {
+            let line = format!("{}\n", json!({ "key": key, "revision": revision, "value": value }));
+            digest.update(line.as_bytes());
+            screen.raw(&line);
+            count += 1;
+        }
+    }
+    let (version, ledger) = (env!("CARGO_PKG_VERSION"), crate::worlds::book::SCHEMA);
+    screen.document(&json!({
+        "schema": SCHEMA, "version": version, "ledger_schema": ledger, "rows": count,
+        "sha256": hex(&digest.finalize()),
+    }));
+    Ok(exit::DONE)
+}
+
+// --- objects ------------------------------------------------------------------------------------------------------
+
+/// What is kept.
+pub fn object(screen: &Screen, talk: &mut Talk, verb: ObjectVerb) -> Told<Exit> {
+    match verb {
+        ObjectVerb::List { depositor, all } => {
+            let (mut objects, mut more, mut after) = (Vec::new(), true, None);
+            while more && (all || objects.is_empty()) {
+                let limit = if all { ROWS_MAX } else { LIST_MAX };
+                let answer = talk.ask(&Ask::Objects { depositor: depositor.clone(), after, limit })?;
+                let Answer::Objects { objects: page, more: rest } = answer else {
+                    return Err(unexpected(&answer));
+                };
+                after = page.last().map(|object| object.id.clone());
+                more = rest && after.is_some();
+                objects.extend(page);
+            }
+            if screen.json {
+                screen.document(&document(&Answer::Objects { objects, more }));
+                return Ok(exit::DONE);
+            }
+            if objects.is_empty() && !screen.style.tty {
+                screen.hint("nothing to list");
+            }
+            screen.text(&overview::objects(&screen.style, &objects, more));
+            Ok(exit::DONE)
+        }
+        ObjectVerb::Show { object } => {
+            show(screen, talk, &Ask::Object { object }, |style, answer| match answer {
+                Answer::Object { object, versions } => Some(overview::object(style, object, versions)),
+                _ => None,
+            })
+        }
+        ObjectVerb::Restore { object, to } => {
+            let to = absolute(&to);
+            let to =
+                to.to_str().ok_or_else(|| usage("the folder's path is not UTF-8", "name another folder"))?;
+            show(screen, talk, &Ask::Restore { object, to: to.into() }, |_, answer| match answer {
+                Answer::Restored(restored) => Some(given_back(restored)),
+                _ => None,
+            })
+        }
+    }
+}
+
+fn given_back(restored: &RestoredView) -> String {
+    let mut text = format!(
+        "{} version {}: {} files, {} bytes, every digest compared\n  {}\n",
+        restored.object, restored.version, restored.files, restored.bytes, restored.folder
+    );
+    for passed in &restored.passed_over {
+        text.push_str(&format!("  taken from another copy: {passed}\n"));
+    }
+    text
+}

@@ -1,0 +1,201 @@
+//! The house: everything that the configuration names, opened.
+//!
+//! - One process has the ledger; a second one is told who has it.
+//! - A volume or target is given its marker once, when the ledger meets it first. From then on one without its marker is
+//!   not mounted, and is not written.
+//! - Targets are opened when they are first needed: one that is missing does not keep the others from work.
+
+use crate::books::config::{Config, PlaceConfig};
+use crate::books::ledger::Ledger;
+use crate::model::checkpoint::Stage;
+use crate::model::trouble::Trouble;
+use crate::work::desk::Desk;
+use crate::work::desk::complaint::{Complaint, Sort};
+use crate::work::job::Settings;
+use crate::work::pipeline::Pipeline;
+use crate::work::stages::INGEST_LINE;
+use crate::worlds::World;
+use crate::worlds::book::mirrored::{MirroredBook, Options};
+use crate::worlds::book::{Book, BookError, Guard, Write};
+use crate::worlds::clock::system::SystemClock;
+use crate::worlds::disk::local::LocalDisk;
+use crate::worlds::source::local::LocalSource;
+use crate::worlds::target::Target;
+use crate::worlds::target::later::LaterTarget;
+use crate::worlds::target::local::LocalTarget;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+/// Name of the volume beside the ledger that keeps inventories of kept objects.
+pub use crate::books::config::RECORDS;
+
+/// How often the ledger is looked at for items that may go on; a commit is noticed at once.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// How long a drained pipeline is given to be let go by those who only look at it.
+const LET_GO: Duration = Duration::from_secs(5);
+
+/// An open house.
+pub struct House {
+    /// The configuration it was opened with.
+    pub config: Arc<Config>,
+    /// What the configuration says about the work.
+    pub settings: Settings,
+    /// The ledger.
+    pub ledger: Arc<Ledger>,
+    world: Arc<World>,
+}
+
+type Opened<T> = Result<T, Box<Complaint>>;
+
+impl House {
+    /// Opens the ledger under its lock, and knows volumes and targets.
+    pub fn open(config: Arc<Config>) -> Opened<House> {
+        if let Some(fault) = config.faults_of_places().into_iter().next() {
+            return Err(Box::new(fault.into()));
+        }
+        let book = open_book(&config)?;
+        let ledger_id = book.ledger_id().to_string();
+        for told in &book.report().repaired {
+            log::warn!("the ledger was repaired: {told}");
+        }
+        let records = PlaceConfig { name: RECORDS.into(), path: config.ledger.join(RECORDS), floor: 0 };
+        for volume in config.staging.iter().chain([&records]) {
+            meet(&book, "volume", volume, |name, path| {
+                LocalDisk::create_volume(name, path).map_err(Trouble::from)
+            })?;
+        }
+        for target in &config.targets {
+            meet(&book, "target", target, |name, path| {
+                LocalTarget::create(name, path).map_err(Trouble::from)
+            })?;
+        }
+        let volumes: Vec<(String, PathBuf)> = config
+            .staging
+            .iter()
+            .chain([&records])
+            .map(|place| (place.name.clone(), place.path.clone()))
+            .collect();
+        let disk = LocalDisk::open(&volumes)
+            .map_err(|error| in_trouble("opening the staging volumes", error.into()))?;
+        let world = Arc::new(World {
+            source: Arc::new(LocalSource::new()),
+            targets: config.targets.iter().map(|target| later(target, &ledger_id)).collect(),
+            disk: Arc::new(disk),
+            clock: Arc::new(SystemClock::new()),
+            book: Arc::new(book),
+        });
+        let ledger = Arc::new(Ledger::new(world.clone(), &INGEST_LINE));
+        let settings = settings(&config, ledger_id);
+        Ok(House { config, settings, ledger, world })
+    }
+
+    /// Starts the line.
+    pub fn start(&self) -> Opened<Arc<Pipeline>> {
+        let pipeline = Pipeline::start(self.world.clone(), self.ledger.clone(), self.settings.clone());
+        pipeline
+            .map(Arc::new)
+            .map_err(|error| Box::new(Complaint::of_ledger(&error, "the line is not started")))
+    }
+
+    /// A desk over this house. Without a pipeline only looking and steering is possible.
+    pub fn desk(&self, pipeline: Option<&Arc<Pipeline>>, daemon: bool) -> Desk {
+        let pipeline = pipeline.map_or_else(Weak::new, Arc::downgrade);
+        Desk::new(self.ledger.clone(), pipeline, self.config.clone(), self.settings.clone(), daemon)
+    }
+}
+
+/// Drains the pipeline and waits for its workers; says why it stopped by itself, if it did.
+pub fn stop(mut pipeline: Arc<Pipeline>) -> Result<(), String> {
+    pipeline.drain();
+    let end = std::time::Instant::now() + LET_GO;
+    loop {
+        match Arc::try_unwrap(pipeline) {
+            Ok(alone) => return alone.stop(),
+            // Somebody who asked for `status` still looks at it; that takes a moment.
+            Err(shared) if std::time::Instant::now() < end => {
+                pipeline = shared;
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(shared) => return shared.fatal().map_or(Ok(()), Err),
+        }
+    }
+}
+
+fn open_book(config: &Config) -> Opened<MirroredBook> {
+    let doing = "the ledger is not opened";
+    let parent = config.ledger.parent().unwrap_or(Path::new("/"));
+    std::fs::create_dir_all(parent).map_err(|error| {
+        Box::new(
+            Complaint::new(Sort::Io, doing)
+                .because(format!("{}: {error}", parent.display()))
+                .then_try("make the folder, or name another one: --data DIR"),
+        )
+    })?;
+    MirroredBook::open(&config.ledger, config.mirror.as_deref(), Options::default()).map_err(|error| {
+        let complaint = Complaint::of_ledger(&error.clone().into(), doing);
+        Box::new(match error {
+            BookError::Busy { holder } => complaint
+                .because(format!("{} is in use by {holder}", config.ledger.display()))
+                .then_try("wait until it has ended; a daemon is asked through its socket, with the same --config or --data"),
+            _ => complaint,
+        })
+    })
+}
+
+/// Gives a place its marker when the ledger meets it first, and remembers that it did.
+fn meet(
+    book: &dyn Book,
+    what: &str,
+    place: &PlaceConfig,
+    create: impl FnOnce(&str, &Path) -> Result<(), Trouble>,
+) -> Opened<()> {
+    let key = format!("m/place/{what}/{}", place.name);
+    let doing = format!("{what} {} is not made", place.name);
+    let failed = |error: BookError| Box::new(Complaint::of_ledger(&error.into(), &doing));
+    if book.get(&key).map_err(failed)?.is_some() {
+        return Ok(());
+    }
+    create(&place.name, &place.path).map_err(|trouble| in_trouble(&doing, trouble))?;
+    let met = serde_json::json!({ "path": place.path.display().to_string() });
+    let write = Write::Put(key.clone(), met.to_string().into_bytes());
+    book.commit(&[write], &[Guard { key, revision: None }]).map_err(failed)?;
+    log::info!("{what} {} is at {}", place.name, place.path.display());
+    Ok(())
+}
+
+fn in_trouble(doing: &str, trouble: Trouble) -> Box<Complaint> {
+    Box::new(Complaint::new(Sort::Io, doing).because(trouble.sentence()).then_try(
+        "check that it is mounted, empty, and may be written by the service; then strongroom doctor",
+    ))
+}
+
+fn later(target: &PlaceConfig, ledger_id: &str) -> (String, Arc<dyn Target>) {
+    let (name, path, ledger) = (target.name.clone(), target.path.clone(), ledger_id.to_string());
+    let root = path.join("ocfl").display().to_string();
+    let open =
+        move || LocalTarget::open(&name, &path, &ledger).map(|target| Arc::new(target) as Arc<dyn Target>);
+    (target.name.clone(), Arc::new(LaterTarget::new(root, open)))
+}
+
+fn settings(config: &Config, ledger_id: String) -> Settings {
+    let floors = config.staging.iter().chain(&config.targets).map(|place| (place.name.clone(), place.floor));
+    Settings {
+        ledger_id,
+        policies: config.policies.iter().map(|policy| (policy.name.clone(), policy.clone())).collect(),
+        staging: config.staging.iter().map(|place| place.name.clone()).collect(),
+        records: RECORDS.into(),
+        floors: floors.collect::<BTreeMap<String, u64>>(),
+        workers: Stage::ALL.iter().map(|stage| (*stage, config.workers.of(*stage))).collect(),
+        digesters: config.workers.hashers,
+        copiers: config.workers.copiers,
+        files_max: config.limits.files_max,
+        bytes_max: config.limits.bytes_max,
+        files_versions_max: config.limits.files_versions_max,
+        retry_first: config.retry.first,
+        look_every: LOOK_EVERY,
+        retry_longest: config.retry.longest,
+    }
+}

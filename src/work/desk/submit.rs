@@ -1,0 +1,158 @@
+//! Submitting: from a path to an item.
+//!
+//! - The same deposit is the same item: neither a second click nor a script run twice makes a second one.
+//! - A deposit is the same when it lies there unchanged, or when its bytes are the ones that were received.
+
+use super::complaint::{Complaint, Sort};
+use super::words::Answer;
+use super::{Desk, Told, of_ledger, view};
+use crate::books::ledger::NewItem;
+use crate::model::checkpoint::Standing;
+use crate::model::digest::Algorithm;
+use crate::model::finding::escape;
+use crate::model::item::{Asker, Deposit, Form, Item};
+use crate::rules::digester::Digester;
+use crate::worlds::source::Arrival;
+use std::path::Path;
+
+/// Longest name of a bag, in bytes: what a file name may have.
+const BAG_NAME_MAX: usize = 240;
+
+/// Suffixes that are not part of a bag's name, longest first.
+const SUFFIXES: [&str; 12] = [
+    ".tar.bz2", ".tar.zst", ".tar.gz", ".tar.xz", ".tar.lz", ".tar.Z", ".tbz2", ".tgz", ".txz", ".tzst",
+    ".tar", ".TAR",
+];
+
+/// Bytes read at once while looking whether a deposit is the one that was received.
+const CHUNK: usize = 1 << 20;
+
+/// The bag's name: the last part of the path, without the suffix of a tar.
+pub fn bag_name(path: &str) -> Option<String> {
+    let name = Path::new(path).file_name()?.to_str()?;
+    let plain = SUFFIXES.iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name);
+    (!plain.is_empty()).then(|| plain.to_string())
+}
+
+impl Desk {
+    pub(super) fn submit(&self, path: &str, depositor: Option<&str>, asker: &Asker) -> Told<Answer> {
+        let doing = format!("{} is not taken", escape(path.as_bytes()));
+        let config = self.config();
+        let depositor = config.depositor(depositor).map_err(|fault| {
+            let complaint = Complaint::from(*fault);
+            Box::new(Complaint {
+                sort: Sort::Usage,
+                error: format!("{doing}: {}", complaint.error),
+                ..complaint
+            })
+        })?;
+        let refuse = |why: &str| Box::new(Complaint::new(Sort::Usage, &doing).because(why));
+        if !Path::new(path).is_absolute() {
+            return Err(refuse("its path is not absolute"));
+        }
+        let bag = bag_name(path).ok_or_else(|| refuse("it has no name"))?;
+        check_name(&bag).map_err(|why| Box::new(Complaint::new(Sort::Usage, &doing).because(why)))?;
+        let world = self.ledger.world();
+        let arrival =
+            world.source.look(path).map_err(|error| Box::new(Complaint::of_source(&error, &doing)))?;
+
+        let _one_at_a_time = self.submitting.lock().unwrap_or_else(|broken| broken.into_inner());
+        let named = self.ledger.named(&depositor.name, &bag).map_err(|error| of_ledger(&error, &doing))?;
+        if let Some(known) = self.known(&named, path, &arrival) {
+            return Ok(Answer::Submitted { item: Box::new(view::item(known)), new: false });
+        }
+        let new = NewItem {
+            depositor: depositor.name.clone(),
+            bag,
+            deposit: Deposit { key: path.into(), form: arrival.form, bytes: arrival.bytes, pin: arrival.pin },
+            policy: depositor.policy.clone(),
+            asked_by: asker.clone(),
+        };
+        let item = self.ledger.submit(new).map_err(|error| of_ledger(&error, &doing))?;
+        if let Some(pipeline) = self.pipeline.upgrade() {
+            pipeline.ring(&item);
+        }
+        log::info!(ITEM = item.id.0, DEPOSITOR = item.depositor.as_str();
+            "item {}: {} was submitted by {}", item.id, item.bag, asker.name);
+        Ok(Answer::Submitted { item: Box::new(view::item(&item)), new: true })
+    }
+
+    /// The item that this very deposit is already; a cancelled one was given up, and may be sent again.
+    fn known<'a>(&self, named: &'a [Item], path: &str, arrival: &Arrival) -> Option<&'a Item> {
+        let mut candidates =
+            named.iter().rev().filter(|item| item.checkpoint.standing != Standing::Cancelled);
+        let newest = candidates.clone().next()?;
+        if let Some(same) =
+            candidates.find(|item| item.deposit.pin == arrival.pin && item.deposit.form == arrival.form)
+        {
+            return Some(same);
+        }
+        // Copied or touched since: only its bytes can tell. Only the newest is asked, so that going back to an older
+        // version of a bag is a new deposit.
+        let received = newest.found.download.as_ref()?;
+        let may_be =
+            newest.deposit.form == Form::Tar && arrival.form == Form::Tar && received.bytes == arrival.bytes;
+        (may_be && self.sha256_of(path, arrival.bytes).is_some_and(|found| found == received.sha256))
+            .then_some(newest)
+    }
+
+    fn sha256_of(&self, path: &str, bytes: u64) -> Option<String> {
+        let tar = self.ledger.world().source.open(path).ok()?;
+        let mut digester = Digester::new(&[Algorithm::Sha256]);
+        let mut chunk = vec![0; CHUNK];
+        let mut at = 0;
+        while at < bytes {
+            // A deposit that cannot be read now is a new item, whose download will say why.
+            let got = tar.read_at(&mut chunk, at).ok().filter(|got| *got > 0)?;
+            digester.update(&chunk[..got]);
+            at += got as u64;
+        }
+        digester.finish().get(Algorithm::Sha256).map(str::to_string)
+    }
+}
+
+/// A bag's name becomes part of keys, identifiers and lines; what cannot be told apart or read there is refused.
+fn check_name(bag: &str) -> Result<(), String> {
+    if bag.len() > BAG_NAME_MAX {
+        return Err(format!("its name has {} bytes; {BAG_NAME_MAX} is the limit", bag.len()));
+    }
+    if escape(bag.as_bytes()) != bag {
+        return Err(
+            "its name has control characters, a backslash, or characters that turn the text around".into()
+        );
+    }
+    if bag.starts_with(' ') || bag.ends_with(' ') || bag == "." || bag == ".." {
+        return Err("its name starts or ends with a space, or is no name".into());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bag_has_the_name_of_its_tar_without_the_suffix() {
+        let table = [
+            ("/in/a.tar", Some("a")),
+            ("/in/uva-ms-2213.tar.gz", Some("uva-ms-2213")),
+            ("/in/folder.d/", Some("folder.d")),
+            ("b.tgz", Some("b")),
+            ("/in/.tar", None),
+            ("/", None),
+        ];
+        for (path, name) in table {
+            assert_eq!(bag_name(path).as_deref(), name, "{path}");
+        }
+    }
+
+    #[test]
+    fn names_that_would_lie_in_a_list_are_refused() {
+        for name in ["a\nb", "a\u{202e}b", " a", "..", "a\\b", &"x".repeat(241)] {
+            assert!(check_name(name).is_err(), "{name:?}");
+        }
+        for name in ["uva-ms-2213", "Müller 1", "日本"] {
+            assert!(check_name(name).is_ok(), "{name:?}");
+        }
+    }
+}

@@ -37,7 +37,8 @@ static const char USAGE[] =
     "  sweep N kill-exit PROGRAM ...   kills it after its Nth call is done\n"
     "  sweep N err=ERRNO PROGRAM ...   its Nth call fails with this number (5 EIO, 28 ENOSPC) and is not done\n"
     "  sweep N err+=ERRNO PROGRAM ...  so do all later ones that write, sync, make or rename\n"
-    "  sweep N short PROGRAM ...       its Nth call, if it is a write, writes half\n";
+    "  sweep N short PROGRAM ...       its Nth call, if it is a write, writes half\n"
+    "  sweep 0 nosync PROGRAM ...      every call that syncs says it did, and does not\n";
 
 // `alters`: the call changes files, so that a disk that is full or gone would refuse it.
 static const struct { int number; const char *name; int alters; } CALLS[] = {
@@ -79,6 +80,11 @@ static void become(char **program) {
   _exit(98);
 }
 
+static int syncs(int number) {
+  return number == SYS_fsync || number == SYS_fdatasync || number == SYS_sync_file_range || number == SYS_syncfs ||
+         number == SYS_msync;
+}
+
 struct plan {
   long point;         // 0: none
   const char *mode;
@@ -94,6 +100,13 @@ static int strike(const struct plan *plan, long count, pid_t program, pid_t thre
   unsigned call = index_of(number);
   const char *name = call < CALLS_COUNT ? CALLS[call].name : "?";
   if (!strcmp(plan->mode, "list")) fprintf(stderr, "%ld %s\n", count, name);
+  if (!strcmp(plan->mode, "nosync") && syncs(number)) {
+    // The kernel looks for no call of number -1, and leaves our answer.
+    registers.orig_rax = -1;
+    registers.rax = 0;
+    ptrace(PTRACE_SETREGS, thread, 0, &registers);
+    return 0;
+  }
   // What the program says of its end is not on the disk that fails.
   int says = number == SYS_write && registers.rdi <= 2;
   int later = plan->lasting && plan->point && count > plan->point && call < CALLS_COUNT && CALLS[call].alters && !says;
@@ -119,8 +132,9 @@ int main(int count_of_arguments, char **arguments) {
   if (!strncmp(plan.mode, "err=", 4)) plan.error = atoi(plan.mode + 4);
   if (!strncmp(plan.mode, "err+=", 5)) { plan.error = atoi(plan.mode + 5); plan.lasting = 1; }
   int counts = !strcmp(plan.mode, "count") || !strcmp(plan.mode, "list");
-  int known = counts || plan.error > 0 || !strcmp(plan.mode, "kill-entry") || !strcmp(plan.mode, "kill-exit") || !strcmp(plan.mode, "short");
-  if (!known || (plan.point < 1 && !counts)) { fputs(USAGE, stderr); return 97; }
+  int whole = counts || !strcmp(plan.mode, "nosync");
+  int known = whole || plan.error > 0 || !strcmp(plan.mode, "kill-entry") || !strcmp(plan.mode, "kill-exit") || !strcmp(plan.mode, "short");
+  if (!known || (plan.point < 1 && !whole)) { fputs(USAGE, stderr); return 97; }
 
   pid_t program = fork();
   if (program < 0) return 96;

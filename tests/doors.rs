@@ -193,6 +193,23 @@ fn ingest_keeps_what_is_valid_and_refuses_what_is_not() {
 }
 
 #[test]
+fn what_was_remarked_about_a_kept_bag_can_still_be_read() {
+    let house = House::new();
+    house.bag("folder", &[]);
+    // Not errors: a date that is none, and no Payload-Oxum.
+    let info = house.path("folder/bag-info.txt");
+    fs::write(&info, "Source-Organization: Example\nBagging-Date: the other day\n").unwrap();
+    fs::remove_file(house.path("folder/tagmanifest-sha256.txt")).unwrap();
+    let told = house.ok(&["ingest", "folder", "--json"]).json();
+    let item = &told["items"][0];
+    assert!(item["warnings"].as_u64().unwrap() > 0, "{item}");
+    let warned = item["findings"].as_array().unwrap().iter().filter(|found| found["severity"] == "warning");
+    assert_eq!(warned.count() as u64, item["warnings"].as_u64().unwrap());
+    let again = house.ok(&["item", "show", "1", "--json"]).json();
+    assert_eq!(again["findings"], item["findings"]);
+}
+
+#[test]
 fn the_same_deposit_is_the_same_item_also_when_it_was_copied() {
     let house = House::new();
     house.bag("a.tar", &[]);

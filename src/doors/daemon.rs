@@ -126,7 +126,21 @@ impl Daemon<'_> {
 fn merged(old: &Config, new: Config) -> Config {
     let mut merged = old.clone();
     // A depositor whose policy the running line does not know would be refused at every stage.
-    merged.depositors = new.depositors.into_iter().filter(|one| old.policy(&one.policy).is_some()).collect();
+    merged.depositors = new
+        .depositors
+        .into_iter()
+        .filter(|one| {
+            let known = old.policy(&one.policy).is_some();
+            if !known {
+                log::warn!(
+                    "reload: depositor {} needs a restart: its policy {} is new",
+                    one.name,
+                    one.policy
+                );
+            }
+            known
+        })
+        .collect();
     merged.serve.drain = new.serve.drain;
     merged.serve.inbox_settle = new.serve.inbox_settle;
     merged.effective = new.effective;

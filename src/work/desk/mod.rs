@@ -136,8 +136,9 @@ impl Desk {
             let named = self.ledger.named(&depositor, &bag);
             found.extend(named.map_err(|error| of_ledger(&error, "looking for an item"))?);
         }
+        found.sort_by_key(|item: &Item| item.id);
         // The same bag sent several times: the newest is what people mean. Of two depositors: nobody can tell.
-        let newest = found.iter().max_by_key(|item| item.id).cloned();
+        let newest = found.last().cloned();
         let Some(newest) = newest else { return Err(missing(word)) };
         if found.iter().any(|item| item.depositor != newest.depositor) {
             let names: Vec<String> =

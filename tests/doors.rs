@@ -1,5 +1,7 @@
 //! The built program from outside: daemon, socket, signals, command line, exit codes.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
+
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader};

@@ -240,22 +240,25 @@ def errors(tools):
 
 def power(tools):
     """Power cuts; and that the same sweep fails when syncing is left out."""
-    check = f"{tools.probe} check {{mnt}}/ledger {{acked}}"
+    check = f"{tools.probe} check {{mnt}}/ledger {{acked}} "
     def write(count, *more):
         return f"{tools.probe} write {{mnt}}/ledger {count} --marks {{dev}} " + " ".join(more)
     again = write(20, "--compact", "20000")
-    plans = [("power cuts, first run", write(30, "--compact", "20000"), True),
-             ("power cuts, across a clean stop and a restart", f"sh -c '{again}; {again}'", True),
-             ("power cuts without any sync (negative control)", write(30, "--compact", "20000", "--no-sync"), False),
+    eight = ("--threads", "8")
+    plans = [("power cuts, first run", write(30, "--compact", "20000"), (), True),
+             ("power cuts, across a clean stop and a restart", f"sh -c '{again}; {again}'", (), True),
+             ("power cuts, eight commits at a time", write(120, "--compact", "90000", *eight), eight, True),
+             ("power cuts without any sync (negative control)", write(30, "--compact", "20000", "--no-sync"), (), False),
              ("power cuts without syncing commits (negative control)",
-              write(30, "--compact", "200000", "--no-commit-sync"), False)]
+              write(30, "--compact", "200000", "--no-commit-sync"), (), False)]
     if not tools.compile_sweep():
         plans.insert(2, ("power cuts, across a kill and a restart",
-                         f"sh -c '{tools.sweep} 500 kill-exit {again}; {again}'", True))
+                         f"sh -c '{tools.sweep} 500 kill-exit {again}; {again}'", (), True))
     good = True
-    for name, program, well in plans:
+    for name, program, more, well in plans:
         work = tempfile.mkdtemp(dir=tools.work)
-        command = [sys.executable, f"{HERE}/powerloss.py", work, "--run", program, "--check", check]
+        command = [sys.executable, f"{HERE}/powerloss.py", work, "--run", program]
+        command += ["--check", check + " ".join(more)]
         command += ["--seed", str(tools.seed)]
         if tools.quick:
             command += ["--every", "11"] if well else ["--every", "11", "--states-max", "60"]

@@ -85,7 +85,8 @@ class Sweep:
     """Counts the outcomes of one sweep, and prints them."""
 
     def __init__(self, name):
-        self.name, self.total, self.violations, self.counts, self.begin = name, 0, [], {}, time.monotonic()
+        self.name, self.total, self.reached, self.begin = name, 0, 0, time.monotonic()
+        self.violations, self.counts = [], {}
 
     def count(self, outcome):
         self.counts[outcome] = self.counts.get(outcome, 0) + 1
@@ -202,18 +203,22 @@ def struck(tools, seed, mode, good_ends, name, quick_points):
     """One mode at every point of one kind of run."""
     sweep = Sweep(f"{name}, {seed.name}")
     points = count_points(tools, seed)
-    # The program may have a point more or less when threads race; nothing is left out at the end.
+    # A run may have a point more or less, for threads race; those behind the end are not counted.
     chosen = range(1, points + 3, tools.stride(points, quick_points))
 
     def one(point, folder):
         ledger = seed.copy(f"{folder}/ledger")
         done = run([tools.sweep, str(point), mode, tools.probe, "write", ledger, str(COUNT), *COMPACT])
+        if "sweep: point" not in done.stderr:
+            return sweep.count("behind its end")
+        sweep.reached += 1
         where = f"point {point}"
         if done.returncode not in good_ends:
             sweep.violate("UNCLEAN END", where, f"exit {done.returncode}: {last_line(done.stderr)}")
         sweep.check(tools, ledger, last_number(done.stdout, seed.acked), where)
 
     each(tools, sweep, chosen, one)
+    sweep.total = sweep.reached
     return sweep.end()
 
 

@@ -149,6 +149,24 @@ fn other_ledgers_transactions_are_put_aside_and_found_again() {
 }
 
 #[test]
+fn a_transaction_put_aside_never_replaces_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = first();
+    for round in 0..3 {
+        drop(open(folder.path()));
+        let obj = folder.path().join("work/other-1.1/obj");
+        fs::create_dir_all(&obj).unwrap();
+        fs::write(obj.join(round.to_string()), "x").unwrap();
+    }
+    let target = open(folder.path());
+    assert_eq!(
+        tree(&folder.path().join("work/orphans")).iter().filter(|path| path.contains("obj/")).count(),
+        3
+    );
+    assert_eq!(target.head(&plan.object).unwrap(), None);
+}
+
+#[test]
 fn a_broken_object_is_an_error_and_never_absent() {
     let (name, _) = layout::OBJECT_DECLARATION;
     for (file, with) in [
@@ -341,6 +359,11 @@ impl Small {
         let mounted = mount.output().is_ok_and(|done| done.status.success());
         mounted.then(|| Small(folder))
     }
+
+    fn remount(&self, options: &str) {
+        let mut mount = std::process::Command::new("mount");
+        assert!(mount.args(["-o", options]).arg(self.0.path()).status().unwrap().success());
+    }
 }
 
 impl Drop for Small {
@@ -372,6 +395,29 @@ fn a_full_target_says_so_and_gives_the_space_back() {
         assert!(after.free_bytes + (64 << 10) > before.free_bytes, "{files} files: {after:?}");
     }
     target.put(&txn(1, 1), &[put("v1/content/bag/big", &big, 1 << 20)]).unwrap();
+}
+
+#[test]
+fn a_target_that_may_only_be_read_is_denied() {
+    let Some(small) = Small::mount(4 << 20) else {
+        println!("skipped: mounting a small file system needs more rights");
+        return;
+    };
+    let plan = first();
+    drop({
+        let target = open(small.0.path());
+        plan.begin_and_put(&target, &txn(1, 1));
+        small.remount("remount,ro");
+        let denied = |result: Result<(), TargetError>| matches!(result, Err(TargetError::Denied { .. }));
+        assert!(denied(target.begin(&txn(2, 1), &plan.object, 1)));
+        assert!(denied(plan.put(&target, &txn(1, 1)).map(drop)));
+        assert!(denied(plan.publish(&target, &txn(1, 1)).map(drop)));
+        target
+    });
+    small.remount("remount,rw");
+    let target = open(small.0.path());
+    plan.publish(&target, &txn(1, 1)).unwrap();
+    assert!(plan.is_head(&target));
 }
 
 #[test]

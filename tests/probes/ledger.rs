@@ -13,6 +13,7 @@ use std::io::{Seek, SeekFrom, Write as _};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 use strongroom::worlds::book::mirrored::{MirroredBook, Options, SyncMode};
 use strongroom::worlds::book::{Book, BookError, Guard, Write};
 
@@ -68,7 +69,8 @@ fn parse(mut given: impl Iterator<Item = String>) -> Option<Arguments> {
         number: given.next()?.parse().ok()?,
         marks: None,
         mirror: None,
-        options: Options::default(),
+        // sled waits for ever after some failed writes; a sweep would wait with it.
+        options: Options { index_patience: Duration::from_secs(5), ..Options::default() },
     };
     while let Some(option) = given.next() {
         match option.as_str() {

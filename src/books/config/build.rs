@@ -259,9 +259,6 @@ impl Builder {
             files_max: self.number("limits.files_max"),
             files_versions_max: self.number("limits.files_versions_max"),
             bytes_max: self.number("limits.bytes_max"),
-            path_bytes_max: self.number("limits.path_bytes_max"),
-            tag_file_bytes_max: self.number("limits.tag_file_bytes_max"),
-            line_bytes_max: self.number("limits.line_bytes_max"),
         }
     }
 

@@ -64,7 +64,7 @@ const WORKERS: Shape = Shape::Count(1, 64);
 
 /// The table.
 #[rustfmt::skip]
-pub const KEYS: [Key; 38] = [
+pub const KEYS: [Key; 35] = [
     key("data", Shape::Path, "\"./strongroom-data\"", "Folder below which everything lies that has no path of its own. A relative folder, so that a first try needs no rights; an installed service names /var/lib/strongroom."),
     key("i_accept_copies_on_one_disk", Shape::Flag, "false", "Two targets of one policy on one file system are refused, because one broken disk would take both copies. True is for trying out only; the embedded default without a file has it so."),
     key("ledger.path", Shape::Path, "DATA/ledger", "Folder of the ledger: journal and index. Small, written often, synced always: put it on a fast and sound disk."),
@@ -92,9 +92,6 @@ pub const KEYS: [Key; 38] = [
     key("limits.files_max", Shape::Count(1, 100_000_000), "10000000", "Files in one bag; a larger bag is held. Ten times the largest bag that was tried, and small enough that no list of it fills a disk."),
     key("limits.files_versions_max", Shape::Count(1, 1_000_000_000), "20000000", "Files times versions of one object; a deposit that would go beyond it is held. An inventory names every file of every version, and grows by about 300 bytes for each."),
     key("limits.bytes_max", Shape::Size, "\"64 TiB\"", "Bytes of one bag; a larger one is held. No deposit came near it, and a tar that lies about its size is caught before space is promised."),
-    key("limits.path_bytes_max", Shape::Count(255, 65_536), "4096", "Bytes of one path in a bag. No Linux system can restore a longer one."),
-    key("limits.tag_file_bytes_max", Shape::Size, "\"4 GiB\"", "Bytes of one manifest. Ten million files with long names take about 2 GiB."),
-    key("limits.line_bytes_max", Shape::Size, "\"64 KiB\"", "Bytes of one line of a tag file or manifest: memory is promised for one line, never for a file."),
     key("retry.first", Shape::Time, "\"30 s\"", "First pause after a trouble that time may cure. Long enough for a mount to come back, short enough that nobody waits for it."),
     key("retry.longest", Shape::Time, "\"1 h\"", "Longest pause; every pause is longer than the one before, and spread by chance so that items do not come back all at once."),
     key("socket.path", Shape::Path, "DATA/socket", "Unix socket of the daemon. Who may open it may give every order, so it is made 0660; the service's unit puts it below /run/strongroom."),

@@ -80,12 +80,6 @@ pub struct Limits {
     pub files_versions_max: u64,
     /// Bytes of a bag.
     pub bytes_max: u64,
-    /// Bytes of a path.
-    pub path_bytes_max: u64,
-    /// Bytes of a tag file or manifest.
-    pub tag_file_bytes_max: u64,
-    /// Bytes of a line of a tag file or manifest.
-    pub line_bytes_max: u64,
 }
 
 /// When to try again.

@@ -6,7 +6,7 @@
 pub mod args;
 pub mod explain;
 mod ingest;
-mod offline;
+pub mod offline;
 pub mod overview;
 pub mod table;
 mod talk;

@@ -1,12 +1,13 @@
 //! Verbs that need no ledger, or that must work when it cannot be opened: explain, check-config, config, doctor, make-bag.
 
 use super::args::MakeBag;
+use super::overview::counted;
+use super::table::{Style, Tone};
 use super::talk::{Talk, Told, unexpected};
 use super::{Screen, complain, explain as explaining, usage};
 use crate::books::config::fault::Faults;
 use crate::books::config::units::parse_bytes;
 use crate::books::config::{Config, Given, Origin, defaults, sample};
-use crate::doors::cli::table::Tone;
 use crate::doors::exit::{self, Exit};
 use crate::rules::bagit::make::{Damage, Plan, Source, bag, tar_bag};
 use crate::rules::sort::MemoryScratch;
@@ -123,8 +124,9 @@ pub fn doctor(screen: &Screen, config: &Arc<Config>) -> Told<Exit> {
             &json!({ "schema": SCHEMA, "checks": checks, "warnings": warnings, "failures": failures }),
         );
     }
-    screen.text(&render(screen, &checks));
-    screen.line(&format!("{warnings} warnings, {failures} failures. Exit {}.", exit.0));
+    screen.text(&checklist(&screen.style, &checks));
+    let (warned, broken) = (counted(warnings as u64, "warning"), counted(failures as u64, "failure"));
+    screen.line(&format!("{warned}, {broken}. Exit {}.", exit.0));
     Ok(exit)
 }
 
@@ -155,7 +157,8 @@ fn failed(text: &str, complaint: &Complaint) -> Check {
     )
 }
 
-fn render(screen: &Screen, checks: &[Check]) -> String {
+/// What the doctor found.
+pub fn checklist(style: &Style, checks: &[Check]) -> String {
     let mut text = String::new();
     for check in checks {
         let (word, tone) = match check.level {
@@ -163,7 +166,7 @@ fn render(screen: &Screen, checks: &[Check]) -> String {
             Level::Warn => ("warn", Tone::Warn),
             Level::Fail => ("FAIL", Tone::Bad),
         };
-        text.push_str(&format!("{}  {}\n", screen.style.paint(tone, word), check.text));
+        text.push_str(&format!("{}  {}\n", style.paint(tone, word), check.text));
         check
             .detail
             .lines()

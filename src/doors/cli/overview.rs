@@ -25,7 +25,8 @@ pub fn status(style: &Style, status: &Status) -> String {
         let oldest =
             status.oldest_trouble.map(|at| format!(", oldest {}", style.age(at).shown())).unwrap_or_default();
         text.push_str(&format!(
-            "  trouble    {troubled} items{oldest} ({})   strongroom trouble list\n",
+            "  trouble    {}{oldest} ({})   strongroom trouble list\n",
+            counted(troubled, "item"),
             who.join(", ")
         ));
     }
@@ -169,4 +170,9 @@ pub fn verified(style: &Style, report: &BookReportView) -> String {
         false => (Tone::Bad, "FAIL  the ledger is damaged"),
     };
     text + &style.paint(tone, word) + "\n"
+}
+
+/// `1 item`, `2 items`.
+pub fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }

@@ -3,6 +3,7 @@
 //! - stdout is data; what is to be done next is said where it helps.
 //! - An empty list says that it is empty.
 
+use super::overview::counted;
 use super::table::{Cell, Style, Table, Tone, moment};
 use crate::books::config::units::{show_age, show_bytes};
 use crate::model::event::{Event, Outcome};
@@ -296,7 +297,7 @@ pub fn moved(style: &Style, verb: &str, done: &[MovedRow], refused: &[RefusedRow
         return hint(style, format!("no items to {verb}"));
     }
     if !done.is_empty() {
-        let items = if done.len() == 1 { "1 item".to_string() } else { format!("{} items", done.len()) };
+        let items = counted(done.len() as u64, "item");
         let would = if dry_run { "would " } else { "" };
         text.push_str(&format!("{would}{verb} {items}:\n"));
     }

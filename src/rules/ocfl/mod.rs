@@ -7,5 +7,7 @@
 pub mod inventory;
 pub mod layout;
 pub mod metadata;
+mod neighbours;
 pub mod plan;
 pub mod restore;
+mod rows;

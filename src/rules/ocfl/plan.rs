@@ -5,11 +5,16 @@
 //! - Content paths never collide, also not where case or Unicode form is lost; logical paths never contain each other.
 //! - Memory is a few sorters' budgets, whatever the number of files; older version blocks pass through as a stream.
 
-use crate::model::digest::{hex, unhex};
+use crate::model::digest::hex;
 use crate::model::object::ObjectId;
 use crate::model::trouble::{Kind, Trouble};
 use crate::rules::ocfl::inventory::{self, InventoryError, Row};
 use crate::rules::ocfl::layout;
+use crate::rules::ocfl::neighbours::Neighbours;
+use crate::rules::ocfl::rows::{
+    STORED, Stored, broken, digest_bytes, digest_key, encode, path_key, split_digest_key, split_path_key,
+    step_key,
+};
 use crate::rules::read::{ReadAt, Slice};
 use crate::rules::sort::{Scratch, Sorted, Sorter};
 use jiff::Timestamp;
@@ -337,77 +342,6 @@ fn next_is(rows: &mut Option<Sorted<'_>>, key: &[u8], sha512: &[u8]) -> io::Resu
     Ok(next.is_some_and(|(path, digest)| path == key && digest == sha512))
 }
 
-/// Files with one folded path that may differ in case or form; more is no bag.
-const SPELLINGS_MAX: usize = 1_000;
-
-/// What came before a path in folded order and may collide with it.
-#[derive(Default)]
-struct Neighbours {
-    /// Files whose folded path leads to the current one, with all their spellings.
-    files: Vec<(Vec<u8>, Vec<String>)>,
-    /// Names along the last admitted path: folded, as spelled, and whether a file ends there.
-    names: Vec<(Vec<u8>, String, bool)>,
-}
-
-impl Neighbours {
-    /// Takes the next path in folded order; true when its content path may be the path itself.
-    fn admit(&mut self, folded: &[u8], path: &str, plain: bool) -> Result<bool, PlanError> {
-        self.refuse_containing(folded, path)?;
-        if !plain {
-            return Ok(false);
-        }
-        let mut common = 0;
-        let mut apart = true;
-        for (name, spelled) in folded.split(|byte| *byte == 0).zip(path.split('/')) {
-            match self.names.get(common) {
-                Some(known) if known.0 == name => {
-                    apart = apart && !known.2 && known.1 == spelled;
-                    common += 1;
-                }
-                _ => break,
-            }
-        }
-        self.names.truncate(common);
-        if !apart {
-            return Ok(false);
-        }
-        let rest = folded.split(|byte| *byte == 0).zip(path.split('/')).skip(common);
-        self.names.extend(rest.map(|(name, spelled)| (name.to_vec(), spelled.to_string(), false)));
-        // Folded order puts a file before what lies below its name, so no folder of this name was admitted yet.
-        if let Some(last) = self.names.last_mut() {
-            last.2 = true;
-        }
-        Ok(true)
-    }
-
-    /// Refuses a path that is there twice, or lies below a file (E095).
-    fn refuse_containing(&mut self, folded: &[u8], path: &str) -> Result<(), PlanError> {
-        let fault = |why: &str| Err(PlanError::Path { path: path.into(), why: why.into() });
-        self.files.retain(|(file, _)| {
-            folded.starts_with(file) && folded.get(file.len()).is_none_or(|byte| *byte == 0)
-        });
-        for (file, spellings) in &self.files {
-            let below = |known: &String| path.strip_prefix(known).is_some_and(|rest| rest.starts_with('/'));
-            if file.len() == folded.len() && spellings.iter().any(|known| known == path) {
-                return fault("is there twice");
-            }
-            if file.len() < folded.len() && spellings.iter().any(below) {
-                return fault("lies below a file");
-            }
-        }
-        match self.files.last_mut() {
-            Some((file, spellings)) if file.as_slice() == folded => {
-                if spellings.len() >= SPELLINGS_MAX {
-                    return fault("has too many other spellings");
-                }
-                spellings.push(path.into());
-            }
-            _ => self.files.push((folded.to_vec(), vec![path.into()])),
-        }
-        Ok(())
-    }
-}
-
 fn write_head(new: &NewVersion<'_>, out: &mut impl Write) -> io::Result<()> {
     let id = serde_json::to_string(&new.object.0)?;
     write!(
@@ -536,93 +470,6 @@ impl<W: Write> Write for Hashing<W> {
 
 fn in_bag(path: &str) -> bool {
     path.starts_with("bag/")
-}
-
-fn digest_bytes(sha512: &str) -> io::Result<Vec<u8>> {
-    unhex(sha512).filter(|bytes| bytes.len() == 64).ok_or_else(|| broken("a digest is no SHA-512"))
-}
-
-fn broken(why: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, why)
-}
-
-// Keys. No folded path has two NULs in a row, for no name in it is empty.
-
-fn path_key(path: &str) -> Vec<u8> {
-    let mut key = layout::fold(path);
-    key.extend_from_slice(&[0, 0]);
-    key.extend_from_slice(path.as_bytes());
-    key
-}
-
-fn split_path_key(key: &[u8]) -> io::Result<(&[u8], &str)> {
-    let at = key.windows(2).position(|pair| pair == [0, 0]).ok_or_else(|| broken("a row has no path"))?;
-    let path = std::str::from_utf8(&key[at + 2..]).map_err(|_| broken("a row's path is no text"))?;
-    Ok((&key[..at], path))
-}
-
-fn digest_key(sha512: &[u8], tag: u8, path: &str) -> Vec<u8> {
-    [sha512, &[tag], path.as_bytes()].concat()
-}
-
-fn split_digest_key(key: &[u8]) -> io::Result<(&[u8], u8, &str)> {
-    let (sha512, rest) = key.split_at_checked(64).ok_or_else(|| broken("a row has no digest"))?;
-    let (tag, path) = rest.split_first().ok_or_else(|| broken("a row has no tag"))?;
-    Ok((sha512, *tag, std::str::from_utf8(path).map_err(|_| broken("a row's path is no text"))?))
-}
-
-/// A file as a row's value: 121 bytes.
-struct Stored {
-    size: u64,
-    sha256: Vec<u8>,
-    sha512: Vec<u8>,
-    source: Source,
-}
-
-const STORED: usize = 8 + 32 + 64 + 17;
-
-fn encode(file: &Logical) -> Result<Vec<u8>, PlanError> {
-    let sha256 = unhex(&file.sha256).filter(|bytes| bytes.len() == 32);
-    let sha256 = sha256.ok_or_else(|| broken("a digest is no SHA-256"))?;
-    Ok([&file.size.to_be_bytes()[..], &sha256, &digest_bytes(&file.sha512)?, &step_key(file.source)].concat())
-}
-
-/// Members come in the order of their bytes, documents after them.
-fn step_key(source: Source) -> Vec<u8> {
-    let (tag, first, second) = match source {
-        Source::Member { number, offset } => (0, offset, number),
-        Source::Inline(number) => (1, u64::from(number), 0),
-    };
-    [&[tag][..], &first.to_be_bytes(), &second.to_be_bytes()].concat()
-}
-
-impl Stored {
-    fn decode(value: &[u8]) -> io::Result<Stored> {
-        if value.len() != STORED {
-            return Err(broken("a row has another length"));
-        }
-        let number = |at: usize| {
-            let mut bytes = [0; 8];
-            bytes.copy_from_slice(&value[at..at + 8]);
-            u64::from_be_bytes(bytes)
-        };
-        let source = match value[104] {
-            0 => Source::Member { offset: number(105), number: number(113) },
-            _ => Source::Inline(u32::try_from(number(105)).map_err(|_| broken("a row has a wrong number"))?),
-        };
-        Ok(Stored { size: number(0), sha256: value[8..40].to_vec(), sha512: value[40..104].to_vec(), source })
-    }
-
-    fn step(self, content_path: String, logical: Option<String>) -> CopyStep {
-        CopyStep {
-            content_path,
-            logical,
-            size: self.size,
-            sha256: hex(&self.sha256),
-            sha512: hex(&self.sha512),
-            source: self.source,
-        }
-    }
 }
 
 #[cfg(test)]

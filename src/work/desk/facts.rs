@@ -145,6 +145,15 @@ impl Desk {
         let Answer::Object { object, .. } = self.object(word)? else {
             return Err(Box::new(Complaint::new(Sort::NotFound, doing)));
         };
+        let folder = Path::new(to).join(&object.bag);
+        if folder.symlink_metadata().is_ok() {
+            return Err(Box::new(
+                Complaint::new(Sort::Refused, doing)
+                    .because(format!("something lies at {} already", folder.display()))
+                    .so("nothing was written")
+                    .then_try("name another folder with --to"),
+            ));
+        }
         log::info!("object {} is being given back to {to} for {} (uid {})", object.id, asker.name, asker.uid);
         let restored = restore(self.ledger.world(), &self.ledger, &self.settings, &object.id, Path::new(to));
         let restored = restored.map_err(|trouble| {

@@ -6,8 +6,9 @@
 //! - A mark lies beside the index while it is opened: if the process does not live through that, the next start does
 //!   not try again.
 
-use super::durable::{self, SyncMode, io_error};
+use super::durable::{self, io_error};
 use super::journal::Journal;
+use super::mirrored::Options;
 use super::sled_index::{Commit, SledIndex};
 use super::{BookError, BookReport};
 use std::fs::File;
@@ -20,7 +21,7 @@ pub(super) const INDEX: &str = "index";
 pub(super) fn open(
     folder: &Path,
     journal: &Journal,
-    sync: SyncMode,
+    options: &Options,
     report: &mut BookReport,
 ) -> Result<SledIndex, BookError> {
     let place = folder.join(INDEX);
@@ -31,7 +32,7 @@ pub(super) fn open(
         "the process ended while it was opened the last time".into()
     } else {
         File::create(&mark).map_err(|error| io_error(&mark, error))?;
-        match open_and_catch_up(&place, journal, report) {
+        match open_and_catch_up(&place, journal, options, report) {
             Ok(index) => {
                 durable::remove(&mark)?;
                 return Ok(index);
@@ -42,13 +43,18 @@ pub(super) fn open(
     if journal.last() > 0 {
         report.repaired.push(format!("the index was made anew from the journal: {why_not}"));
     }
-    let index = make(folder, journal, sync)?;
+    let index = make(folder, journal, options)?;
     durable::remove(&mark)?;
     Ok(index)
 }
 
-fn open_and_catch_up(place: &Path, journal: &Journal, report: &mut BookReport) -> Result<SledIndex, String> {
-    let mut index = SledIndex::open(place, journal.ledger())?;
+fn open_and_catch_up(
+    place: &Path,
+    journal: &Journal,
+    options: &Options,
+    report: &mut BookReport,
+) -> Result<SledIndex, String> {
+    let mut index = SledIndex::open(place, journal.ledger(), options.index_patience)?;
     let (applied, chain) = index.applied();
     let (chain, (base, base_chain)) = (*chain, journal.base());
     if applied > journal.last() {
@@ -87,20 +93,20 @@ fn set_aside(place: &Path) {
     let _ = durable::remove_tree(&aside).map(|()| std::fs::rename(place, &aside));
 }
 
-fn make(folder: &Path, journal: &Journal, sync: SyncMode) -> Result<SledIndex, BookError> {
+fn make(folder: &Path, journal: &Journal, options: &Options) -> Result<SledIndex, BookError> {
     let (place, part) = (folder.join(INDEX), folder.join("index.part"));
     durable::remove_tree(&part)?;
     durable::remove_tree(&place)?;
     let (base, base_chain) = journal.base();
-    let mut index = SledIndex::create(&part, journal.ledger(), base, *base_chain)?;
+    let mut index = SledIndex::create(&part, journal.ledger(), (base, *base_chain), options.index_patience)?;
     journal.rows(&mut |lines| index.load(lines))?;
     journal.commits(base + 1, &mut |number, digest, writes| {
         index.apply(&[Commit { number, writes: &writes }], *digest)
     })?;
-    index.settle(sync)?;
+    index.settle(options.sync)?;
     drop(index);
     std::fs::rename(&part, &place).map_err(|error| io_error(&place, error))?;
-    durable::sync_folder(folder, sync)?;
+    durable::sync_folder(folder, options.sync)?;
     let fail = |why| BookError::Io { path: place.display().to_string(), why };
-    SledIndex::open(&place, journal.ledger()).map_err(fail)
+    SledIndex::open(&place, journal.ledger(), options.index_patience).map_err(fail)
 }

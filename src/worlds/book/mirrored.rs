@@ -43,13 +43,20 @@ pub struct Options {
     pub compact_bytes: u64,
     /// How long another process is given to end.
     pub patience: Duration,
+    /// How long sled may take to write what it holds, before it is taken for dead.
+    pub index_patience: Duration,
     /// Whether writes are synced.
     pub sync: SyncMode,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { compact_bytes: 64 << 20, patience: lock::PATIENCE, sync: SyncMode::Durable }
+        Options {
+            compact_bytes: 64 << 20,
+            patience: lock::PATIENCE,
+            index_patience: Duration::from_secs(120),
+            sync: SyncMode::Durable,
+        }
     }
 }
 
@@ -101,7 +108,7 @@ impl MirroredBook {
         let new = !folder.join(INDEX).exists();
         let (journal, repaired) = Journal::open(copies, new, options.sync)?;
         let mut opened = BookReport { sequence: journal.last(), repaired, ..BookReport::default() };
-        let index = catalogue::open(folder, &journal, options.sync, &mut opened)?;
+        let index = catalogue::open(folder, &journal, &options, &mut opened)?;
         opened.rows = index.rows();
         Ok(MirroredBook {
             queue: Mutex::default(),
@@ -238,6 +245,11 @@ impl MirroredBook {
             accepted.push(&**request);
         }
         accepted
+    }
+
+    #[cfg(test)]
+    pub(super) fn fail_writes_to_second_copy(&self) {
+        lock(&self.journal).fail_writes_to_second_copy();
     }
 
     /// From now on every call fails; gives what they fail with.

@@ -15,6 +15,9 @@ mod record;
 pub mod rehearsal;
 mod sled_index;
 mod snapshot;
+mod survey;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::time::Duration;

@@ -5,7 +5,8 @@
 //!   in which their order does not count. Opening reads every row and compares.
 //! - Each row carries a CRC over key, revision and value; a row that does not agree with it is `Damaged`.
 //! - Nothing here is synced for a commit: losing the newest batches only means applying them again.
-//! - sled 0.34 can panic on damaged files; a panic is an error here.
+//! - sled 0.34 can panic on damaged files, and waits for ever when a write of its own threads fails: a panic is an error
+//!   here, and so is a flush that does not end in time.
 
 use super::durable::{self, SyncMode, io_error};
 use super::record::Chain;
@@ -65,9 +66,9 @@ pub(super) struct SledIndex {
 
 impl SledIndex {
     /// Opens the index in `folder` and reads all of it; the sentence says why it cannot be used.
-    pub fn open(folder: &Path, ledger: &str) -> Result<SledIndex, String> {
+    pub fn open(folder: &Path, ledger: &str, patience: Duration) -> Result<SledIndex, String> {
         remove_generating(folder).map_err(|error| error.to_string())?;
-        let db = open_sled(folder)?;
+        let db = open_sled(folder, patience)?;
         let meta = caught(|| db.sled().get(META))?.ok_or("it has no meta row")?;
         let meta: Meta = serde_json::from_slice(unseal(META, &meta).ok_or("its meta row is damaged")?.1)
             .map_err(|why| format!("its meta row cannot be read: {why}"))?;
@@ -86,9 +87,14 @@ impl SledIndex {
     }
 
     /// An empty index as of commit `applied`.
-    pub fn create(folder: &Path, ledger: &str, applied: u64, chain: Chain) -> Result<SledIndex, BookError> {
+    pub fn create(
+        folder: &Path,
+        ledger: &str,
+        (applied, chain): (u64, Chain),
+        patience: Duration,
+    ) -> Result<SledIndex, BookError> {
         std::fs::create_dir(folder).map_err(|error| io_error(folder, error))?;
-        let db = open_sled(folder).map_err(|why| failed(folder, why))?;
+        let db = open_sled(folder, patience).map_err(|why| failed(folder, why))?;
         let (folder, ledger) = (folder.to_owned(), ledger.to_owned());
         let mut index = SledIndex { db, folder, ledger, applied, chain, rows: 0, sum: 0 };
         index.write(HashMap::new(), applied, chain)?;
@@ -250,7 +256,10 @@ impl SledIndex {
 
     /// Hands everything to the disk, so that the next start has less to apply. sled's own flush does not sync the file.
     pub fn flush(&self, sync: SyncMode) -> Result<(), BookError> {
-        caught(|| self.db.sled().flush()).map_err(|why| failed(&self.folder, why))?;
+        let db = self.db.sled().clone();
+        in_time(self.db.patience, move || caught(|| db.flush()))
+            .unwrap_or_else(|| Err(format!("sled did not flush within {:?}", self.db.patience)))
+            .map_err(|why| failed(&self.folder, why))?;
         let path = self.folder.join("db");
         let file = File::open(&path).map_err(|error| io_error(&path, error))?;
         durable::sync_data(&file, &path, sync)
@@ -266,32 +275,51 @@ impl SledIndex {
     }
 }
 
-/// sled writes while it is dropped, and unwraps what comes of it.
-struct Handle(Option<sled::Db>);
+/// sled writes while it is dropped, unwraps what comes of it, and may wait for ever.
+struct Handle {
+    sled: Option<sled::Db>,
+    patience: Duration,
+}
 
 impl Handle {
     fn sled(&self) -> &sled::Db {
-        self.0.as_ref().expect("it is taken only in drop")
+        self.sled.as_ref().expect("it is taken only in drop")
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        let db = self.0.take();
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(db)));
+        let db = self.sled.take();
+        // One that never ends keeps its thread; the process is about to end then.
+        let _ = in_time(self.patience, move || {
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(db)));
+        });
     }
 }
 
-fn open_sled(folder: &Path) -> Result<Handle, String> {
+/// What `call` gives, on a thread of its own; `None` when it takes longer than this.
+fn in_time<T: Send + 'static>(patience: Duration, call: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (answer, answered) = std::sync::mpsc::channel();
+    let thread = std::thread::Builder::new().name("index".into()).spawn(move || {
+        // Nobody listens any more when it comes too late.
+        let _ = answer.send(call());
+    });
+    thread.ok()?;
+    answered.recv_timeout(patience).ok()
+}
+
+fn open_sled(folder: &Path, patience: Duration) -> Result<Handle, String> {
     // sled's threads may hold its lock a little longer than its handle.
     let end = Instant::now() + Duration::from_secs(2);
     let config = sled::Config::new().path(folder).cache_capacity(CACHE_BYTES).flush_every_ms(None);
     loop {
-        match caught(|| config.open()) {
+        let config = config.clone();
+        let opened = in_time(patience, move || caught(|| config.open()));
+        match opened.unwrap_or_else(|| Err(format!("sled did not open within {patience:?}"))) {
             Err(why) if why.contains("could not acquire lock") && Instant::now() < end => {
                 std::thread::sleep(Duration::from_millis(10));
             }
-            answer => return answer.map(|db| Handle(Some(db))),
+            answer => return answer.map(|db| Handle { sled: Some(db), patience }),
         }
     }
 }

@@ -129,7 +129,9 @@ impl LocalTarget {
                 _ => {}
             }
         }
-        let lock = File::create(path.join("work/lock")).map_err(fail)?;
+        drop(File::create(path.join("work/lock")).map_err(fail)?);
+        // Held open for reading only, so that an administrator may still remount the file system read-only.
+        let lock = File::open(path.join("work/lock")).map_err(fail)?;
         lock.try_lock().map_err(|_| {
             let why = "another process works on this target".to_string();
             TargetError::Io { target: name.into(), path: path.join("work/lock").display().to_string(), why }

@@ -86,7 +86,27 @@ impl LocalTarget {
         fs::write(obj.join(name), text).map_err(fail)?;
         // One call for these files and every folder below, where one by one would be thousands.
         syncfs(&system).map_err(|error| fail(error.into()))?;
+        self.prove_frame(&obj, what)?;
         Ok(obj)
+    }
+
+    /// Reads back, past the page cache, what `assemble` wrote: content files were read back by whoever put them.
+    fn prove_frame(&self, obj: &Path, what: &Publication<'_>) -> Result<(), TargetError> {
+        let sidecar = hex(&Sha512::digest(layout::sidecar(what.inventory_sha512)));
+        let (name, text) = layout::OBJECT_DECLARATION;
+        let mut wanted = vec![(obj.join(name), hex(&Sha512::digest(text)))];
+        for folder in [obj.join(format!("v{}", what.version)), obj.to_path_buf()] {
+            wanted.push((folder.join(INVENTORY), what.inventory_sha512.to_string()));
+            wanted.push((folder.join(SIDECAR), sidecar.clone()));
+        }
+        for (path, digest_given) in wanted {
+            let mut hash = Sha512::new();
+            self.read_file(&path, &mut |chunk| hash.update(chunk))?;
+            if hex(&hash.finalize()) != digest_given {
+                return Err(self.io(&path, "what is read back is not what was written"));
+            }
+        }
+        Ok(())
     }
 
     /// Writes inventory and sidecar, not synced yet; the inventory must be the one that was frozen.

@@ -14,6 +14,13 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+/// Folders of one name in `work/orphans`; more is a machine gone wild.
+const ORPHANS_MAX: u32 = 100;
+
+fn is_taken(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty)
+}
+
 /// Ledger, item and fence of a transaction's folder.
 fn parse(name: &str) -> Option<(&str, u64, u64)> {
     let (rest, fence) = name.rsplit_once('.')?;
@@ -61,6 +68,7 @@ impl LocalTarget {
             self.rename_new(newest, &folder).map_err(fail)?;
         }
         for (_, rest) in older {
+            self.roll_forward(&rest)?;
             fs::remove_dir_all(&rest).map_err(|error| self.fail(&rest, error))?;
         }
         fs::create_dir_all(folder.join("obj")).map_err(fail)?;
@@ -182,10 +190,23 @@ impl LocalTarget {
             let Some((ledger, ..)) = name.to_str().and_then(parse) else { continue };
             self.roll_forward(&entry.path())?;
             if ledger != self.ledger {
-                self.rename_new(&entry.path(), &work.join("orphans").join(&name)).map_err(fail)?;
+                self.put_aside(&entry.path(), &name.to_string_lossy())?;
             }
         }
         fsync_folder(&work.join("orphans")).and_then(|()| fsync_folder(&work)).map_err(fail)
+    }
+
+    fn put_aside(&self, folder: &Path, name: &str) -> Result<(), TargetError> {
+        let orphans = self.path.join("work/orphans");
+        for number in 1..=ORPHANS_MAX {
+            let name = if number == 1 { name.to_string() } else { format!("{name}~{number}") };
+            match self.rename_new(folder, &orphans.join(name)) {
+                // One of this name was put aside before: none is ever replaced.
+                Err(error) if is_taken(&error) => {}
+                done => return done.map_err(|error| self.fail(folder, error)),
+            }
+        }
+        Err(self.io(folder, "too many of this name lie in work/orphans; look at them and remove them"))
     }
 
     /// Removes a transaction's folder once its object is published. What cannot be removed now is removed by `discard`

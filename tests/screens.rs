@@ -1,0 +1,243 @@
+//! Screens that a person sees, as golden files in `tests/screens/`. After a wanted change: `STRONGROOM_BLESS=1 cargo test
+//! --test screens`, and read the difference as the operator at three in the morning would.
+
+use clap::CommandFactory;
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use strongroom::books::config::{Config, Given};
+use strongroom::doors::cli::table::Style;
+use strongroom::doors::cli::{args::Cli, explain, offline, overview, text};
+use strongroom::model::finding::{Finding, Severity};
+use strongroom::work::desk::complaint::{Complaint, Sort};
+use strongroom::work::desk::words::{Check, ItemStory, ItemView, MovedRow, RefusedRow};
+
+fn style(tty: bool) -> Style {
+    Style { tty, color: false, quiet: false, now: "2026-11-21T10:00:00Z".parse().unwrap() }
+}
+
+/// Compares with the golden file of this name.
+fn see(name: &str, screen: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/screens").join(name);
+    if std::env::var_os("STRONGROOM_BLESS").is_some() {
+        fs::write(&path, screen).unwrap();
+    }
+    let golden = fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(screen, golden, "the screen {name} changed; see the head of tests/screens.rs");
+    assert!(screen.lines().all(|line| !line.ends_with(' ')), "{name} has blanks at the end of a line");
+}
+
+fn view<T: serde::de::DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).unwrap()
+}
+
+/// An item; `with` replaces what is special about it.
+fn item(id: u64, with: Value) -> ItemView {
+    let mut value = json!({
+        "id": id, "bag": "uva-ms-2213", "depositor": "uva.edu", "standing": "working", "stage": "download",
+        "object": null, "version": null, "unchanged": false, "copies": [], "errors": 0, "warnings": 0,
+        "path": "/srv/inbox/uva.edu/uva-ms-2213.tar", "form": "tar", "bytes": 19_756_849_561u64, "files": null,
+        "policy": "default", "received_at": "2026-11-18T22:04:00Z", "kept_at": null, "asked_by": "anna", "tries": 0,
+        "round": 0, "trouble": null, "waits_for": null, "waits_until": null, "asked": null, "rests": false,
+    });
+    for (key, special) in with.as_object().unwrap() {
+        value[key] = special.clone();
+    }
+    view(value)
+}
+
+fn trouble(kind: &str, helps: &str, sentence: &str, id: u64) -> Value {
+    let row = strongroom::model::trouble::KINDS.iter().find(|row| row.name == kind).unwrap();
+    json!({
+        "kind": kind, "helps": helps, "meaning": row.meaning, "sentence": sentence, "next": row.next,
+        "advice": row.advice.replace("ID", &id.to_string()),
+    })
+}
+
+fn refused() -> ItemView {
+    let why = trouble("invalid-bag", "depositor", "validating uva-ms-2213: 2 errors", 41);
+    item(
+        41,
+        json!({"standing": "refused", "stage": "validate", "trouble": why, "files": 2110, "errors": 2, "tries": 1, "rests": true}),
+    )
+}
+
+fn retrying() -> ItemView {
+    let why = trouble("target-io", "time", "copying data/a.wav to vault-b: the disk answered EIO", 58);
+    item(
+        58,
+        json!({
+            "bag": "uva-av-0098", "standing": "waiting", "stage": "store", "trouble": why, "tries": 3,
+            "waits_for": "copying data/a.wav to vault-b: the disk answered EIO", "waits_until": "2026-11-21T10:20:00Z",
+            "received_at": "2026-11-21T04:00:00Z",
+        }),
+    )
+}
+
+fn kept() -> ItemView {
+    item(
+        7,
+        json!({
+            "bag": "vt-theses-2026-10", "depositor": "vt.edu", "standing": "kept", "stage": "record", "version": 2,
+            "object": "strongroom:vt.edu/vt-theses-2026-10", "files": 310, "bytes": 5_368_709_120u64, "rests": true,
+            "received_at": "2026-11-20T21:00:00Z", "kept_at": "2026-11-20T21:30:00Z",
+            "copies": [
+                {"target": "vault-a", "root": "/srv/vault-a/ocfl", "path": "0a1/b2c/d3e/strongroom%3avt.edu%2fvt-theses"},
+                {"target": "vault-b", "root": "/srv/vault-b/ocfl", "path": "0a1/b2c/d3e/strongroom%3avt.edu%2fvt-theses"},
+            ],
+        }),
+    )
+}
+
+fn short_of_space() -> ItemView {
+    item(
+        60,
+        json!({
+            "standing": "waiting", "stage": "store", "bag": "films", "received_at": "2026-11-21T09:59:30Z",
+            "waits_for": "space on vault-a: it needs 1.2 TiB and 3 files, 310.0 GiB can be promised",
+            "waits_until": "2026-11-21T10:00:02Z",
+        }),
+    )
+}
+
+fn findings() -> Vec<Finding> {
+    let differs = |path: &str, given: &str, found: &str| {
+        Finding::new(
+            "FIX-MISMATCH",
+            Severity::Error,
+            path,
+            format!("has sha256 {found}, manifest-sha256.txt says {given}"),
+        )
+        .advice("The file changed after bagging or was damaged on its way: compare it with your original.")
+        .clause("RFC 8493, 3")
+    };
+    vec![
+        differs("data/img/0044.tif", "9f2c…", "07ab…"),
+        differs("data/img/0045.tif", "51d0…", "c2e9…"),
+        Finding::new("INF-OXUM-ABSENT", Severity::Warning, "", "bag-info.txt has no Payload-Oxum")
+            .clause("RFC 8493, 2.2.2"),
+    ]
+}
+
+fn journal() -> Value {
+    json!([
+        {"number": 1, "stage": "download", "fence": 1, "started": "2026-11-18T22:04:00Z", "ended": "2026-11-18T22:10:00Z",
+         "bytes": 19_756_849_561u64, "files": 1, "files_kept": 0, "outcome": "done"},
+        {"number": 2, "stage": "validate", "fence": 2, "started": "2026-11-18T22:16:00Z", "ended": "2026-11-18T22:16:04Z",
+         "bytes": 0, "files": 2110, "files_kept": 0, "outcome": "invalid-bag: validating uva-ms-2213: 2 errors"},
+    ])
+}
+
+fn story(item: &ItemView, found: &[Finding]) -> ItemStory {
+    view(
+        json!({"item": item, "journal": journal(), "findings": found, "more_findings": false, "promises": []}),
+    )
+}
+
+#[test]
+fn lists_are_tables_for_people_and_tabs_for_scripts() {
+    let items = [retrying(), short_of_space(), refused(), kept()];
+    see("item_list.txt", &text::items(&style(true), &items, true));
+    see("item_list.tsv", &text::items(&style(false), &items, true));
+    see("trouble_list.txt", &text::troubles(&style(true), &[refused(), retrying()], false));
+    see("trouble_list_empty.txt", &text::troubles(&style(true), &[], false));
+}
+
+#[test]
+fn one_item_says_what_happened_to_it_and_what_to_do() {
+    see("item_refused.txt", &text::story(&style(true), &story(&refused(), &findings())));
+    see("item_retrying.txt", &text::story(&style(true), &story(&retrying(), &[])));
+    see("item_kept.txt", &text::story(&style(true), &story(&kept(), &[])));
+    see("letter.txt", &text::letter(&refused(), &findings(), false));
+}
+
+#[test]
+fn ingest_tells_what_became_of_each_deposit() {
+    let mut screen = text::rested(&style(true), &kept(), &[], false, true);
+    screen.push_str(&text::rested(&style(true), &refused(), &findings(), false, true));
+    screen.push_str(&text::rested(&style(true), &kept(), &[], false, false));
+    see("ingest.txt", &screen);
+}
+
+#[test]
+fn an_order_says_what_it_would_do_and_what_it_refuses() {
+    let done = MovedRow {
+        item: retrying(),
+        standing: "ready".into(),
+        stage: "store".into(),
+        note: "files already stored are kept and checked, not copied again".into(),
+    };
+    let complaint = Complaint::new(Sort::Refused, "requeue 61")
+        .because("requeue is not possible while the item is working: it is being worked on now");
+    let refused = RefusedRow { item: "61".into(), complaint };
+    see("requeue_dry_run.txt", &text::moved(&style(true), "requeue", &[done], &[refused], true));
+}
+
+fn status(troubled: bool) -> Value {
+    let troubles = if troubled { json!({"depositor": 7, "operator": 5}) } else { json!({}) };
+    json!({
+        "schema": 1, "version": "0.4.0", "daemon": true, "up_seconds": 1_040_000, "well": !troubled,
+        "counts": [
+            {"standing": "working", "stage": "download", "items": 2}, {"standing": "ready", "stage": "store", "items": 8},
+            {"standing": "working", "stage": "store", "items": 1}, {"standing": "kept", "stage": "record", "items": 41},
+        ],
+        "troubles": troubles, "oldest_trouble": troubled.then_some("2026-11-18T09:00:00Z"),
+        "waits": if troubled { json!({"space on vault-a": 3}) } else { json!({}) }, "kept": 41,
+        "places": places(troubled),
+    })
+}
+
+fn places(broken: bool) -> Value {
+    let wrong = broken.then_some("vault-b: the marker file is absent: it is not mounted");
+    json!([
+        {"name": "staging", "role": "staging", "path": "/var/lib/strongroom/staging", "total": 2_199_023_255_552u64,
+         "free": 1_319_413_953_331u64, "free_inodes": null, "promised": 332_859_965_440u64, "floor": 1_073_741_824,
+         "room": 985_480_246_067u64, "wrong": null},
+        {"name": "vault-b", "role": "target", "path": "/srv/vault-b", "total": 0, "free": 0, "free_inodes": null,
+         "promised": 0, "floor": 1_073_741_824, "room": 0, "wrong": wrong},
+    ])
+}
+
+#[test]
+fn status_says_first_whether_it_is_well() {
+    see("status_attention.txt", &overview::status(&style(true), &view(status(true))));
+    see("status_well.txt", &overview::status(&style(true), &view(status(false))));
+    let places: Vec<_> = view(places(true));
+    see("disk.txt", &overview::disk(&style(true), &places));
+}
+
+#[test]
+fn the_doctor_says_how_to_mend_what_fails() {
+    let checks = [
+        Check::ok("configuration /etc/strongroom/strongroom.toml, 2 targets on different disks"),
+        Check::fail(
+            "target vault-b at /srv/vault-b",
+            "Read-only file system (os error 30)\nput this into volumes.conf:\n  [Service]\n  ReadWritePaths=/srv/vault-b",
+        ),
+        Check::warn("clock: systemd knows of no time synchronisation", "events carry this machine's time"),
+    ];
+    see("doctor.txt", &offline::checklist(&style(true), &checks));
+}
+
+#[test]
+fn explanations_come_from_the_tables_the_program_uses() {
+    see("explain_kind.txt", &explain::explain(Some("target-io")).unwrap());
+    see("explain_exit.txt", &explain::explain(Some("75")).unwrap());
+    see("explain_all.txt", &explain::explain(None).unwrap());
+}
+
+#[test]
+fn a_wrong_configuration_says_line_cause_and_cure() {
+    let text = "data = \"/srv/d\"\n[policy.default]\ncopeis = 2\n\n[retry]\nfirst = \"soon\"\n\n[[target]]\nname = \"../x\"\n";
+    let file = Path::new("/etc/strongroom/strongroom.toml");
+    let faults = Config::from_text(text, Some(file), &Given::default()).unwrap_err();
+    let screen: Vec<String> = faults.0.into_iter().map(|fault| Complaint::from(fault).to_string()).collect();
+    see("config_faults.txt", &(screen.join("\n") + "\n"));
+}
+
+#[test]
+fn the_first_help_fits_on_a_screen() {
+    let help = Cli::command().term_width(100).render_help().to_string();
+    assert!(help.lines().count() < 60, "{help}");
+    see("help.txt", &help);
+}

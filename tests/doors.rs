@@ -380,6 +380,41 @@ fn what_lies_in_the_inbox_is_taken_in() {
 }
 
 #[test]
+fn what_is_held_stays_held_though_the_inbox_shows_it_again() {
+    let house = House::new();
+    let config =
+        "i_accept_copies_on_one_disk = true\ndata = \"d\"\n[serve]\ninbox = \"in\"\ninbox_settle = \"0 s\"\n";
+    fs::write(house.path("c.toml"), config).unwrap();
+    fs::create_dir_all(house.path("in/local")).unwrap();
+    house.bag("first.tar", &[]);
+    house.ok(&["--config", "c.toml", "ingest", "first.tar"]);
+    house.bag("in/local/a.tar", &["--seed", "2"]);
+    fs::rename(house.path("d/target-b"), house.path("away")).unwrap();
+    let held = || {
+        house.ok(&["--config", "c.toml", "item", "list", "--standing", "held", "--json"]).json()["items"]
+            .clone()
+    };
+    let mut daemon = house.serve(&["--config", "c.toml"], None);
+    let end = Instant::now() + Duration::from_secs(30);
+    while held().as_array().unwrap().is_empty() {
+        assert!(Instant::now() < end, "nothing is held");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    daemon.signal("TERM");
+    assert_eq!(daemon.end().0, Some(0));
+    fs::rename(house.path("away"), house.path("d/target-b")).unwrap();
+    let before = house.ok(&["--config", "c.toml", "item", "show", "2", "--json"]).json()["journal"].clone();
+    let mut daemon = house.serve(&["--config", "c.toml"], None);
+    // Two looks of the inbox.
+    std::thread::sleep(Duration::from_secs(5));
+    assert_eq!(house.ok(&["--config", "c.toml", "item", "show", "2", "--json"]).json()["journal"], before);
+    // A person who submits it again asks for it to go on.
+    house.ok(&["--config", "c.toml", "ingest", "in/local/a.tar"]);
+    daemon.signal("TERM");
+    assert_eq!(daemon.end().0, Some(0));
+}
+
+#[test]
 fn a_target_that_is_not_mounted_is_not_filled() {
     let house = House::new();
     house.bag("a.tar", &[]);

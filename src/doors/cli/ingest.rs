@@ -115,7 +115,7 @@ fn hand_in_one(talk: &mut Talk, path: &Path, depositor: Option<&str>) -> Told<(I
             .then_try("rename it"),
         )
     })?;
-    let ask = Ask::Submit { path: real.to_string(), depositor: depositor.map(String::from) };
+    let ask = Ask::Submit { path: real.to_string(), depositor: depositor.map(String::from), unasked: false };
     match talk.ask(&ask)? {
         Answer::Submitted { item, new } => Ok((*item, new)),
         other => Err(unexpected(&other)),

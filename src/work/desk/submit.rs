@@ -36,7 +36,13 @@ pub fn bag_name(path: &str) -> Option<String> {
 }
 
 impl Desk {
-    pub(super) fn submit(&self, path: &str, depositor: Option<&str>, asker: &Asker) -> Told<Answer> {
+    pub(super) fn submit(
+        &self,
+        path: &str,
+        depositor: Option<&str>,
+        unasked: bool,
+        asker: &Asker,
+    ) -> Told<Answer> {
         let doing = format!("{} is not taken", escape(path.as_bytes()));
         let config = self.config();
         let depositor = config.depositor(depositor).map_err(|fault| {
@@ -60,7 +66,11 @@ impl Desk {
         let _one_at_a_time = self.submitting.lock().unwrap_or_else(|broken| broken.into_inner());
         let named = self.ledger.named(&depositor.name, &bag).map_err(|error| of_ledger(&error, &doing))?;
         if let Some(known) = self.known(&named, path, &arrival) {
-            let item = self.resume(known, asker).map_err(|error| of_ledger(&error, &doing))?;
+            let item = match unasked {
+                // The inbox shows the same deposit after every start; what is held leaves that only when a person asks.
+                true => known.clone(),
+                false => self.resume(known, asker).map_err(|error| of_ledger(&error, &doing))?,
+            };
             return Ok(Answer::Submitted { item: Box::new(view::item(&item)), new: false });
         }
         let new = NewItem {

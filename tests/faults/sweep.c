@@ -49,7 +49,7 @@ static const struct { int number; const char *name; int alters; } CALLS[] = {
     CALL(rmdir, 1), CALL(ftruncate, 1), CALL(truncate, 1), CALL(fallocate, 1), CALL(link, 1), CALL(linkat, 1),
     CALL(symlink, 1), CALL(symlinkat, 1), CALL(chmod, 1), CALL(fchmod, 1), CALL(fchmodat, 1), CALL(fchown, 1),
     CALL(utimensat, 1), CALL(copy_file_range, 1), CALL(sendfile, 1), CALL(mknodat, 1), CALL(setxattr, 1),
-    CALL(fsetxattr, 1), CALL(openat, 0), CALL(open, 0), CALL(creat, 1), CALL(close, 0), CALL(read, 0),
+    CALL(fsetxattr, 1), CALL(openat, 0), CALL(open, 0), CALL(openat2, 0), CALL(creat, 1), CALL(close, 0), CALL(read, 0),
     CALL(pread64, 0), CALL(readv, 0), CALL(preadv, 0), CALL(statx, 0), CALL(newfstatat, 0), CALL(fstat, 0),
     CALL(statfs, 0), CALL(fstatfs, 0), CALL(getdents64, 0), CALL(flock, 0), CALL(fcntl, 0), CALL(sendto, 0),
     CALL(sendmsg, 0), CALL(recvfrom, 0), CALL(recvmsg, 0), CALL(connect, 0), CALL(accept4, 0),

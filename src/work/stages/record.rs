@@ -16,6 +16,7 @@ use crate::work::job::{Done, Job, Settings, staging_folder};
 use crate::work::stages::{Room, RoomPlace, StageWork};
 use crate::worlds::World;
 use crate::worlds::disk::Place;
+use crate::worlds::target::Txn;
 
 /// The stage.
 pub struct Record;
@@ -79,7 +80,7 @@ impl StageWork for Record {
 
     fn tidy(&self, job: &Job<'_>, done: &Done) -> Result<(), Trouble> {
         match &done.kept {
-            Some(kept) => clear_staging(job, kept),
+            Some(kept) => clear_work(job, kept),
             None => Ok(()),
         }
     }
@@ -205,8 +206,17 @@ fn registry_rows(
 }
 
 /// Removes the item's work in progress. A `Kept` exists only after enough copies were read back.
-fn clear_staging(job: &Job<'_>, _proof: &Kept) -> Result<(), Trouble> {
+fn clear_work(job: &Job<'_>, proof: &Kept) -> Result<(), Trouble> {
     let folder = staging_folder(job.settings, job.item)?;
     job.world.disk.remove(&folder)?;
+    // Publishing cleared up behind itself. Where that failed it was no reason to stop; nobody else comes by again.
+    let txn = Txn { ledger: job.settings.ledger_id.clone(), item: job.item.id.0, fence: job.fence };
+    for copy in proof.copies() {
+        if let Some(target) = job.world.targets.get(&copy.target) {
+            target
+                .discard(&txn)
+                .map_err(|error| Trouble::from(error).while_doing("clearing").about(&copy.target))?;
+        }
+    }
     Ok(())
 }

@@ -15,6 +15,7 @@
 //! - Another ledger's transactions are put aside into `work/orphans`, never deleted.
 
 mod durable;
+mod folders;
 mod publish;
 mod reading;
 mod staging;
@@ -26,6 +27,7 @@ use crate::rules::ocfl::layout;
 use crate::worlds::Space;
 use crate::worlds::target::{Head, Publication, Put, Target, TargetError, Txn, Where};
 use durable::{fsync_folder, write_beside};
+use folders::{entries, remove_tree};
 use reading::Direct;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::{Deserialize, Serialize};
@@ -102,8 +104,8 @@ impl LocalTarget {
         }
         // A fresh file system has lost+found; anything else is somebody's. The marker is the first thing we write, so
         // what an interrupted start of ours left has one.
-        for entry in fs::read_dir(path).map_err(fail)? {
-            let found = entry.map_err(fail)?.file_name();
+        for entry in entries(path).map_err(fail)? {
+            let found = entry.map_err(fail)?.file_name().to_os_string();
             if found != "lost+found" && !found.to_string_lossy().starts_with(durable::TEMPORARY) {
                 let why =
                     format!("{} holds {found:?} and no {MARKER}; give it an empty folder", path.display());
@@ -178,8 +180,8 @@ impl LocalTarget {
         fs::create_dir_all(&extension).map_err(fail)?;
         fsync_folder(&root.join("extensions")).map_err(fail)?;
         let (declaration, text) = layout::ROOT_DECLARATION;
-        let declared = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with("0=");
-        for entry in fs::read_dir(&root).map_err(fail)? {
+        let declared = |entry: &folders::Entry| entry.file_name().to_string_lossy().starts_with("0=");
+        for entry in entries(&root).map_err(fail)? {
             let entry = entry.map_err(fail)?;
             if declared(&entry) && entry.file_name() != declaration {
                 return Err(self.io(&entry.path(), "this storage root is of another version"));
@@ -418,10 +420,10 @@ fn probe(path: &Path) -> io::Result<Abilities> {
 }
 
 fn empty_folder(folder: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
+    for entry in entries(folder)? {
         let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            fs::remove_dir_all(entry.path())?;
+        if entry.is_dir()? {
+            remove_tree(&entry.path())?;
         } else {
             fs::remove_file(entry.path())?;
         }

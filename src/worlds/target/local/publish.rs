@@ -15,6 +15,7 @@
 //! A stop there is rolled forward from `next/` when the target is opened, or the transaction is taken up or discarded.
 
 use super::durable::{fsync_folder, write_synced};
+use super::folders::{entries, remove_tree};
 use super::{Hashed, LocalTarget};
 use crate::model::digest::hex;
 use crate::model::object::ObjectId;
@@ -241,13 +242,13 @@ impl LocalTarget {
         let fail = |error: io::Error| self.fail(live, error);
         let version = format!("v{}", what.version);
         let ours = [INVENTORY, SIDECAR, layout::OBJECT_DECLARATION.0, version.as_str()];
-        for entry in fs::read_dir(live).map_err(fail)? {
+        for entry in entries(live).map_err(fail)? {
             let entry = entry.map_err(fail)?;
             let name = entry.file_name();
             if ours.iter().any(|known| name == *known) {
                 continue;
             }
-            match link_tree(&entry.path(), &obj.join(&name)) {
+            match link_tree(&entry.path(), &obj.join(name)) {
                 Ok(()) => {}
                 Err(error) if cannot_link(&error) => {
                     self.keep_only(obj, &ours)?;
@@ -272,7 +273,7 @@ impl LocalTarget {
         let fail = |error: io::Error| self.fail(live, error);
         // An unfinished one of an earlier try; what had to be rolled forward has been.
         if next.exists() {
-            fs::remove_dir_all(&next).map_err(fail)?;
+            remove_tree(&next).map_err(fail)?;
         }
         fs::create_dir(&next).map_err(fail)?;
         for name in [INVENTORY, SIDECAR] {
@@ -360,14 +361,14 @@ fn short_name(object: &ObjectId) -> String {
 
 /// Removes what `keep` does not want, and folders with nothing in them; gives the number of files left. No folder: 0.
 fn prune(folder: &Path, keep: &mut dyn FnMut(&Path) -> bool) -> io::Result<u64> {
-    let entries = match fs::read_dir(folder) {
+    let found = match entries(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         other => other?,
     };
     let mut files = 0;
-    for entry in entries {
+    for entry in found {
         let entry = entry?;
-        if entry.file_type()?.is_dir() {
+        if entry.is_dir()? {
             files += prune(&entry.path(), keep)?;
         } else if keep(&entry.path()) {
             files += 1;
@@ -387,7 +388,7 @@ fn link_tree(from: &Path, to: &Path) -> io::Result<()> {
         return fs::hard_link(from, to);
     }
     fs::create_dir(to)?;
-    for entry in fs::read_dir(from)? {
+    for entry in entries(from)? {
         let entry = entry?;
         link_tree(&entry.path(), &to.join(entry.file_name()))?;
     }

@@ -5,6 +5,7 @@
 //! - After `begin` it holds nothing but the content of the version it is for.
 
 use super::durable::{Batch, fsync_folder};
+use super::folders::{entries, remove_tree};
 use super::reading::CHUNK;
 use super::{LocalTarget, empty_folder};
 use crate::model::object::ObjectId;
@@ -39,7 +40,7 @@ impl LocalTarget {
         let mut found = Vec::new();
         for place in ["work/orphans", "work"] {
             let place = self.path.join(place);
-            for entry in fs::read_dir(&place).map_err(|error| self.fail(&place, error))? {
+            for entry in entries(&place).map_err(|error| self.fail(&place, error))? {
                 let entry = entry.map_err(|error| self.fail(&place, error))?;
                 let name = entry.file_name();
                 match name.to_str().and_then(parse) {
@@ -69,7 +70,7 @@ impl LocalTarget {
         }
         for (_, rest) in older {
             self.roll_forward(&rest)?;
-            fs::remove_dir_all(&rest).map_err(|error| self.fail(&rest, error))?;
+            remove_tree(&rest).map_err(|error| self.fail(&rest, error))?;
         }
         fs::create_dir_all(folder.join("obj")).map_err(fail)?;
         {
@@ -106,17 +107,17 @@ impl LocalTarget {
     /// Removes all of a folder but these names; the folder may be missing.
     pub(super) fn keep_only(&self, folder: &Path, names: &[&str]) -> Result<(), TargetError> {
         let fail = |error: io::Error| self.fail(folder, error);
-        let entries = match fs::read_dir(folder) {
+        let found = match entries(folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             other => other.map_err(fail)?,
         };
-        for entry in entries {
+        for entry in found {
             let entry = entry.map_err(fail)?;
             if names.iter().any(|name| entry.file_name() == *name) {
                 continue;
             }
-            let done = if entry.file_type().map_err(fail)?.is_dir() {
-                fs::remove_dir_all(entry.path())
+            let done = if entry.is_dir().map_err(fail)? {
+                remove_tree(&entry.path())
             } else {
                 fs::remove_file(entry.path())
             };
@@ -175,7 +176,7 @@ impl LocalTarget {
         for (_, folder) in self.folders_of(txn)? {
             // A version that is half in place is finished first: its inventory lies in the folder.
             self.roll_forward(&folder)?;
-            fs::remove_dir_all(&folder).map_err(|error| self.fail(&folder, error))?;
+            remove_tree(&folder).map_err(|error| self.fail(&folder, error))?;
         }
         Ok(())
     }
@@ -184,7 +185,7 @@ impl LocalTarget {
     pub(super) fn put_strangers_aside(&self) -> Result<(), TargetError> {
         let work = self.path.join("work");
         let fail = |error: io::Error| self.fail(&work, error);
-        for entry in fs::read_dir(&work).map_err(fail)? {
+        for entry in entries(&work).map_err(fail)? {
             let entry = entry.map_err(fail)?;
             let name = entry.file_name();
             let Some((ledger, ..)) = name.to_str().and_then(parse) else { continue };

@@ -1,0 +1,139 @@
+//! Folders, listed and removed.
+//!
+//! - Nothing here panics: the standard library's own listing does when a folder cannot be closed, and a target that fails
+//!   may fail there.
+//! - A listing is read as it is used; the number of files does not matter.
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, statat, unlinkat};
+use rustix::io::Errno;
+use std::ffi::{CStr, OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// What lies in a folder, one by one.
+pub(super) struct Entries {
+    dir: Dir,
+    folder: PathBuf,
+}
+
+/// One of them.
+pub(super) struct Entry {
+    folder: PathBuf,
+    name: OsString,
+    kind: FileType,
+}
+
+/// Lists a folder.
+pub(super) fn entries(folder: &Path) -> io::Result<Entries> {
+    let opened = openat(CWD, folder, FOLDER, Mode::empty())?;
+    Ok(Entries { dir: Dir::new(opened)?, folder: folder.to_path_buf() })
+}
+
+impl Iterator for Entries {
+    type Item = io::Result<Entry>;
+
+    fn next(&mut self) -> Option<io::Result<Entry>> {
+        loop {
+            match self.dir.next()? {
+                Err(error) => return Some(Err(error.into())),
+                Ok(entry) if is_self_or_parent(entry.file_name()) => {}
+                Ok(entry) => {
+                    let name = OsStr::from_bytes(entry.file_name().to_bytes()).to_os_string();
+                    return Some(Ok(Entry { folder: self.folder.clone(), name, kind: entry.file_type() }));
+                }
+            }
+        }
+    }
+}
+
+impl Entry {
+    pub(super) fn file_name(&self) -> &OsStr {
+        &self.name
+    }
+
+    pub(super) fn path(&self) -> PathBuf {
+        self.folder.join(&self.name)
+    }
+
+    /// A link to a folder is none.
+    pub(super) fn is_dir(&self) -> io::Result<bool> {
+        match self.kind {
+            // Some file systems do not say it while listing.
+            FileType::Unknown => Ok(self.path().symlink_metadata()?.is_dir()),
+            kind => Ok(kind == FileType::Directory),
+        }
+    }
+}
+
+/// Removes a folder with all that is in it, following no link.
+pub(super) fn remove_tree(folder: &Path) -> io::Result<()> {
+    let opened = openat(CWD, folder, FOLDER, Mode::empty())?;
+    empty(&opened)?;
+    Ok(unlinkat(CWD, folder, AtFlags::REMOVEDIR)?)
+}
+
+fn empty(folder: &OwnedFd) -> io::Result<()> {
+    for entry in Dir::read_from(folder)? {
+        let entry = entry?;
+        if !is_self_or_parent(entry.file_name()) {
+            remove_within(folder.as_fd(), entry.file_name(), entry.file_type())?;
+        }
+    }
+    Ok(())
+}
+
+fn remove_within(folder: BorrowedFd<'_>, name: &CStr, kind: FileType) -> io::Result<()> {
+    let kind = match kind {
+        FileType::Unknown => {
+            FileType::from_raw_mode(statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode)
+        }
+        known => known,
+    };
+    let how = if kind == FileType::Directory {
+        empty(&openat(folder, name, FOLDER, Mode::empty())?)?;
+        AtFlags::REMOVEDIR
+    } else {
+        AtFlags::empty()
+    };
+    match unlinkat(folder, name, how) {
+        Err(Errno::NOENT) => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+fn is_self_or_parent(name: &CStr) -> bool {
+    matches!(name.to_bytes(), b"." | b"..")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_tree_is_removed_and_what_its_links_point_to_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let (tree, other) = (folder.path().join("tree"), folder.path().join("other"));
+        fs::create_dir_all(tree.join("a/b")).unwrap();
+        fs::create_dir(&other).unwrap();
+        fs::write(tree.join("a/b/file"), "x").unwrap();
+        fs::write(other.join("file"), "y").unwrap();
+        symlink(&other, tree.join("a/link")).unwrap();
+        let mut seen: Vec<_> = entries(&tree.join("a"))
+            .unwrap()
+            .map(|entry| {
+                entry.map(|entry| (entry.file_name().to_os_string(), entry.is_dir().unwrap())).unwrap()
+            })
+            .collect();
+        seen.sort();
+        assert_eq!(seen, [("b".into(), true), ("link".into(), false)]);
+        remove_tree(&tree).unwrap();
+        assert!(!tree.exists() && other.join("file").exists());
+        assert!(remove_tree(&tree).is_err_and(|error| error.kind() == io::ErrorKind::NotFound));
+    }
+}

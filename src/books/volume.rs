@@ -20,6 +20,25 @@ use crate::worlds::Space;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
+/// Bytes that stay free on a volume or target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Floor {
+    /// Bytes.
+    pub bytes: u64,
+    /// True when somebody asked for them; a default gives way on a small file system.
+    pub given: bool,
+}
+
+/// A floor that nobody asked for takes no more than this part of a file system.
+const DEFAULT_FLOOR_PART: u64 = 50;
+
+impl Floor {
+    /// Bytes that stay free on a file system of this size.
+    pub fn on(self, total_bytes: u64) -> u64 {
+        if self.given { self.bytes } else { self.bytes.min(total_bytes / DEFAULT_FLOOR_PART) }
+    }
+}
+
 /// What a stage needs at a place, in all, and how much of that lies there already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Need {

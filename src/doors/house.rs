@@ -7,6 +7,7 @@
 
 use crate::books::config::{Config, PlaceConfig};
 use crate::books::ledger::Ledger;
+use crate::books::volume::Floor;
 use crate::model::checkpoint::Stage;
 use crate::model::trouble::Trouble;
 use crate::work::desk::Desk;
@@ -61,7 +62,8 @@ impl House {
         for told in &book.report().repaired {
             log::warn!("the ledger was repaired: {told}");
         }
-        let records = PlaceConfig { name: RECORDS.into(), path: config.ledger.join(RECORDS), floor: 0 };
+        let records =
+            PlaceConfig { name: RECORDS.into(), path: config.ledger.join(RECORDS), floor: Floor::default() };
         for volume in config.staging.iter().chain([&records]) {
             meet(&book, "volume", volume, |name, path| {
                 LocalDisk::create_volume(name, path).map_err(Trouble::from)
@@ -187,7 +189,7 @@ fn settings(config: &Config, ledger_id: String) -> Settings {
         policies: config.policies.iter().map(|policy| (policy.name.clone(), policy.clone())).collect(),
         staging: config.staging.iter().map(|place| place.name.clone()).collect(),
         records: RECORDS.into(),
-        floors: floors.collect::<BTreeMap<String, u64>>(),
+        floors: floors.collect::<BTreeMap<String, Floor>>(),
         workers: Stage::ALL.iter().map(|stage| (*stage, config.workers.of(*stage))).collect(),
         digesters: config.workers.hashers,
         copiers: config.workers.copiers,

@@ -4,7 +4,7 @@
 //! - `drained` is asked at every part boundary; a part is at most a file or 64 MiB of small ones.
 
 use crate::books::ledger::{EventDraft, Ledger};
-use crate::books::volume::Promises;
+use crate::books::volume::{Floor, Promises};
 use crate::model::checkpoint::Stage;
 use crate::model::event::{EventType, Outcome};
 use crate::model::fact::Member;
@@ -31,7 +31,7 @@ pub struct Settings {
     /// The volume beside the ledger that keeps inventories of kept objects.
     pub records: String,
     /// Bytes that stay free on each volume and target.
-    pub floors: BTreeMap<String, u64>,
+    pub floors: BTreeMap<String, Floor>,
     /// Worker threads per stage.
     pub workers: BTreeMap<Stage, usize>,
     /// Threads that digest members of one item.
@@ -60,9 +60,9 @@ impl Settings {
             .ok_or_else(|| Trouble::new(Kind::OverLimit, format!("the configuration has no policy {name}")))
     }
 
-    /// Bytes that stay free on this volume or target.
-    pub fn floor(&self, place: &str) -> u64 {
-        self.floors.get(place).copied().unwrap_or(0)
+    /// Bytes that stay free on this volume or target, whose file system has so many bytes.
+    pub fn floor(&self, place: &str, total_bytes: u64) -> u64 {
+        self.floors.get(place).map_or(0, |floor| floor.on(total_bytes))
     }
 }
 

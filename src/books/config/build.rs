@@ -7,6 +7,7 @@ use super::{
     Config, DepositorConfig, Effective, Given, Limits, Origin, PlaceConfig, Retry, Serve, Workers, check,
     units,
 };
+use crate::books::volume::Floor;
 use crate::model::object::Policy;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -25,6 +26,7 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
     let targets = from.places("target", &data, &["target-a", "target-b"]);
     let policies = from.policies(&targets);
     let depositors = from.depositors(&policies);
+    let any_depositor = from.rows("depositor").is_empty();
     let workers = from.workers();
     let limits = from.limits();
     let retry = from.retry();
@@ -39,6 +41,7 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
         targets,
         policies,
         depositors,
+        any_depositor,
         workers,
         limits,
         retry,
@@ -163,7 +166,11 @@ impl Builder {
         };
         let Value::Number(floor) = floor else { return Vec::new() };
         if rows.is_empty() {
-            let place = |name: &&str| PlaceConfig { name: name.to_string(), path: data.join(name), floor };
+            let place = |name: &&str| PlaceConfig {
+                name: name.to_string(),
+                path: data.join(name),
+                floor: Floor { bytes: floor, given: false },
+            };
             let places: Vec<PlaceConfig> = defaults.iter().map(place).collect();
             for place in &places {
                 let shown = quoted(&place.path.display().to_string());
@@ -191,7 +198,9 @@ impl Builder {
             self.text(&format!("{at}.kind"));
         }
         let path = self.path(&format!("{at}.path"), Some(data.join(&name)));
-        let floor = self.number(&format!("{at}.floor"));
+        let key = format!("{at}.floor");
+        let given = self.tree.settings.contains_key(&key);
+        let floor = Floor { bytes: self.number(&key), given };
         Some(PlaceConfig { name, path, floor })
     }
 

@@ -16,6 +16,7 @@ mod show;
 mod tree;
 pub mod units;
 
+use crate::books::volume::Floor;
 use crate::model::checkpoint::Stage;
 use crate::model::object::Policy;
 pub use build::absolute;
@@ -40,7 +41,7 @@ pub struct PlaceConfig {
     /// Its folder.
     pub path: PathBuf,
     /// Bytes never promised.
-    pub floor: u64,
+    pub floor: Floor,
 }
 
 /// Who sends bags.
@@ -160,6 +161,8 @@ pub struct Config {
     pub policies: Vec<Policy>,
     /// Depositors.
     pub depositors: Vec<DepositorConfig>,
+    /// True when the file names no depositor: then any name is taken, with the default policy.
+    pub any_depositor: bool,
     /// How many do something at once.
     pub workers: Workers,
     /// What is too much.
@@ -239,12 +242,12 @@ impl Config {
         self.policies.iter().find(|policy| policy.name == name)
     }
 
-    /// The depositor of this name; without a name the only one there is.
-    pub fn depositor(&self, name: Option<&str>) -> Result<&DepositorConfig, Box<Fault>> {
+    /// The depositor of this name; without a name the only one there is. Where the file names none, any name will do.
+    pub fn depositor(&self, name: Option<&str>) -> Result<DepositorConfig, Box<Fault>> {
         let names: Vec<&str> = self.depositors.iter().map(|depositor| depositor.name.as_str()).collect();
         let Some(name) = name else {
             return match self.depositors.as_slice() {
-                [only] => Ok(only),
+                [only] => Ok(only.clone()),
                 _ => Err(Box::new(
                     Fault::new("it is not said whose deposit this is")
                         .because(format!("there are {} depositors: {}", names.len(), names.join(", ")))
@@ -252,15 +255,34 @@ impl Config {
                 )),
             };
         };
-        self.depositors.iter().find(|depositor| depositor.name == name).ok_or_else(|| {
-            let near = keys::nearest(name, names.iter().copied());
-            let fault = Fault::new(format!("no depositor has the name \"{}\"", name.escape_debug()))
-                .because(format!("the configuration knows {}", names.join(", ")));
-            Box::new(match near {
-                Some(near) => fault.then_try(format!("--depositor {near}")),
-                None => fault.then_try("add a [[depositor]] to the configuration"),
-            })
-        })
+        if let Some(known) = self.depositors.iter().find(|depositor| depositor.name == name) {
+            return Ok(known.clone());
+        }
+        if self.any_depositor {
+            return self.unknown_depositor(name);
+        }
+        let near = keys::nearest(name, names.iter().copied());
+        let fault = Fault::new(format!("no depositor has the name \"{}\"", name.escape_debug()))
+            .because(format!("the configuration knows {}", names.join(", ")));
+        Err(Box::new(match near {
+            Some(near) => fault.then_try(format!("--depositor {near}")),
+            None => fault.then_try("add a [[depositor]] to the configuration"),
+        }))
+    }
+
+    /// A depositor that no file names: its name becomes part of object ids and keys, so it must be a plain one.
+    fn unknown_depositor(&self, name: &str) -> Result<DepositorConfig, Box<Fault>> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
+        if name.is_empty() || name.len() > 100 || name.starts_with(['.', '-']) || !name.chars().all(plain) {
+            let fault = Fault::new(format!("\"{}\" is no name for a depositor", name.escape_debug()));
+            return Err(Box::new(
+                fault
+                    .because("it becomes part of object ids: letters, digits, and - _ . @, at most 100")
+                    .then_try("--depositor uva.edu"),
+            ));
+        }
+        let policy = self.depositors.first().map_or_else(|| "default".into(), |first| first.policy.clone());
+        Ok(DepositorConfig { name: name.to_string(), policy })
     }
 
     /// The target of this name.

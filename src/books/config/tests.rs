@@ -24,7 +24,11 @@ fn without_a_file_everything_lies_below_the_data_folder() {
     assert_eq!(targets, ["target-a", "target-b"]);
     assert_eq!(config.policy("default").map(|policy| policy.copies), Some(2));
     assert_eq!(config.policies[0].targets, targets);
-    assert_eq!(config.depositor(None).map(|depositor| depositor.name.as_str()), Ok("local"));
+    assert_eq!(config.depositor(None).map(|depositor| depositor.name).as_deref(), Ok("local"));
+    assert_eq!(config.depositor(Some("uva.edu")).map(|depositor| depositor.name).as_deref(), Ok("uva.edu"));
+    for wrong in ["", "../x", "a/b", ".hidden", "a b"] {
+        assert!(config.depositor(Some(wrong)).is_err(), "{wrong}");
+    }
     assert!(config.one_disk_accepted);
     assert!(config.effective.iter().any(|row| row.key == "data" && row.origin == Origin::Option("--data")));
 }
@@ -127,7 +131,7 @@ fn a_depositor_is_never_guessed() {
     let two = "[[depositor]]\nname=\"uva.edu\"\n[[depositor]]\nname=\"vt.edu\"\n";
     let config = read(two).unwrap();
     assert!(config.depositor(None).is_err());
-    assert_eq!(config.depositor(Some("vt.edu")).map(|d| d.name.as_str()), Ok("vt.edu"));
+    assert_eq!(config.depositor(Some("vt.edu")).map(|d| d.name).as_deref(), Ok("vt.edu"));
     assert_eq!(config.depositor(Some("uvaedu")).unwrap_err().then_try, "--depositor uva.edu");
 }
 

@@ -389,6 +389,7 @@ fn place(
         Err(why) => (None, Some(why)),
     };
     let free = space.as_ref().map_or(0, |space| space.free_bytes);
+    let floor = config.floor.on(space.as_ref().map_or(u64::MAX, |space| space.total_bytes));
     PlaceView {
         name: config.name.clone(),
         role: role.into(),
@@ -397,8 +398,8 @@ fn place(
         free,
         free_inodes: space.as_ref().map(|space| space.free_inodes).filter(|inodes| *inodes != u64::MAX),
         promised,
-        floor: config.floor,
-        room: free.saturating_sub(promised).saturating_sub(config.floor),
+        floor,
+        room: free.saturating_sub(promised).saturating_sub(floor),
         wrong,
     }
 }

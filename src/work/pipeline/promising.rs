@@ -63,7 +63,8 @@ impl Shared {
     ) -> Result<Promise, Stop> {
         let need =
             Need { bytes: room.bytes, inodes: room.inodes, already_bytes: room.already, already_inodes: 0 };
-        let floor = self.settings.floor(place);
+        let total = self.space(place)?.total_bytes;
+        let floor = self.settings.floor(place, total);
         self.promises.promise(&|| self.space(place), floor, place, item.id, stage, need)
     }
 
@@ -73,7 +74,12 @@ impl Shared {
         let totals = self.promises.totals();
         let promised: u64 =
             totals.iter().filter(|total| total.place == place).map(|total| total.promised_bytes).sum();
-        Some(space.free_bytes.saturating_sub(promised).saturating_sub(self.settings.floor(place)))
+        Some(
+            space
+                .free_bytes
+                .saturating_sub(promised)
+                .saturating_sub(self.settings.floor(place, space.total_bytes)),
+        )
     }
 
     pub(super) fn space(&self, place: &str) -> Result<Space, Trouble> {

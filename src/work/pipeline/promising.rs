@@ -76,7 +76,7 @@ impl Shared {
         Some(space.free_bytes.saturating_sub(promised).saturating_sub(self.settings.floor(place)))
     }
 
-    pub(super) fn space(&self, place: &str) -> Result<Space, Trouble> {
+    pub(super) fn space(&self, place: &str) -> Result<Space, Stop> {
         match self.world.targets.get(place) {
             Some(target) => Ok(target.space()?),
             None => Ok(self.world.disk.space(place)?),

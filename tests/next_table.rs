@@ -37,7 +37,7 @@ fn moves() -> Vec<(&'static str, Move)> {
         ("fail: operator", Move::Fail { trouble: trouble(Kind::TargetMissing), until }),
         ("back to unpack", Move::Back { trouble: trouble(Kind::FactsDamaged), to: Stage::Unpack, until }),
         ("drain", Move::Drain),
-        ("recover", Move::Recover),
+        ("recover", Move::Recover { progress: 0 }),
         ("wake", Move::Wake),
         ("requeue", Move::Requeue { from: None }),
         ("requeue from unpack", Move::Requeue { from: Some(Stage::Unpack) }),
@@ -48,7 +48,7 @@ fn moves() -> Vec<(&'static str, Move)> {
 }
 
 fn at(stage: Stage, standing: Standing) -> Checkpoint {
-    Checkpoint { stage, standing, fence: 7, tries: 1, stops: 0, round: 2, asked: None }
+    Checkpoint { stage, standing, fence: 7, tries: 1, stops: 0, progress: 0, round: 2, asked: None }
 }
 
 fn shown(then: &Checkpoint) -> String {
@@ -130,10 +130,20 @@ fn a_bag_that_stops_the_process_three_times_is_held() {
     let mut now = Checkpoint::first(&Stage::ALL);
     for stops in 1..=STOPS_MAX {
         now = next(&now, &Move::Claim, &Stage::ALL).unwrap();
-        now = next(&now, &Move::Recover, &Stage::ALL).unwrap();
+        now = next(&now, &Move::Recover { progress: 0 }, &Stage::ALL).unwrap();
         assert_eq!(now.stops, stops);
     }
     assert_eq!(now.standing.trouble().map(|trouble| trouble.kind), Some(Kind::StopsTheProcess));
+}
+
+#[test]
+fn a_bag_that_gets_on_between_ends_of_the_process_is_not_held() {
+    let mut now = Checkpoint::first(&Stage::ALL);
+    for progress in 1..50 {
+        now = next(&now, &Move::Claim, &Stage::ALL).unwrap();
+        now = next(&now, &Move::Recover { progress }, &Stage::ALL).unwrap();
+        assert_eq!(now.standing, Standing::Ready);
+    }
 }
 
 #[test]

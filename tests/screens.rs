@@ -1,6 +1,8 @@
 //! Screens that a person sees, as golden files in `tests/screens/`. After a wanted change: `STRONGROOM_BLESS=1 cargo test
 //! --test screens`, and read the difference as the operator at three in the morning would.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
+
 use clap::CommandFactory;
 use serde_json::{Value, json};
 use std::fs;

@@ -14,12 +14,12 @@ use crate::doors::asker;
 use crate::doors::cli::Screen;
 use crate::doors::exit::{self, Exit};
 use crate::doors::house::{self, House};
-use crate::doors::inbox::Inbox;
+use crate::doors::inbox;
 use crate::doors::notify::Notify;
 use crate::doors::signals::{Asked, Signals};
 use crate::doors::socket::{Answerer, Listener, Serving};
 use crate::work::desk::Desk;
-use crate::work::desk::complaint::Complaint;
+use crate::work::desk::complaint::{Complaint, Sort};
 use crate::work::pipeline::Pipeline;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -43,20 +43,21 @@ pub fn serve(screen: &Screen, config: Arc<Config>, given: &Given) -> Result<Exit
     let answering = desk.clone();
     let answerer: Answerer = Arc::new(move |ask, asker| answering.answer(ask, asker));
     let mut serving = listener.serve(answerer, config.serve.connections_max).map_err(|error| {
-        Box::new(
-            Complaint::new(crate::work::desk::complaint::Sort::Io, "the socket is not answered at")
-                .because(error.to_string()),
-        )
+        Box::new(Complaint::new(Sort::Io, "the socket is not answered at").because(error.to_string()))
+    })?;
+    let looking = inbox::watch(desk.clone(), asker::this_process()).map_err(|error| {
+        Box::new(Complaint::new(Sort::Io, "the inbox is not looked at").because(error.to_string()))
     })?;
     let ready = format!("ready, answering at {}", config.serve.socket.display());
     notify.ready(&ready);
     log::info!("strongroom {} {ready}; data in {}", env!("CARGO_PKG_VERSION"), config.data.display());
 
-    let mut daemon = Daemon { desk, given, inbox: Inbox::default(), told: Instant::now() };
+    let mut daemon = Daemon { desk, given, told: Instant::now() };
     let ended = daemon.run(&signals, &mut notify, &pipeline);
     let drain = daemon.desk.config().serve.drain;
     notify.stopping(drain);
     drop(daemon);
+    drop(looking);
     end(screen, &mut serving, pipeline, ended, drain)
 }
 
@@ -70,7 +71,6 @@ enum Ended {
 struct Daemon<'a> {
     desk: Arc<Desk>,
     given: &'a Given,
-    inbox: Inbox,
     told: Instant,
 }
 
@@ -92,7 +92,6 @@ impl Daemon<'_> {
                 self.told = Instant::now();
                 notify.status(&format!("{underway} items in flight"));
             }
-            self.inbox.look(&self.desk, &asker::this_process());
         }
     }
 
@@ -126,7 +125,21 @@ impl Daemon<'_> {
 fn merged(old: &Config, new: Config) -> Config {
     let mut merged = old.clone();
     // A depositor whose policy the running line does not know would be refused at every stage.
-    merged.depositors = new.depositors.into_iter().filter(|one| old.policy(&one.policy).is_some()).collect();
+    merged.depositors = new
+        .depositors
+        .into_iter()
+        .filter(|one| {
+            let known = old.policy(&one.policy).is_some();
+            if !known {
+                log::warn!(
+                    "reload: depositor {} needs a restart: its policy {} is new",
+                    one.name,
+                    one.policy
+                );
+            }
+            known
+        })
+        .collect();
     merged.serve.drain = new.serve.drain;
     merged.serve.inbox_settle = new.serve.inbox_settle;
     merged.effective = new.effective;
@@ -169,7 +182,7 @@ fn end(
     };
     match (ended, stopped) {
         (Ended::Broken(why), _) | (_, Some(Err(why))) => Err(Box::new(
-            Complaint::new(crate::work::desk::complaint::Sort::Io, "the daemon ends")
+            Complaint::new(Sort::Io, "the daemon ends")
                 .because(why)
                 .so("what was acknowledged is on disk; the rest is recovered at the next start")
                 .then_try("look at the kernel log; strongroom doctor"),

@@ -3,18 +3,21 @@
 //! - A deposit is taken when it has not changed for the settling time: it may still be on its way.
 //! - Names that start with a dot or end in `.part`, `.tmp` or `.filepart` are on their way.
 //! - Nothing is moved or removed here; the same deposit is the same item.
+//! - It looks in a thread of its own: a folder with a million files must not keep the daemon from heeding signals.
 
 use crate::model::item::Asker;
 use crate::work::desk::Desk;
 use crate::work::desk::words::{Answer, Ask};
+use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use std::collections::BTreeMap;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 /// Pause between two looks.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Entries of one depositor's folder that are looked at; beyond it somebody must tidy up.
 const ENTRIES_MAX: usize = 100_000;
@@ -22,10 +25,22 @@ const ENTRIES_MAX: usize = 100_000;
 /// Endings of names that uploading programs give to what is not complete.
 const ON_ITS_WAY: [&str; 4] = [".part", ".tmp", ".filepart", ".crdownload"];
 
+/// Looks into the inbox until the other end is dropped.
+pub fn watch(desk: Arc<Desk>, asker: Asker) -> std::io::Result<Sender<()>> {
+    let (alive, ended) = bounded::<()>(0);
+    let look = move || {
+        let mut inbox = Inbox::default();
+        while ended.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
+            inbox.look(&desk, &asker);
+        }
+    };
+    std::thread::Builder::new().name("inbox".into()).spawn(look)?;
+    Ok(alive)
+}
+
 /// What is known of the inbox.
 #[derive(Default)]
-pub struct Inbox {
-    looked: Option<Instant>,
+struct Inbox {
     /// What was submitted already, as it was then: (device, inode, size, change time).
     submitted: BTreeMap<PathBuf, Print>,
 }
@@ -33,12 +48,8 @@ pub struct Inbox {
 type Print = (u64, u64, u64, i64, i64);
 
 impl Inbox {
-    /// Submits what has settled since the last look; looks only so often.
-    pub fn look(&mut self, desk: &Desk, asker: &Asker) {
-        if self.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
-            return;
-        }
-        self.looked = Some(Instant::now());
+    /// Submits what has settled since the last look.
+    fn look(&mut self, desk: &Desk, asker: &Asker) {
         let config = desk.config();
         let Some(inbox) = &config.serve.inbox else { return };
         let now = SystemTime::now();
@@ -62,7 +73,7 @@ fn submit(desk: &Desk, asker: &Asker, depositor: &str, path: &Path) {
         log::warn!(DEPOSITOR = depositor; "inbox: {path:?} is not taken: its name is not UTF-8");
         return;
     };
-    let ask = Ask::Submit { path: text.into(), depositor: Some(depositor.into()) };
+    let ask = Ask::Submit { path: text.into(), depositor: Some(depositor.into()), unasked: true };
     if let Answer::Refused(complaint) = desk.answer(&ask, asker) {
         log::warn!(DEPOSITOR = depositor; "inbox: {}: {}", complaint.error, complaint.because);
     }

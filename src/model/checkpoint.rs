@@ -162,8 +162,11 @@ pub struct Checkpoint {
     pub fence: u64,
     /// Tries used at this stage by troubles that time may cure.
     pub tries: u32,
-    /// Times the process ended while a worker had it at this stage.
+    /// Times the process ended while a worker had it at this stage, without having got on since the time before.
     pub stops: u32,
+    /// Bytes of facts in staging when the process ended the last time.
+    #[serde(default)]
+    pub progress: u64,
     /// How often it was sent back to an earlier or the same stage; part of the names of its facts and of the ids of
     /// its events.
     pub round: u32,
@@ -181,6 +184,7 @@ impl Checkpoint {
             fence: 0,
             tries: 0,
             stops: 0,
+            progress: 0,
             round: 0,
             asked: None,
         }
@@ -220,7 +224,10 @@ pub enum Move {
     /// The worker lets go because the process is drained.
     Drain,
     /// The process ended while a worker had it; seen at start.
-    Recover,
+    Recover {
+        /// Bytes of facts that lie in its staging now: more than last time means it did get on.
+        progress: u64,
+    },
     /// Its time has come, or what it waited for is there.
     Wake,
     /// A person sends it back to work.
@@ -247,7 +254,7 @@ impl Move {
             Move::Fail { .. } => "fail",
             Move::Back { .. } => "back",
             Move::Drain => "drain",
-            Move::Recover => "recover",
+            Move::Recover { .. } => "recover",
             Move::Wake => "wake",
             Move::Requeue { .. } => "requeue",
             Move::Hold => "hold",
@@ -309,7 +316,7 @@ pub fn next(now: &Checkpoint, then: &Move, line: &[Stage]) -> Result<Checkpoint,
             Ok(heed(Checkpoint { stage: *to, round: now.round + 1, ..fail(now, trouble, *until) }))
         }
         (Standing::Working, Move::Drain) => Ok(heed(Checkpoint { standing: Standing::Ready, ..now.clone() })),
-        (Standing::Working, Move::Recover) => Ok(heed(recover(now))),
+        (Standing::Working, Move::Recover { progress }) => Ok(heed(recover(now, *progress))),
         (Standing::Working, Move::Hold) => Ok(Checkpoint { asked: Some(Asked::Hold), ..now.clone() }),
         (Standing::Working, Move::Release) if now.asked.is_some() => {
             Ok(Checkpoint { asked: None, ..now.clone() })
@@ -351,6 +358,7 @@ pub fn next(now: &Checkpoint, then: &Move, line: &[Stage]) -> Result<Checkpoint,
                 fence: now.fence + 1,
                 tries: 0,
                 stops: 0,
+                progress: 0,
                 round: now.round + u32::from(from.is_some()),
                 asked: None,
             })
@@ -367,7 +375,7 @@ pub fn next(now: &Checkpoint, then: &Move, line: &[Stage]) -> Result<Checkpoint,
             | Move::Fail { .. }
             | Move::Back { .. }
             | Move::Drain
-            | Move::Recover,
+            | Move::Recover { .. },
         ) => refuse("nobody works on it"),
     }
 }
@@ -375,9 +383,14 @@ pub fn next(now: &Checkpoint, then: &Move, line: &[Stage]) -> Result<Checkpoint,
 fn finish(now: &Checkpoint, line: &[Stage]) -> Checkpoint {
     let place = line.iter().position(|stage| *stage == now.stage);
     match place.and_then(|place| line.get(place + 1)) {
-        Some(stage) => {
-            Checkpoint { stage: *stage, standing: Standing::Ready, tries: 0, stops: 0, ..now.clone() }
-        }
+        Some(stage) => Checkpoint {
+            stage: *stage,
+            standing: Standing::Ready,
+            tries: 0,
+            stops: 0,
+            progress: 0,
+            ..now.clone()
+        },
         None => Checkpoint { standing: Standing::Kept, tries: 0, stops: 0, ..now.clone() },
     }
 }
@@ -396,14 +409,16 @@ fn fail(now: &Checkpoint, trouble: &Trouble, until: Timestamp) -> Checkpoint {
     Checkpoint { standing, tries, stops: 0, ..now.clone() }
 }
 
-fn recover(now: &Checkpoint) -> Checkpoint {
-    let stops = now.stops + 1;
+fn recover(now: &Checkpoint, progress: u64) -> Checkpoint {
+    // A long stage on a machine that is restarted often is no culprit as long as it gets on.
+    let stops = if progress > now.progress { 1 } else { now.stops + 1 };
+    let now = Checkpoint { progress, ..now.clone() };
     if stops < STOPS_MAX {
-        return Checkpoint { standing: Standing::Ready, stops, ..now.clone() };
+        return Checkpoint { standing: Standing::Ready, stops, ..now };
     }
     let because = format!("the process ended {stops} times while it was at {}", now.stage);
     let trouble = Trouble::new(Kind::StopsTheProcess, because);
-    Checkpoint { standing: Standing::Held { trouble }, stops, ..now.clone() }
+    Checkpoint { standing: Standing::Held { trouble }, stops, ..now }
 }
 
 fn held_by_operator() -> Standing {

@@ -85,7 +85,8 @@ class Sweep:
     """Counts the outcomes of one sweep, and prints them."""
 
     def __init__(self, name):
-        self.name, self.total, self.violations, self.counts, self.begin = name, 0, [], {}, time.monotonic()
+        self.name, self.total, self.reached, self.begin = name, 0, 0, time.monotonic()
+        self.violations, self.counts = [], {}
 
     def count(self, outcome):
         self.counts[outcome] = self.counts.get(outcome, 0) + 1
@@ -202,18 +203,22 @@ def struck(tools, seed, mode, good_ends, name, quick_points):
     """One mode at every point of one kind of run."""
     sweep = Sweep(f"{name}, {seed.name}")
     points = count_points(tools, seed)
-    # The program may have a point more or less when threads race; nothing is left out at the end.
+    # A run may have a point more or less, for threads race; those behind the end are not counted.
     chosen = range(1, points + 3, tools.stride(points, quick_points))
 
     def one(point, folder):
         ledger = seed.copy(f"{folder}/ledger")
         done = run([tools.sweep, str(point), mode, tools.probe, "write", ledger, str(COUNT), *COMPACT])
+        if "sweep: point" not in done.stderr:
+            return sweep.count("behind its end")
+        sweep.reached += 1
         where = f"point {point}"
         if done.returncode not in good_ends:
             sweep.violate("UNCLEAN END", where, f"exit {done.returncode}: {last_line(done.stderr)}")
         sweep.check(tools, ledger, last_number(done.stdout, seed.acked), where)
 
     each(tools, sweep, chosen, one)
+    sweep.total = sweep.reached
     return sweep.end()
 
 
@@ -240,22 +245,25 @@ def errors(tools):
 
 def power(tools):
     """Power cuts; and that the same sweep fails when syncing is left out."""
-    check = f"{tools.probe} check {{mnt}}/ledger {{acked}}"
+    check = f"{tools.probe} check {{mnt}}/ledger {{acked}} "
     def write(count, *more):
         return f"{tools.probe} write {{mnt}}/ledger {count} --marks {{dev}} " + " ".join(more)
     again = write(20, "--compact", "20000")
-    plans = [("power cuts, first run", write(30, "--compact", "20000"), True),
-             ("power cuts, across a clean stop and a restart", f"sh -c '{again}; {again}'", True),
-             ("power cuts without any sync (negative control)", write(30, "--compact", "20000", "--no-sync"), False),
+    eight = ("--threads", "8")
+    plans = [("power cuts, first run", write(30, "--compact", "20000"), (), True),
+             ("power cuts, across a clean stop and a restart", f"sh -c '{again}; {again}'", (), True),
+             ("power cuts, eight commits at a time", write(120, "--compact", "90000", *eight), eight, True),
+             ("power cuts without any sync (negative control)", write(30, "--compact", "20000", "--no-sync"), (), False),
              ("power cuts without syncing commits (negative control)",
-              write(30, "--compact", "200000", "--no-commit-sync"), False)]
+              write(30, "--compact", "200000", "--no-commit-sync"), (), False)]
     if not tools.compile_sweep():
         plans.insert(2, ("power cuts, across a kill and a restart",
-                         f"sh -c '{tools.sweep} 500 kill-exit {again}; {again}'", True))
+                         f"sh -c '{tools.sweep} 500 kill-exit {again}; {again}'", (), True))
     good = True
-    for name, program, well in plans:
+    for name, program, more, well in plans:
         work = tempfile.mkdtemp(dir=tools.work)
-        command = [sys.executable, f"{HERE}/powerloss.py", work, "--run", program, "--check", check]
+        command = [sys.executable, f"{HERE}/powerloss.py", work, "--run", program]
+        command += ["--check", check + " ".join(more)]
         command += ["--seed", str(tools.seed)]
         if tools.quick:
             command += ["--every", "11"] if well else ["--every", "11", "--states-max", "60"]

@@ -83,7 +83,7 @@ fn under_the_same_lease() {
 #[test]
 fn under_the_next_lease_after_the_process_ended() {
     every_stage(|house, stage, _| {
-        house.ledger.nudge(house.items()[0].id, &Move::Recover).unwrap();
+        house.ledger.nudge(house.items()[0].id, &Move::Recover { progress: 0 }).unwrap();
         claim(house, stage)
     });
 }

@@ -138,7 +138,7 @@ fn a_lease_from_before_a_requeue_can_commit_nothing() {
     let house = house();
     let item = house.deposit("photos", &[("a.txt", "alpha")]);
     let old = house.ledger.claim(item.id, Stage::Download, None, Vec::new()).unwrap().unwrap();
-    house.ledger.nudge(item.id, &Move::Recover).unwrap();
+    house.ledger.nudge(item.id, &Move::Recover { progress: 0 }).unwrap();
     let new = house.ledger.claim(item.id, Stage::Download, None, Vec::new()).unwrap().unwrap();
     assert!(new.fence > old.fence);
     assert!(house.ledger.commit(&old, &Move::Finish, Default::default()).is_err());

@@ -4,6 +4,8 @@
 //! - What the book must hold after commit K depends on K alone, so one number tells all of it, also after restarts.
 //! - `write` acknowledges K after its commit: a line on stdout, and with `--marks` a block on the device, which lies in
 //!   one row with the device's other writes.
+//! - With threads, records are committed in rounds of N at a time: each of a round that was under way is there or not, but
+//!   whole.
 //! - `check DIR ACKED` wants the state after commit ACKED or the one that was under way, ACKED + 1; every row of it
 //!   and no other, and a book that goes on from there.
 
@@ -17,11 +19,12 @@ use std::time::Duration;
 use strongroom::worlds::book::mirrored::{MirroredBook, Options, SyncMode};
 use strongroom::worlds::book::{Book, BookError, Guard, Write};
 
-const USAGE: &str = "usage: ledger_probe write DIR COUNT [--marks DEVICE] [--mirror DIR] [--compact BYTES]
+const USAGE: &str = "usage: ledger_probe write DIR COUNT [--marks DEVICE] [--mirror DIR] [--compact BYTES] [--threads N]
                           [--no-sync | --no-commit-sync]
-       ledger_probe check DIR ACKED [--mirror DIR]
+       ledger_probe check DIR ACKED [--mirror DIR] [--threads N]
 write  opens or makes the ledger in DIR and commits COUNT more records; prints each number once it is acknowledged
 check  opens it again; exit 0 when everything acknowledged is there, whole and consistent; exit 1 with a sentence when not
+--threads N commits N records at a time, so that they are synced in groups; acknowledged when all N are
 --no-sync and --no-commit-sync are negative controls: a sweep of power cuts must find that records get lost";
 
 /// The process could not write or sync: it ends, as the real one does.
@@ -36,6 +39,7 @@ struct Arguments {
     number: u64,
     marks: Option<PathBuf>,
     mirror: Option<PathBuf>,
+    threads: u64,
     options: Options,
 }
 
@@ -69,6 +73,7 @@ fn parse(mut given: impl Iterator<Item = String>) -> Option<Arguments> {
         number: given.next()?.parse().ok()?,
         marks: None,
         mirror: None,
+        threads: 1,
         // sled waits for ever after some failed writes; a sweep would wait with it.
         options: Options { index_patience: Duration::from_secs(5), ..Options::default() },
     };
@@ -76,6 +81,7 @@ fn parse(mut given: impl Iterator<Item = String>) -> Option<Arguments> {
         match option.as_str() {
             "--marks" => arguments.marks = Some(given.next()?.into()),
             "--mirror" => arguments.mirror = Some(given.next()?.into()),
+            "--threads" => arguments.threads = given.next()?.parse().ok().filter(|threads| *threads > 0)?,
             "--compact" => arguments.options.compact_bytes = given.next()?.parse().ok()?,
             "--no-sync" => arguments.options.sync = SyncMode::NeverForNegativeControl,
             "--no-commit-sync" => arguments.options.sync = SyncMode::NotCommitsForNegativeControl,
@@ -161,6 +167,10 @@ fn rows_after(number: u64) -> BTreeMap<String, (u64, Vec<u8>)> {
 fn write(arguments: &Arguments) -> Result<(), Failure> {
     let marks = arguments.marks.as_ref().map(Marks::open).transpose()?;
     let book = MirroredBook::open(&arguments.folder, arguments.mirror.as_deref(), arguments.options.clone())?;
+    if arguments.threads > 1 {
+        write_rounds(&book, arguments, marks.as_ref())?;
+        return Ok(book.close()?);
+    }
     let mut hot = book.get("hot")?;
     let done = hot.as_ref().map_or(0, |row| row.revision);
     for number in done + 1..=done + arguments.number {
@@ -172,22 +182,95 @@ fn write(arguments: &Arguments) -> Result<(), Failure> {
         if revision != number {
             return Err(Failure::Wrong(format!("commit {number} got the number {revision}")));
         }
-        if let Some(marks) = &marks {
-            marks.set(number)?;
-        }
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "{number}")?;
-        out.flush()?;
+        acknowledge(number, marks.as_ref())?;
         hot = book.get("hot")?;
     }
     Ok(book.close()?)
+}
+
+fn acknowledge(number: u64, marks: Option<&Marks>) -> Result<(), Failure> {
+    if let Some(marks) = marks {
+        marks.set(number)?;
+    }
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{number}")?;
+    Ok(out.flush()?)
+}
+
+/// One record of a round: three rows of its own, and the row that all write.
+fn member_of(number: u64) -> Vec<Write> {
+    let side = |side: &str| put(&format!("g/{number:08}/{side}"), format!("{{\"of\":{number}}}"));
+    vec![side("a"), put("hot", number.to_string()), put(&record_key(number), record_of(number)), side("b")]
+}
+
+fn write_rounds(book: &MirroredBook, arguments: &Arguments, marks: Option<&Marks>) -> Result<(), Failure> {
+    let done =
+        book.scan("r/", None, usize::MAX)?.last().and_then(|(key, _)| key[2..].parse().ok()).unwrap_or(0);
+    let mut round = done + 1;
+    while round <= done + arguments.number {
+        let next = round + arguments.threads;
+        std::thread::scope(|scope| {
+            let commit = |number| scope.spawn(move || book.commit(&member_of(number), &[]));
+            let threads: Vec<_> = (round..next).map(commit).collect();
+            threads.into_iter().try_for_each(|thread| match thread.join() {
+                Ok(answer) => answer.map(drop).map_err(Failure::from),
+                Err(_) => Err(Failure::Wrong("a commit panicked".into())),
+            })
+        })?;
+        acknowledge(next - 1, marks)?;
+        round = next;
+    }
+    Ok(())
+}
+
+/// After rounds: all that was acknowledged is there; of the round under way each record is whole or absent.
+fn compare_rounds(book: &MirroredBook, acked: u64, threads: u64) -> Result<usize, Failure> {
+    let wrong = |why: String| Err(Failure::Wrong(why));
+    let report = book.verify()?;
+    if let Some(first) = report.wrong.first() {
+        return wrong(first.clone());
+    }
+    let mut newest = None;
+    let (mut rows, mut revisions) = (0, std::collections::BTreeSet::new());
+    for number in 1..=acked + threads {
+        let mut found = Vec::new();
+        for write in member_of(number) {
+            let Write::Put(key, value) = write else { continue };
+            if key != "hot" {
+                found.push(book.get(&key)?.map(|row| (row.revision, row.value == value)));
+            }
+        }
+        match found.as_slice() {
+            [None, None, None] if number > acked => {}
+            [Some((a, true)), Some((b, true)), Some((c, true))] if a == b && b == c => {
+                if !revisions.insert(*a) {
+                    return wrong(format!("two records have revision {a}"));
+                }
+                newest = newest.max(Some((*a, number)));
+                rows += found.len();
+            }
+            _ => return wrong(format!("{acked} was acknowledged; record {number} is {found:?}")),
+        }
+    }
+    let hot = book.get("hot")?.map(|row| (row.revision, String::from_utf8_lossy(&row.value).into_owned()));
+    if hot != newest.map(|(revision, number)| (revision, number.to_string())) {
+        return wrong(format!("the row that all write is {hot:?}, and the newest record {newest:?}"));
+    }
+    rows += usize::from(hot.is_some());
+    if report.rows != rows as u64 || report.sequence != revisions.last().copied().unwrap_or(0) {
+        return wrong(format!("{} rows at commit {}, found {rows}", report.rows, report.sequence));
+    }
+    Ok(rows)
 }
 
 fn check(arguments: &Arguments) -> Result<(), Failure> {
     let open =
         || MirroredBook::open(&arguments.folder, arguments.mirror.as_deref(), arguments.options.clone());
     let book = open()?;
-    let rows = compare(&book, arguments.number)?;
+    let rows = match arguments.threads {
+        1 => compare(&book, arguments.number)?,
+        threads => compare_rounds(&book, arguments.number, threads)?,
+    };
     let report = book.report().clone();
     if let Some(first) = report.wrong.first() {
         return Err(Failure::Wrong(first.clone()));

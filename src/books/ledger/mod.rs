@@ -309,7 +309,7 @@ impl Ledger {
 
     /// A move that the pipeline makes without a lease: wake, wait, recover.
     pub fn nudge(&self, id: ItemId, then: &Move) -> Result<Item, LedgerError> {
-        let note = (*then == Move::Recover).then(|| "interrupted: the process ended".to_string());
+        let note = matches!(then, Move::Recover { .. }).then(|| "interrupted: the process ended".to_string());
         self.advance(id, Advance { then, report: Report::default(), lease: None, note })
     }
 
@@ -347,7 +347,7 @@ impl Ledger {
             _ => {}
         }
         // An interrupted item goes on where it was, and nobody else may take its space meanwhile.
-        if !matches!(what.then, Move::Recover | Move::Drain) {
+        if !matches!(what.then, Move::Recover { .. } | Move::Drain) {
             item.promises = what.report.promises.clone();
         }
         let mut batch = Vec::new();
@@ -363,7 +363,7 @@ impl Ledger {
                     attempt.files_kept = what.report.files_kept;
                 },
             )?;
-        } else if *what.then == Move::Recover {
+        } else if matches!(what.then, Move::Recover { .. }) {
             let note = what.note.clone().unwrap_or_default();
             self.end_attempt(&mut batch, item.id, item.attempts, note, |_| {})?;
         } else if let Some(note) = &what.note {

@@ -3,7 +3,7 @@
 
 use crate::books::config::keys::nearest;
 use crate::doors::exit::EXITS;
-use crate::model::checkpoint::{STOPS_MAX, Stage, Standing, TRIES_MAX};
+use crate::model::checkpoint::{Stage, Standing, TRIES_MAX};
 use crate::model::trouble::{KINDS, KindRow, Remedy};
 use crate::work::desk::complaint::{Complaint, Sort};
 
@@ -84,7 +84,7 @@ fn all() -> String {
     STAGES.iter().for_each(|(stage, does, _)| text.push_str(&format!("  {:<18} {does}\n", stage.name())));
     text.push_str("standings\n");
     STANDINGS.iter().for_each(|(name, means)| text.push_str(&format!("  {name:<18} {means}\n")));
-    text.push_str(&format!("exit codes (an item that ended the process {STOPS_MAX} times is held)\n"));
+    text.push_str("exit codes\n");
     EXITS.iter().for_each(|(exit, means, _)| text.push_str(&format!("  {:<18} {means}\n", exit.0)));
     text
 }

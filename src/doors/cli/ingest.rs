@@ -115,7 +115,7 @@ fn hand_in_one(talk: &mut Talk, path: &Path, depositor: Option<&str>) -> Told<(I
             .then_try("rename it"),
         )
     })?;
-    let ask = Ask::Submit { path: real.to_string(), depositor: depositor.map(String::from) };
+    let ask = Ask::Submit { path: real.to_string(), depositor: depositor.map(String::from), unasked: false };
     match talk.ask(&ask)? {
         Answer::Submitted { item, new } => Ok((*item, new)),
         other => Err(unexpected(&other)),
@@ -294,7 +294,7 @@ pub fn findings(talk: &mut Talk, item: &ItemView, limit: usize) -> (Vec<Finding>
     while found.len() < limit {
         let page = (limit - found.len()).min(ROWS_MAX);
         let ask = Ask::Findings { item: item.id.to_string(), after: found.len() as u64, limit: page };
-        // A kept bag's findings are in its record beside the object; its staging is cleared by now.
+        // Findings that cannot be read are no reason to hide how the item stands; `item show` says why.
         let Ok(Answer::Findings { findings, more }) = talk.ask(&ask) else { return (found, false) };
         found.extend(findings);
         if !more {

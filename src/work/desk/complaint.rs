@@ -81,6 +81,7 @@ impl Complaint {
         let sort = match error {
             LedgerError::Book(BookError::Busy { .. } | BookError::Conflict { .. }) => Sort::Busy,
             LedgerError::Book(BookError::Newer { .. }) => Sort::Config,
+            LedgerError::Book(BookError::Io { why, .. }) if is_denied(why) => Sort::Denied,
             LedgerError::Book(_) | LedgerError::Row { .. } => Sort::Io,
             LedgerError::NoItem(_) => Sort::NotFound,
             LedgerError::Illegal(_) | LedgerError::Lost { .. } => Sort::Refused,
@@ -94,6 +95,8 @@ impl Complaint {
             LedgerError::Book(BookError::Damaged { .. }) | LedgerError::Row { .. } => {
                 complaint.then_try("strongroom state verify")
             }
+            LedgerError::Book(BookError::Io { why, .. }) if is_denied(why) => complaint
+                .then_try("become the service's user or root; with a daemon, a member of its group will do"),
             LedgerError::Book(BookError::Io { .. }) => {
                 complaint.then_try("look at the kernel log; strongroom doctor")
             }
@@ -116,6 +119,11 @@ impl Complaint {
             }
         }
     }
+}
+
+/// True when the system said EACCES or EPERM; the book gives its words, not its number.
+fn is_denied(why: &str) -> bool {
+    why.contains("Permission denied") || why.contains("Operation not permitted")
 }
 
 impl From<Fault> for Complaint {

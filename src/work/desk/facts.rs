@@ -15,10 +15,10 @@ use crate::rules::ocfl::inventory::{self, InventoryError, Row};
 use crate::rules::read::Slice;
 use crate::work::job::staging_folder;
 use crate::work::restore::restore;
-use crate::work::stages::record::inventory_place;
+use crate::work::stages::record::{findings_of, findings_place, inventory_place};
 use flate2::read::GzDecoder;
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
 impl Desk {
@@ -29,16 +29,18 @@ impl Desk {
 
     /// Findings of reading the tar, then of judging the bag.
     pub(super) fn findings_of(&self, item: &Item, after: u64, limit: usize) -> Told<(Vec<Finding>, bool)> {
-        let tar = item.found.unpack.as_ref().map(|unpack| &unpack.findings);
-        let bag = item.found.validate.as_ref().map(|judged| &judged.findings);
         let mut skip = after;
         let mut findings: Vec<Finding> = Vec::new();
-        for seal in [tar, bag].into_iter().flatten() {
+        for (of, seal) in findings_of(&item.found) {
             if skip >= seal.count {
                 skip -= seal.count;
                 continue;
             }
-            self.page(item, seal, skip, limit + 1 - findings.len(), &mut findings)?;
+            let want = limit + 1 - findings.len();
+            match item.found.record {
+                Some(_) => self.kept_findings(item, of, skip, want, &mut findings)?,
+                None => self.page(item, seal, skip, want, &mut findings)?,
+            }
             skip = 0;
             if findings.len() > limit {
                 break;
@@ -47,6 +49,32 @@ impl Desk {
         let more = findings.len() > limit;
         findings.truncate(limit);
         Ok((findings, more))
+    }
+
+    /// Findings about a kept item, from the copy beside the ledger.
+    fn kept_findings(
+        &self,
+        item: &Item,
+        of: &str,
+        skip: u64,
+        limit: usize,
+        rows: &mut Vec<Finding>,
+    ) -> Told<()> {
+        let doing = format!("reading what was remarked about item {}", item.id);
+        let place = findings_place(&self.settings, item.id.0, of);
+        let file =
+            self.ledger.world().disk.open(&place).map_err(|error| in_trouble(&doing, &error.into(), item))?;
+        let failed = |why: String| {
+            Box::new(Complaint::new(Sort::Io, &doing).because(why).then_try("strongroom doctor"))
+        };
+        let lines = BufReader::new(GzDecoder::new(Slice::whole(&*file))).lines();
+        for line in lines.skip(usize::try_from(skip).unwrap_or(usize::MAX)).take(limit) {
+            let line = line.map_err(|error| failed(error.to_string()))?;
+            // A row of a facts file: its CRC, then JSON. gzip has proved the bytes already.
+            let (_, json) = line.split_once(' ').unwrap_or(("", &line));
+            rows.push(serde_json::from_str(json).map_err(|error| failed(error.to_string()))?);
+        }
+        Ok(())
     }
 
     pub(super) fn files(&self, item: &Item, after: u64, limit: usize) -> Told<Answer> {

@@ -21,6 +21,9 @@ use std::time::Duration;
 /// Items looked at for figures about troubles and promises; beyond it figures are of the oldest ones only.
 const FIGURES_MAX: usize = 20_000;
 
+/// Standings in which an item may have a trouble.
+const TROUBLED: [&str; 3] = ["held", "refused", "waiting"];
+
 /// Items read at once while a list is made.
 const PAGE: u64 = 256;
 
@@ -32,6 +35,25 @@ impl Desk {
         let filter = self.filter(filter)?;
         let limit = limit.clamp(1, ROWS_MAX);
         let mut items: Vec<ItemView> = Vec::new();
+        // Few items stand in these; the index names them, however many others there are.
+        let few = |name: &String| !matches!(name.as_str(), "kept" | "cancelled");
+        if !filter.standings.is_empty() && filter.standings.iter().all(few) {
+            for id in self
+                .standing_in(&filter)?
+                .into_iter()
+                .rev()
+                .filter(|id| before.is_none_or(|before| id.0 < before))
+            {
+                let item = self.ledger.item(id).map_err(|error| of_ledger(&error, "listing items"))?;
+                items.extend(item.filter(|item| filter.passes(item)).as_ref().map(view::item));
+                if items.len() > limit {
+                    break;
+                }
+            }
+            let more = items.len() > limit;
+            items.truncate(limit);
+            return Ok(Answer::Items { items, more });
+        }
         // Newest first over a book that is read in order: by pages of numbers, from the last one down.
         let mut end = before.map_or_else(|| self.newest(), |before| Ok(before.saturating_sub(1)))?;
         while end > 0 && items.len() <= limit {
@@ -72,20 +94,12 @@ impl Desk {
         after: Option<u64>,
         limit: usize,
     ) -> Told<(Vec<Item>, bool)> {
-        let filter = self.filter(filter)?;
-        let mut ids: Vec<ItemId> = Vec::new();
-        for standing in ["held", "refused", "waiting"] {
-            if !filter.standings.is_empty() && !filter.standings.iter().any(|wanted| wanted == standing) {
-                continue;
-            }
-            for stage in
-                Stage::ALL.into_iter().filter(|stage| filter.stage.is_none_or(|wanted| wanted == *stage))
-            {
-                let found = self.ledger.standing(standing, stage, FIGURES_MAX);
-                ids.extend(found.map_err(|error| of_ledger(&error, "listing troubles"))?);
-            }
+        let mut filter = self.filter(filter)?;
+        if filter.standings.is_empty() {
+            filter.standings = TROUBLED.map(String::from).to_vec();
         }
-        ids.sort_unstable();
+        filter.standings.retain(|name| TROUBLED.contains(&name.as_str()));
+        let ids = self.standing_in(&filter)?;
         let mut items = Vec::new();
         for id in ids.into_iter().filter(|id| after.is_none_or(|after| id.0 > after)) {
             let item = self.ledger.item(id).map_err(|error| of_ledger(&error, "listing troubles"))?;
@@ -98,6 +112,21 @@ impl Desk {
             }
         }
         Ok((items, false))
+    }
+
+    /// Numbers of the items in the standings of this filter, at its stage, lowest first.
+    fn standing_in(&self, filter: &ItemFilter) -> Told<Vec<ItemId>> {
+        let mut ids: Vec<ItemId> = Vec::new();
+        for standing in &filter.standings {
+            for stage in
+                Stage::ALL.into_iter().filter(|stage| filter.stage.is_none_or(|wanted| wanted == *stage))
+            {
+                let found = self.ledger.standing(standing, stage, FIGURES_MAX);
+                ids.extend(found.map_err(|error| of_ledger(&error, "listing items"))?);
+            }
+        }
+        ids.sort_unstable();
+        Ok(ids)
     }
 
     pub(super) fn summary(&self, filter: &Filter) -> Told<Answer> {

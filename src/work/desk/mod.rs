@@ -87,7 +87,9 @@ impl Desk {
     fn told(&self, ask: &Ask, asker: &Asker) -> Told<Answer> {
         match ask {
             Ask::Hello => Ok(Answer::Hello(self.hello())),
-            Ask::Submit { path, depositor } => self.submit(path, depositor.as_deref(), asker),
+            Ask::Submit { path, depositor, unasked } => {
+                self.submit(path, depositor.as_deref(), *unasked, asker)
+            }
             Ask::Items { filter, before, limit } => self.items(filter, *before, *limit),
             Ask::Troubles { filter, after, limit } => self.troubles(filter, *after, *limit),
             Ask::Summary { filter } => self.summary(filter),
@@ -136,8 +138,9 @@ impl Desk {
             let named = self.ledger.named(&depositor, &bag);
             found.extend(named.map_err(|error| of_ledger(&error, "looking for an item"))?);
         }
+        found.sort_by_key(|item: &Item| item.id);
         // The same bag sent several times: the newest is what people mean. Of two depositors: nobody can tell.
-        let newest = found.iter().max_by_key(|item| item.id).cloned();
+        let newest = found.last().cloned();
         let Some(newest) = newest else { return Err(missing(word)) };
         if found.iter().any(|item| item.depositor != newest.depositor) {
             let names: Vec<String> =

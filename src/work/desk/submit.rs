@@ -6,11 +6,12 @@
 use super::complaint::{Complaint, Sort};
 use super::words::Answer;
 use super::{Desk, Told, of_ledger, view};
-use crate::books::ledger::NewItem;
-use crate::model::checkpoint::Standing;
+use crate::books::ledger::{LedgerError, NewItem};
+use crate::model::checkpoint::{Move, Standing, WaitWhy};
 use crate::model::digest::Algorithm;
 use crate::model::finding::escape;
 use crate::model::item::{Asker, Deposit, Form, Item};
+use crate::model::trouble::Kind;
 use crate::rules::digester::Digester;
 use crate::worlds::source::Arrival;
 use std::path::Path;
@@ -35,7 +36,13 @@ pub fn bag_name(path: &str) -> Option<String> {
 }
 
 impl Desk {
-    pub(super) fn submit(&self, path: &str, depositor: Option<&str>, asker: &Asker) -> Told<Answer> {
+    pub(super) fn submit(
+        &self,
+        path: &str,
+        depositor: Option<&str>,
+        unasked: bool,
+        asker: &Asker,
+    ) -> Told<Answer> {
         let doing = format!("{} is not taken", escape(path.as_bytes()));
         let config = self.config();
         let depositor = config.depositor(depositor).map_err(|fault| {
@@ -59,7 +66,12 @@ impl Desk {
         let _one_at_a_time = self.submitting.lock().unwrap_or_else(|broken| broken.into_inner());
         let named = self.ledger.named(&depositor.name, &bag).map_err(|error| of_ledger(&error, &doing))?;
         if let Some(known) = self.known(&named, path, &arrival) {
-            return Ok(Answer::Submitted { item: Box::new(view::item(known)), new: false });
+            let item = match unasked {
+                // The inbox shows the same deposit after every start; what is held leaves that only when a person asks.
+                true => known.clone(),
+                false => self.resume(known, asker).map_err(|error| of_ledger(&error, &doing))?,
+            };
+            return Ok(Answer::Submitted { item: Box::new(view::item(&item)), new: false });
         }
         let new = NewItem {
             depositor: depositor.name.clone(),
@@ -75,6 +87,30 @@ impl Desk {
         log::info!(ITEM = item.id.0, DEPOSITOR = item.depositor.as_str();
             "item {}: {} was submitted by {}", item.id, item.bag, asker.name);
         Ok(Answer::Submitted { item: Box::new(view::item(&item)), new: true })
+    }
+
+    /// Submitting an unfinished item again is asking for it to go on: what a trouble stopped is tried once more. What an
+    /// operator holds stays held, and a refused bag stays refused until its bytes are others.
+    fn resume(&self, known: &Item, asker: &Asker) -> Result<Item, LedgerError> {
+        let stopped = match &known.checkpoint.standing {
+            Standing::Held { trouble } => trouble.kind != Kind::HeldByOperator,
+            Standing::Waiting { why: WaitWhy::Trouble(_), .. } => true,
+            _ => false,
+        };
+        if !stopped {
+            return Ok(known.clone());
+        }
+        match self.ledger.ask(known.id, &Move::Requeue { from: None }, asker, "submitted again") {
+            Ok(item) => {
+                if let Some(pipeline) = self.pipeline.upgrade() {
+                    pipeline.ring(&item);
+                }
+                Ok(item)
+            }
+            // It moved on by itself meanwhile.
+            Err(LedgerError::Illegal(_)) => Ok(known.clone()),
+            Err(error) => Err(error),
+        }
     }
 
     /// The item that this very deposit is already; a cancelled one was given up, and may be sent again.

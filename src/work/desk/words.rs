@@ -58,6 +58,9 @@ pub enum Ask {
         /// Whose it is; the only depositor there is, if not said.
         #[serde(default)]
         depositor: Option<String>,
+        /// True when nobody asked just now: a known item that is held stays held.
+        #[serde(default)]
+        unasked: bool,
     },
     /// List items, newest first.
     Items {
@@ -319,7 +322,7 @@ mod tests {
     fn words_survive_the_wire() {
         let asks = [
             Ask::Hello,
-            Ask::Submit { path: "/a.tar".into(), depositor: None },
+            Ask::Submit { path: "/a.tar".into(), depositor: None, unasked: false },
             Ask::Requeue {
                 items: vec!["41".into()],
                 filter: Filter { since: Some(Timestamp::UNIX_EPOCH), ..Filter::default() },

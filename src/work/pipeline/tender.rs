@@ -5,7 +5,7 @@ use crate::books::ledger::{ItemFilter, LedgerError};
 use crate::model::checkpoint::{Move, Standing, WaitWhy};
 use crate::model::item::{Item, ItemId};
 use crate::model::trouble::{Trouble, Wait};
-use crate::work::job::staging_name;
+use crate::work::job::{staging_folder, staging_name};
 use crate::worlds::disk::{DiskError, Place};
 use crossbeam_channel::{Receiver, TryRecvError, TrySendError};
 use jiff::Timestamp;
@@ -15,7 +15,8 @@ impl Shared {
     pub(super) fn recover(&self) -> Result<(), LedgerError> {
         let working = ItemFilter { standings: vec!["working".into()], ..ItemFilter::default() };
         for item in self.ledger.scan(&working, None, usize::MAX)? {
-            let item = self.ledger.nudge(item.id, &Move::Recover)?;
+            let progress = self.staged_bytes(&item);
+            let item = self.ledger.nudge(item.id, &Move::Recover { progress })?;
             log::warn!(ITEM = item.id.0, STAGE = item.checkpoint.stage.name();
                 "item {} was in work when the process ended; now {}", item.id, item.checkpoint.standing.name());
         }
@@ -30,6 +31,17 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    /// Bytes of facts in the item's staging folder: they grow as a stage gets on.
+    fn staged_bytes(&self, item: &Item) -> u64 {
+        let Ok(folder) = staging_folder(&self.settings, item) else { return 0 };
+        let names = self.world.disk.list(&folder).unwrap_or_default();
+        names
+            .iter()
+            .filter_map(|name| self.world.disk.open(&folder.join(name)).ok())
+            .map(|file| file.size())
+            .sum()
     }
 
     /// Removes staging folders of items of this ledger that are kept or cancelled.

@@ -25,6 +25,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// beside each other would gain as much, but the last one alone would leave the other processors idle.
 const LARGE: u64 = 32 << 20;
 
+/// Bytes digested before their digests are made durable.
+const PART: u64 = 64 << 20;
+
 /// Members handed to the threads and not yet written down.
 const UNDER_WAY_MAX: usize = 256;
 
@@ -124,7 +127,8 @@ fn digest_all(
             scope.spawn(move || digest_some(job, bytes, algorithms, &taken, &results));
         }
         drop((taken, results));
-        let mut order = InOrder { next: finished, under_way: 0, waiting: BTreeMap::new(), facts };
+        let mut order =
+            InOrder { next: finished, under_way: 0, waiting: BTreeMap::new(), unsynced: 0, facts };
         for member in todo {
             let member = member?;
             if member.number < finished {
@@ -199,6 +203,7 @@ struct InOrder<'a, 'b> {
     next: u64,
     under_way: usize,
     waiting: BTreeMap<u64, Member>,
+    unsynced: u64,
     facts: &'a mut FactsWriter<'b>,
 }
 
@@ -216,6 +221,12 @@ impl InOrder<'_, '_> {
         while let Some(member) = self.waiting.remove(&self.next) {
             self.facts.push(&member)?;
             self.next += 1;
+            self.unsynced += member.size;
+            // What a kill costs to digest again is bounded by bytes, not only by rows.
+            if self.unsynced >= PART {
+                self.facts.sync()?;
+                self.unsynced = 0;
+            }
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::books::facts::{keep_compressed, open_blob};
 use crate::books::ledger::EventDraft;
 use crate::model::checkpoint::Stage;
 use crate::model::event::{EventType, Outcome};
-use crate::model::item::{Item, Recorded, StoredFound};
+use crate::model::item::{Found, Item, Recorded, Seal, StoredFound};
 use crate::model::object::{Kept, LastLog, ObjectRow, StoredCopy, VersionRow};
 use crate::model::trouble::{Kind, Stop, Trouble};
 use crate::rules::premis::chain::{LogFile, LogRef};
@@ -50,6 +50,7 @@ impl StageWork for Record {
         // When the last copy was proved: the same in every attempt, so that nothing is written twice under two names.
         let kept_at = kept.copies().iter().map(|copy| copy.proved_at).max().unwrap_or(job.item.received_at);
         keep_inventory(job, &store)?;
+        keep_findings(job)?;
         let ended = EventDraft {
             event_type: EventType::IngestionEnd,
             outcome: Outcome::Success,
@@ -118,6 +119,28 @@ fn keep_inventory(job: &Job<'_>, store: &StoredFound) -> Result<(), Stop> {
 /// Where the inventory that an item brought is kept, compressed.
 pub fn inventory_place(settings: &Settings, item: u64) -> Place {
     Place { volume: settings.records.clone(), path: format!("inventories/{item}.json.gz") }
+}
+
+/// Keeps what was remarked about a bag that is kept all the same: its depositor may ask, and staging is cleared.
+fn keep_findings(job: &Job<'_>) -> Result<(), Stop> {
+    let disk = &*job.world.disk;
+    for (of, seal) in findings_of(&job.item.found) {
+        let rows = disk.open(&job.folder()?.join(&seal.file))?;
+        keep_compressed(disk, &findings_place(job.settings, job.item.id.0, of), &*rows)?;
+    }
+    Ok(())
+}
+
+/// The findings there are, by where they came from: the tar, then the bag.
+pub fn findings_of(found: &Found) -> impl Iterator<Item = (&'static str, &Seal)> {
+    let tar = found.unpack.as_ref().map(|unpack| ("tar", &unpack.findings));
+    let bag = found.validate.as_ref().map(|judged| ("bag", &judged.findings));
+    tar.into_iter().chain(bag).filter(|(_, seal)| seal.count > 0)
+}
+
+/// Where the findings about a kept item are kept, compressed; rows as in facts files.
+pub fn findings_place(settings: &Settings, item: u64, of: &str) -> Place {
+    Place { volume: settings.records.clone(), path: format!("findings/{item}-{of}.gz") }
 }
 
 /// The events of this version, beside the object on every target. Each target's file has the same name and bytes.

@@ -33,6 +33,14 @@ pub(super) fn sync_data(file: &File, path: &Path, mode: SyncMode) -> Result<(), 
     }
 }
 
+/// Syncs a file with everything about it; for a change of its length that is not an appending write.
+pub(super) fn sync_all(file: &File, path: &Path, mode: SyncMode) -> Result<(), BookError> {
+    match mode {
+        SyncMode::NeverForNegativeControl => Ok(()),
+        _ => file.sync_all().map_err(|error| io_error(path, error)),
+    }
+}
+
 /// Syncs the names in a folder.
 pub(super) fn sync_folder(folder: &Path, mode: SyncMode) -> Result<(), BookError> {
     match mode {
@@ -80,9 +88,7 @@ pub(super) fn create_part(path: &Path) -> Result<File, BookError> {
 /// Gives a complete file its name.
 pub(super) fn publish(file: &File, path: &Path, mode: SyncMode) -> Result<(), BookError> {
     let part = part_of(path);
-    if mode != SyncMode::NeverForNegativeControl {
-        file.sync_all().map_err(|error| io_error(&part, error))?;
-    }
+    sync_all(file, &part, mode)?;
     std::fs::rename(&part, path).map_err(|error| io_error(path, error))?;
     sync_folder(path.parent().expect("a ledger file lies in a folder"), mode)
 }

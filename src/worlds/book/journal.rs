@@ -14,11 +14,13 @@ use super::durable::{self, SyncMode, io_error};
 use super::record::{self, Chain, Found, Kind, Record, Scanner};
 use super::snapshot;
 use super::survey::{self, Survey};
+use super::twin::Twin;
 use super::{BookError, SCHEMA, Write, batch};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// First record of every file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,7 +76,8 @@ pub(super) struct Journal {
     /// Segments from `base` on, ascending.
     segments: Vec<u64>,
     /// The last segment, in both copies.
-    files: [File; 2],
+    files: [Arc<File>; 2],
+    twin: Twin,
     /// Bytes of the segments and of the snapshot.
     segment_bytes: u64,
     snapshot_bytes: u64,
@@ -141,6 +144,7 @@ impl Journal {
             base_chain: genesis,
             segments: vec![0],
             files,
+            twin: Twin::start()?,
             segment_bytes: bytes.len() as u64,
             snapshot_bytes: 0,
             last: 0,
@@ -152,7 +156,8 @@ impl Journal {
     fn ready(folders: [PathBuf; 2], sync: SyncMode, survey: Survey) -> Result<Journal, BookError> {
         let (at, newest) = survey.segments.last().expect("a survey without segments is an error");
         let name = Name::Segment(*at).text();
-        let files = [append_to(&folders[0].join(&name))?, append_to(&folders[1].join(&name))?];
+        let open = |folder: &PathBuf| Ok(Arc::new(append_to(&folder.join(&name))?));
+        let files = [open(&folders[0])?, open(&folders[1])?];
         Ok(Journal {
             folders,
             sync,
@@ -166,6 +171,7 @@ impl Journal {
             snapshot_bytes: survey.snapshot.map_or(0, |merged| merged.bytes),
             segments: survey.segments.into_iter().map(|(at, _)| at).collect(),
             files,
+            twin: Twin::start()?,
         })
     }
 
@@ -207,24 +213,24 @@ impl Journal {
             chain = record::chain_of(&encoded);
             bytes.extend_from_slice(&encoded);
         }
-        let name = Name::Segment(*self.segments.last().expect("there is always a segment")).text();
-        let paths = self.folders.each_ref().map(|folder| folder.join(&name));
-        for (file, path) in self.files.iter_mut().zip(&paths) {
-            file.write_all(&bytes).map_err(|error| io_error(path, error))?;
-        }
-        if self.sync != SyncMode::NotCommitsForNegativeControl {
-            for (file, path) in self.files.iter().zip(&paths) {
-                durable::sync_data(file, path, self.sync)?;
-            }
-        }
-        self.segment_bytes += bytes.len() as u64;
+        let added = bytes.len() as u64;
+        let bytes = Arc::new(bytes);
+        let [first, second] = [self.addition(0, &bytes), self.addition(1, &bytes)];
+        self.twin.both(move || first.write(), move || second.write())?;
+        self.segment_bytes += added;
         (self.last, self.chain, self.tail) = (last, chain, chain);
         Ok(())
     }
 
+    fn addition(&self, copy: usize, bytes: &Arc<Vec<u8>>) -> Addition {
+        let name = Name::Segment(*self.segments.last().expect("there is always a segment"));
+        let path = self.folders[copy].join(name.text());
+        Addition { file: self.files[copy].clone(), path, bytes: bytes.clone(), sync: self.sync }
+    }
+
     #[cfg(test)]
     pub fn fail_writes_to_second_copy(&mut self) {
-        self.files[1] = append_to(Path::new("/dev/full")).expect("Linux has it");
+        self.files[1] = Arc::new(append_to(Path::new("/dev/full")).expect("Linux has it"));
     }
 
     /// Starts a new segment; a snapshot of its number may be written from now on. `None` when the newest is still empty.
@@ -328,6 +334,24 @@ impl Journal {
     }
 }
 
+/// What is added to one copy.
+struct Addition {
+    file: Arc<File>,
+    path: PathBuf,
+    bytes: Arc<Vec<u8>>,
+    sync: SyncMode,
+}
+
+impl Addition {
+    fn write(self) -> Result<(), BookError> {
+        (&*self.file).write_all(&self.bytes).map_err(|error| io_error(&self.path, error))?;
+        match self.sync {
+            SyncMode::NotCommitsForNegativeControl => Ok(()),
+            sync => durable::sync_data(&self.file, &self.path, sync),
+        }
+    }
+}
+
 fn head_record(what: &str, ledger: &str, at: u64, tail: &Chain, before: Chain) -> Record {
     let head = Head { strongroom: what.into(), schema: SCHEMA, ledger: ledger.into(), at, chain: hex(tail) };
     let body = serde_json::to_vec(&head).expect("a head always serialises");
@@ -362,13 +386,13 @@ fn create_both(
     name: Name,
     bytes: &[u8],
     sync: SyncMode,
-) -> Result<[File; 2], BookError> {
+) -> Result<[Arc<File>; 2], BookError> {
     let create = |folder: &PathBuf| {
         let path = folder.join(name.text());
         let mut file = durable::create_part(&path)?;
         file.write_all(bytes).map_err(|error| io_error(&path, error))?;
         durable::publish(&file, &path, sync)?;
-        Ok(file)
+        Ok(Arc::new(file))
     };
     Ok([create(&folders[0])?, create(&folders[1])?])
 }

@@ -42,7 +42,7 @@ pub struct Options {
     /// Segments longer than this, and than twice the last snapshot, are replaced by a new snapshot.
     pub compact_bytes: u64,
     /// How long another process is given to end.
-    pub patience: Duration,
+    pub lock_patience: Duration,
     /// How long sled may take to write what it holds, before it is taken for dead.
     pub index_patience: Duration,
     /// Whether writes are synced.
@@ -53,7 +53,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             compact_bytes: 64 << 20,
-            patience: lock::PATIENCE,
+            lock_patience: lock::PATIENCE,
             index_patience: Duration::from_secs(120),
             sync: SyncMode::Durable,
         }
@@ -101,7 +101,7 @@ impl MirroredBook {
     /// A mirror on another volume must be mounted: an empty folder in its place gets a new copy.
     pub fn open(folder: &Path, mirror: Option<&Path>, options: Options) -> Result<MirroredBook, BookError> {
         durable::make_folder(folder, options.sync)?;
-        let lock = lock::take(folder, options.patience)?;
+        let lock = lock::take(folder, options.lock_patience)?;
         let second = mirror.map_or_else(|| folder.join("journal-b"), Path::to_owned);
         let copies = [folder.join("journal-a"), second];
         // An index without any journal is not a new ledger: it is one that lost its journal.

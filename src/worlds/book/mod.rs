@@ -18,6 +18,7 @@ mod snapshot;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod twin;
 
 use std::fmt;
 use std::time::Duration;

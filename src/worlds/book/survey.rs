@@ -184,7 +184,7 @@ pub(super) fn mend(
                 Verdict::Cut(bytes) => {
                     let file = append_to(&path)?;
                     file.set_len(bytes).map_err(|error| io_error(&path, error))?;
-                    durable::sync_data(&file, &path, sync)?;
+                    durable::sync_all(&file, &path, sync)?;
                 }
                 Verdict::Rewrite => rewrite(folders, name, merged, &path, sync)?,
             }

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 fn options() -> Options {
     // What syncing is for shows in tests/faults; here it would only be slow.
-    Options { sync: SyncMode::NeverForNegativeControl, patience: Duration::ZERO, ..Options::default() }
+    Options { sync: SyncMode::NeverForNegativeControl, lock_patience: Duration::ZERO, ..Options::default() }
 }
 
 fn open(folder: &Path) -> Result<MirroredBook, BookError> {

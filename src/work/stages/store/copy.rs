@@ -176,7 +176,10 @@ fn to_one(
         let mut rest = Ok(());
         for mark in &given {
             match mark {
-                Ok(mark) => marks.push(&mark)?,
+                Ok(mark) => {
+                    marks.push(&mark)?;
+                    marks.sync()?;
+                }
                 Err(stop) => {
                     copier.stop.store(true, Ordering::Relaxed);
                     rest = rest.and(Err(stop));
@@ -207,6 +210,7 @@ fn feed(
         job.drained()?;
         if under_way == under_way_max {
             marks.push(&given.recv().map_err(|_| copiers_ended())??)?;
+            marks.sync()?;
             under_way -= 1;
         }
         todo.send(batch).map_err(|_| copiers_ended())?;

@@ -1,0 +1,518 @@
+//! The built program from outside: daemon, socket, signals, command line, exit codes.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
+
+use serde_json::Value;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// A data folder with the program around it.
+struct House {
+    folder: TempDir,
+}
+
+/// What the program said.
+struct Said {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Said {
+    fn of(output: Output) -> Said {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Said { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    /// The last line of stdout, which is one JSON document.
+    fn json(&self) -> Value {
+        let last =
+            self.out.lines().last().unwrap_or_else(|| panic!("nothing on stdout; stderr: {}", self.err));
+        serde_json::from_str(last).unwrap()
+    }
+}
+
+impl House {
+    fn new() -> House {
+        House { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_strongroom"));
+        command
+            .current_dir(self.folder.path())
+            .args(args)
+            .env_remove("STRONGROOM_CONFIG")
+            .env_remove("NOTIFY_SOCKET");
+        command.env_remove("STRONGROOM_DATA").env_remove("JOURNAL_STREAM").stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Said {
+        Said::of(self.command(args).output().unwrap())
+    }
+
+    /// The program, which must end well.
+    fn ok(&self, args: &[&str]) -> Said {
+        let said = self.run(args);
+        assert_eq!(said.code, 0, "{args:?}: {}{}", said.out, said.err);
+        said
+    }
+
+    fn bag(&self, name: &str, more: &[&str]) {
+        let mut args = vec!["make-bag", name];
+        args.extend_from_slice(more);
+        self.ok(&args);
+    }
+
+    fn serve(&self, more: &[&str], notify: Option<&Path>) -> Daemon {
+        let mut args = vec!["serve"];
+        args.extend_from_slice(more);
+        let mut command = self.command(&args);
+        if let Some(notify) = notify {
+            command.env("NOTIFY_SOCKET", notify);
+        }
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut text = String::new();
+        while !text.contains(" ready, answering at ") {
+            let got = log.read_line(&mut text).unwrap();
+            assert!(got > 0, "the daemon ended: {text}");
+        }
+        let reader = std::thread::spawn(move || {
+            let mut rest = String::new();
+            while log.read_line(&mut rest).is_ok_and(|got| got > 0) {}
+            rest
+        });
+        Daemon { child, log: Some(reader) }
+    }
+
+    fn standing(&self, id: u64) -> String {
+        let said = self.run(&["item", "show", &id.to_string(), "--json"]);
+        if said.code == 0 { said.json()["item"]["standing"].as_str().unwrap().to_string() } else { said.err }
+    }
+
+    fn wait_for(&self, id: u64, standing: &str) {
+        let end = Instant::now() + Duration::from_secs(30);
+        while self.standing(id) != standing {
+            assert!(Instant::now() < end, "item {id} is {} and not {standing}", self.standing(id));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+struct Daemon {
+    child: Child,
+    log: Option<std::thread::JoinHandle<String>>,
+}
+
+impl Daemon {
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([format!("-{name}"), pid]).status().unwrap().success());
+    }
+
+    /// Waits for its end; gives its exit code and its log.
+    fn end(&mut self) -> (Option<i32>, String) {
+        let end = Instant::now() + Duration::from_secs(30);
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < end, "the daemon does not end");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let code = self.child.wait().unwrap().code();
+        (code, self.log.take().map(|log| log.join().unwrap()).unwrap_or_default())
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Every file below a folder with its bytes, by relative path.
+fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found: Vec<(PathBuf, Vec<u8>)> = walkdir::WalkDir::new(folder)
+        .into_iter()
+        .map(Result::unwrap)
+        .filter(|entry| entry.file_type().is_file())
+        .map(|entry| {
+            (entry.path().strip_prefix(folder).unwrap().to_path_buf(), fs::read(entry.path()).unwrap())
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn ingest_keeps_what_is_valid_and_refuses_what_is_not() {
+    let house = House::new();
+    house.bag("good.tar", &[]);
+    house.bag("folder", &["--seed", "2"]);
+    house.bag("bad.tar", &["--damage", "wrong-digest:data/000/file-000001.bin", "--damage", "wrong-oxum"]);
+    let said = house.run(&["ingest", "good.tar", "bad.tar", "folder", "--json"]);
+    assert_eq!(said.code, 1, "{}", said.err);
+    let told = said.json();
+    let items = told["items"].as_array().unwrap();
+    assert_eq!(items.len(), 3);
+    assert_eq!((items[0]["bag"].as_str(), items[0]["standing"].as_str()), (Some("good"), Some("kept")));
+    assert_eq!(items[0]["object"], "strongroom:local/good");
+    assert_eq!((items[0]["version"].as_u64(), items[0]["depositor"].as_str()), (Some(1), Some("local")));
+    let copies = items[0]["copies"].as_array().unwrap();
+    assert_eq!(copies.len(), 2);
+    for copy in copies {
+        let root = Path::new(copy["root"].as_str().unwrap());
+        assert!(root.join("0=ocfl_1.1").is_file(), "{root:?} is no storage root");
+        assert!(root.join(copy["path"].as_str().unwrap()).join("inventory.json").is_file());
+    }
+    let bad = &items[1];
+    assert_eq!((bad["standing"].as_str(), bad["stage"].as_str()), (Some("refused"), Some("validate")));
+    assert!(bad["object"].is_null() && bad["copies"].as_array().unwrap().is_empty());
+    let codes: Vec<&str> =
+        bad["findings"].as_array().unwrap().iter().map(|found| found["code"].as_str().unwrap()).collect();
+    assert!(codes.contains(&"FIX-MISMATCH") && codes.len() >= 2, "every fault is listed: {codes:?}");
+    for finding in bad["findings"].as_array().unwrap() {
+        assert!(
+            finding["severity"].is_string() && finding["path"].is_string() && finding["message"].is_string()
+        );
+    }
+
+    // The folder that comes back is the folder that was sent.
+    house.ok(&["object", "restore", "strongroom:local/folder", "--to", "out"]);
+    assert_eq!(files(&house.path("out/folder")), files(&house.path("folder")));
+    let again = house.run(&["object", "restore", "local/folder", "--to", "out"]);
+    assert_eq!(again.code, 5, "{}", again.err);
+}
+
+#[test]
+fn what_was_remarked_about_a_kept_bag_can_still_be_read() {
+    let house = House::new();
+    house.bag("folder", &[]);
+    // Not errors: a date that is none, and no Payload-Oxum.
+    let info = house.path("folder/bag-info.txt");
+    fs::write(&info, "Source-Organization: Example\nBagging-Date: the other day\n").unwrap();
+    fs::remove_file(house.path("folder/tagmanifest-sha256.txt")).unwrap();
+    let told = house.ok(&["ingest", "folder", "--json"]).json();
+    let item = &told["items"][0];
+    assert!(item["warnings"].as_u64().unwrap() > 0, "{item}");
+    let warned = item["findings"].as_array().unwrap().iter().filter(|found| found["severity"] == "warning");
+    assert_eq!(warned.count() as u64, item["warnings"].as_u64().unwrap());
+    let again = house.ok(&["item", "show", "1", "--json"]).json();
+    assert_eq!(again["findings"], item["findings"]);
+}
+
+#[test]
+fn the_same_deposit_is_the_same_item_also_when_it_was_copied() {
+    let house = House::new();
+    house.bag("a.tar", &[]);
+    house.ok(&["ingest", "a.tar"]);
+    fs::copy(house.path("a.tar"), house.path("b")).unwrap();
+    fs::rename(house.path("b"), house.path("a.tar")).unwrap();
+    let said = house.ok(&["ingest", "a.tar", "a.tar", "--json"]);
+    let told = said.json();
+    let items = told["items"].as_array().unwrap();
+    assert_eq!(items.len(), 1);
+    assert_eq!(
+        (items[0]["id"].as_u64(), items[0]["version"].as_u64(), items[0]["new"].as_bool()),
+        (Some(1), Some(1), Some(false))
+    );
+    // Other bytes under the same name are a new version.
+    house.bag("a.tar", &["--seed", "9"]);
+    let said = house.ok(&["ingest", "a.tar", "--json"]);
+    assert_eq!(said.json()["items"][0]["version"], 2);
+}
+
+#[test]
+fn a_bag_is_known_by_its_depositor_and_its_name() {
+    let house = House::new();
+    fs::write(house.path("c.toml"), "i_accept_copies_on_one_disk = true\ndata = \"d\"\n[[depositor]]\nname = \"uva.edu\"\n[[depositor]]\nname = \"vt.edu\"\n").unwrap();
+    house.bag("a.tar", &[]);
+    let said = house.run(&["--config", "c.toml", "ingest", "a.tar"]);
+    assert_eq!(said.code, 2, "{}", said.err);
+    assert!(said.err.contains("--depositor"), "{}", said.err);
+    let said = house.run(&["--config", "c.toml", "ingest", "a.tar", "--depositor", "uvaedu"]);
+    assert!(said.code == 2 && said.err.contains("try: --depositor uva.edu"), "{}", said.err);
+    house.ok(&["--config", "c.toml", "ingest", "a.tar", "--depositor", "vt.edu"]);
+    house.ok(&["--config", "c.toml", "ingest", "a.tar", "--depositor", "uva.edu"]);
+    let said = house.ok(&["--config", "c.toml", "item", "show", "uva.edu/a.tar", "--json"]);
+    assert_eq!(said.json()["item"]["id"], 2);
+    let said = house.run(&["--config", "c.toml", "item", "show", "a"]);
+    assert!(said.code == 2 && said.err.contains("1 (vt.edu/a), 2 (uva.edu/a)"), "{}", said.err);
+    let said = house.ok(&["--config", "c.toml", "item", "list", "--depositor", "vt.edu", "--json"]);
+    assert_eq!(said.json()["items"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn the_daemon_works_for_the_command_line_and_drains_when_asked() {
+    let house = House::new();
+    house.bag("a.tar", &[]);
+    house.bag("bad.tar", &["--damage", "missing:data/000/file-000002.bin"]);
+    let mut daemon = house.serve(&[], None);
+    let second = house.run(&["serve"]);
+    assert_eq!(second.code, 75, "{}", second.err);
+    assert!(second.err.contains(&format!("in use by process {}", daemon.child.id())), "{}", second.err);
+    house.ok(&["submit", "a.tar", "bad.tar"]);
+    house.wait_for(1, "kept");
+    house.wait_for(2, "refused");
+    let said = house.ok(&["item", "follow", "1", "--json"]);
+    assert_eq!(said.json()["item"]["standing"], "kept");
+    assert_eq!(house.run(&["item", "follow", "2"]).code, 1);
+
+    let said = house.run(&["requeue", "2"]);
+    assert!(said.code == 5 && said.out.contains("would be judged the same"), "{}{}", said.out, said.err);
+    let said = house.ok(&["requeue", "--kind", "invalid-bag", "--from", "download", "--dry-run", "--json"]);
+    assert_eq!(said.json()["done"][0]["stage"], "download");
+    assert_eq!(house.standing(2), "refused", "a dry run changes nothing");
+    house.ok(&["item", "cancel", "2", "--reason", "sent twice"]);
+    let story = house.ok(&["item", "show", "2"]).out;
+    let user = Command::new("id").arg("-un").output().unwrap().stdout;
+    let user = String::from_utf8(user).unwrap();
+    assert!(
+        story.contains(&format!("asked by {} (uid", user.trim())) && story.contains("cancel: sent twice"),
+        "{story}"
+    );
+    assert!(house.ok(&["status"]).out.contains(": well, up "));
+    let ingested = house.ok(&["ingest", "a.tar", "--json"]);
+    assert_eq!(ingested.json()["items"][0]["new"], false);
+
+    daemon.signal("TERM");
+    let (code, log) = daemon.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("drained") && log.contains("ITEM=1 STAGE=store DEPOSITOR=local"), "{log}");
+    assert!(!house.path("strongroom-data/socket").exists());
+    // Without a daemon the same words work.
+    assert_eq!(house.standing(1), "kept");
+    assert!(house.ok(&["status"]).out.contains("no daemon"));
+}
+
+#[test]
+fn a_daemon_that_was_killed_leaves_nothing_in_the_way() {
+    let house = House::new();
+    house.bag("a.tar", &["--files", "40"]);
+    let mut daemon = house.serve(&[], None);
+    house.ok(&["submit", "a.tar"]);
+    daemon.signal("KILL");
+    daemon.end();
+    assert!(house.path("strongroom-data/socket").exists(), "nobody could remove it");
+    house.ok(&["item", "list"]);
+    let mut daemon = house.serve(&[], None);
+    house.wait_for(1, "kept");
+    daemon.signal("INT");
+    assert_eq!(daemon.end().0, Some(0));
+    house.ok(&["state", "verify"]);
+}
+
+#[test]
+fn systemd_is_told_and_a_bad_reload_changes_nothing() {
+    let house = House::new();
+    let good = "i_accept_copies_on_one_disk = true\ndata = \"d\"\n";
+    fs::write(house.path("c.toml"), good).unwrap();
+    let socket = house.path("notify");
+    let systemd = UnixDatagram::bind(&socket).unwrap();
+    systemd.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let heard = |wanted: &str| {
+        let mut buffer = [0; 2000];
+        loop {
+            let got = systemd.recv(&mut buffer).unwrap_or_else(|_| panic!("{wanted} was not heard"));
+            let text = String::from_utf8(buffer[..got].to_vec()).unwrap();
+            if text.starts_with(wanted) {
+                return text;
+            }
+        }
+    };
+    let mut daemon = house.serve(&["--config", "c.toml"], Some(&socket));
+    heard("READY=1");
+    fs::write(house.path("c.toml"), format!("{good}[retri]\n")).unwrap();
+    daemon.signal("HUP");
+    assert!(heard("RELOADING=1").contains("MONOTONIC_USEC="));
+    assert!(heard("READY=1").contains("reload failed"));
+    fs::write(
+        house.path("c.toml"),
+        format!("{good}[[depositor]]\nname = \"uva.edu\"\n[workers]\nstore = 3\n"),
+    )
+    .unwrap();
+    daemon.signal("HUP");
+    heard("RELOADING=1");
+    assert!(heard("READY=1").contains("need a restart"));
+    house.bag("a.tar", &[]);
+    house.ok(&["--config", "c.toml", "submit", "a.tar", "--depositor", "uva.edu"]);
+    daemon.signal("TERM");
+    heard("STOPPING=1");
+    let (code, log) = daemon.end();
+    assert_eq!(code, Some(0));
+    assert!(log.contains("unknown key \"retri\"") && log.contains("the former one holds"), "{log}");
+    assert!(log.contains("needs a restart: workers.store: 2 -> 3"), "{log}");
+}
+
+#[test]
+fn what_lies_in_the_inbox_is_taken_in() {
+    let house = House::new();
+    let config =
+        "i_accept_copies_on_one_disk = true\ndata = \"d\"\n[serve]\ninbox = \"in\"\ninbox_settle = \"0 s\"\n";
+    fs::write(house.path("c.toml"), config).unwrap();
+    fs::create_dir_all(house.path("in/local")).unwrap();
+    house.bag("in/local/a.tar", &[]);
+    fs::copy(house.path("in/local/a.tar"), house.path("in/local/b.tar.part")).unwrap();
+    let mut daemon = house.serve(&["--config", "c.toml"], None);
+    let end = Instant::now() + Duration::from_secs(30);
+    loop {
+        let said = house.ok(&["--config", "c.toml", "item", "list", "--json"]).json();
+        let items = said["items"].as_array().unwrap();
+        assert!(items.len() <= 1);
+        if items.first().is_some_and(|item| item["standing"] == "kept" && item["bag"] == "a") {
+            break;
+        }
+        assert!(Instant::now() < end, "{said}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    daemon.signal("TERM");
+    assert_eq!(daemon.end().0, Some(0));
+}
+
+#[test]
+fn what_is_held_stays_held_though_the_inbox_shows_it_again() {
+    let house = House::new();
+    let config =
+        "i_accept_copies_on_one_disk = true\ndata = \"d\"\n[serve]\ninbox = \"in\"\ninbox_settle = \"0 s\"\n";
+    fs::write(house.path("c.toml"), config).unwrap();
+    fs::create_dir_all(house.path("in/local")).unwrap();
+    house.bag("first.tar", &[]);
+    house.ok(&["--config", "c.toml", "ingest", "first.tar"]);
+    house.bag("in/local/a.tar", &["--seed", "2"]);
+    fs::rename(house.path("d/target-b"), house.path("away")).unwrap();
+    let held = || {
+        house.ok(&["--config", "c.toml", "item", "list", "--standing", "held", "--json"]).json()["items"]
+            .clone()
+    };
+    let mut daemon = house.serve(&["--config", "c.toml"], None);
+    let end = Instant::now() + Duration::from_secs(30);
+    while held().as_array().unwrap().is_empty() {
+        assert!(Instant::now() < end, "nothing is held");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    daemon.signal("TERM");
+    assert_eq!(daemon.end().0, Some(0));
+    fs::rename(house.path("away"), house.path("d/target-b")).unwrap();
+    let before = house.ok(&["--config", "c.toml", "item", "show", "2", "--json"]).json()["journal"].clone();
+    let mut daemon = house.serve(&["--config", "c.toml"], None);
+    // Two looks of the inbox.
+    std::thread::sleep(Duration::from_secs(5));
+    assert_eq!(house.ok(&["--config", "c.toml", "item", "show", "2", "--json"]).json()["journal"], before);
+    // A person who submits it again asks for it to go on.
+    house.ok(&["--config", "c.toml", "ingest", "in/local/a.tar"]);
+    daemon.signal("TERM");
+    assert_eq!(daemon.end().0, Some(0));
+}
+
+#[test]
+fn a_target_that_is_not_mounted_is_not_filled() {
+    let house = House::new();
+    house.bag("a.tar", &[]);
+    house.bag("b.tar", &["--seed", "5"]);
+    house.ok(&["ingest", "a.tar"]);
+    // The mount is gone: an empty folder is where it was.
+    fs::rename(house.path("strongroom-data/target-b"), house.path("away")).unwrap();
+    fs::create_dir(house.path("strongroom-data/target-b")).unwrap();
+    let said = house.run(&["ingest", "b.tar", "--json"]);
+    assert_eq!(said.code, 1, "{}", said.err);
+    let item = &said.json()["items"][0];
+    assert_eq!(
+        (item["standing"].as_str(), item["trouble"]["kind"].as_str()),
+        (Some("held"), Some("target-missing"))
+    );
+    assert_eq!(fs::read_dir(house.path("strongroom-data/target-b")).unwrap().count(), 0);
+    let doctor = house.run(&["doctor"]);
+    assert_eq!(doctor.code, 1, "{}", doctor.out);
+    assert!(doctor.out.lines().any(|line| line.starts_with("FAIL  target target-b")), "{}", doctor.out);
+    // Mounted again, the item goes on.
+    fs::remove_dir(house.path("strongroom-data/target-b")).unwrap();
+    fs::rename(house.path("away"), house.path("strongroom-data/target-b")).unwrap();
+    house.ok(&["requeue", "2"]);
+    house.ok(&["ingest", "b.tar"]);
+    assert_eq!(house.run(&["doctor"]).code, 0);
+}
+
+#[test]
+fn an_interrupted_ingest_goes_on_with_the_same_command() {
+    let house = House::new();
+    house.bag("a.tar", &["--files", "400", "--size", "64 KiB"]);
+    let mut child =
+        house.command(&["ingest", "a.tar"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(700));
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let code = child.wait().unwrap().code();
+    assert!(code == Some(143) || code == Some(0), "{code:?}");
+    let said = house.ok(&["ingest", "a.tar", "--json"]);
+    assert_eq!(said.json()["items"][0]["standing"], "kept");
+    assert_eq!(said.json()["items"][0]["id"], 1);
+}
+
+#[test]
+fn every_exit_code_is_by_evidence() {
+    let house = House::new();
+    house.bag("a.tar", &[]);
+    fs::write(house.path("bad.toml"), "copeis = 2\n").unwrap();
+    let table: [(&[&str], i32); 9] = [
+        (&["nonsense"], 2),
+        (&["status"], 4),
+        (&["explain", "nothing"], 4),
+        (&["explain", "75"], 0),
+        (&["check-config", "bad.toml"], 78),
+        (&["--config", "absent.toml", "status"], 78),
+        (&["ingest", "absent.tar"], 4),
+        (&["ingest", "a.tar", "absent.tar"], 3),
+        (&["item", "show", "77"], 4),
+    ];
+    for (args, code) in table {
+        let said = house.run(args);
+        assert_eq!(said.code, code, "{args:?}: {}{}", said.out, said.err);
+        assert!(code == 0 || !said.err.is_empty(), "{args:?} fails and says nothing");
+    }
+    assert_eq!(house.run(&["item", "hold", "1"]).code, 5);
+    assert_eq!(house.run(&["item", "list", "--standing", "hold"]).code, 2);
+    assert_eq!(house.ok(&["item", "list", "--standing", "held"]).out, "");
+    let said = house.run(&["item", "show", "77", "--json"]);
+    let complaint: Value = serde_json::from_str(said.err.trim()).unwrap();
+    assert_eq!(
+        (complaint["exit"].as_u64(), complaint["complaint"]["sort"].as_str()),
+        (Some(4), Some("not-found"))
+    );
+}
+
+#[test]
+fn the_ledger_can_be_exported_and_the_export_proves_itself() {
+    let house = House::new();
+    house.bag("a.tar", &[]);
+    house.ok(&["ingest", "a.tar"]);
+    let said = house.ok(&["state", "export"]);
+    let lines: Vec<&str> = said.out.split_inclusive('\n').collect();
+    let (last, rows) = lines.split_last().unwrap();
+    let last: Value = serde_json::from_str(last).unwrap();
+    assert_eq!(last["rows"].as_u64(), Some(rows.len() as u64));
+    assert_eq!(
+        last["sha256"].as_str(),
+        Some(strongroom::rules::digester::sha256_hex(rows.concat().as_bytes()).as_str())
+    );
+    assert!(rows.iter().any(|row| row.contains("\"key\":\"o/strongroom:local/a\"")));
+}
+
+#[test]
+fn the_sample_configuration_is_accepted() {
+    let house = House::new();
+    let sample = house.ok(&["config", "show", "--sample"]).out;
+    fs::write(house.path("s.toml"), format!("i_accept_copies_on_one_disk = true\n{sample}")).unwrap();
+    house.ok(&["check-config", "s.toml"]);
+    let said = house.ok(&["config", "show", "--defaults", "--json"]).json();
+    assert!(said["keys"].as_array().unwrap().iter().all(|key| key["reason"].as_str().unwrap().len() > 20));
+}

@@ -15,7 +15,7 @@
 
 use crate::model::checkpoint::Stage;
 use crate::model::item::{ItemId, Promise};
-use crate::model::trouble::{Stop, Trouble, Wait};
+use crate::model::trouble::{Stop, Wait};
 use crate::worlds::Space;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
@@ -168,7 +168,7 @@ impl Promises {
 
     /// Promises what is needed at `place`, whose space `space` asks for, and leaves `floor_bytes` free; or says what to
     /// wait for. The promise must reach the ledger with the item before anything is written on its strength.
-    pub fn promise<E: Into<Trouble>>(
+    pub fn promise<E: Into<Stop>>(
         &self,
         space: &dyn Fn() -> Result<Space, E>,
         floor_bytes: u64,
@@ -183,7 +183,7 @@ impl Promises {
 
     /// The same, for as long as the guard is held: for what does not outlive a stage's attempt, and for the time until
     /// the promise is committed with the item.
-    pub fn promise_guarded<E: Into<Trouble>>(
+    pub fn promise_guarded<E: Into<Stop>>(
         &self,
         space: &dyn Fn() -> Result<Space, E>,
         floor_bytes: u64,
@@ -198,14 +198,14 @@ impl Promises {
         Ok(Promised { promises: self, item, promise, number, kept: false })
     }
 
-    fn book<E: Into<Trouble>>(
+    fn book<E: Into<Stop>>(
         &self,
         space: &dyn Fn() -> Result<Space, E>,
         floor_bytes: u64,
         key: Key,
         need: Need,
     ) -> Result<u64, Stop> {
-        let ask = || space().map_err(|error| Stop::Trouble(error.into().while_doing("asking for space")));
+        let ask = || space().map_err(|error| error.into().while_doing("asking for space"));
         // Asked once before the lock: a mount that hangs should hold up its own callers, not everybody's.
         ask()?;
         let mut book = self.lock();

@@ -260,6 +260,24 @@ pub enum Stop {
     Drained,
 }
 
+impl Stop {
+    /// Says of a trouble what we were doing; a wait needs no such words.
+    pub fn while_doing(self, doing: impl Into<String>) -> Stop {
+        match self {
+            Stop::Trouble(trouble) => Stop::Trouble(trouble.while_doing(doing)),
+            other => other,
+        }
+    }
+
+    /// Says of a trouble to what.
+    pub fn about(self, about: impl Into<String>) -> Stop {
+        match self {
+            Stop::Trouble(trouble) => Stop::Trouble(trouble.about(about)),
+            other => other,
+        }
+    }
+}
+
 impl From<Trouble> for Stop {
     fn from(trouble: Trouble) -> Stop {
         Stop::Trouble(trouble)

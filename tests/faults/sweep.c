@@ -38,6 +38,7 @@ static const char USAGE[] =
     "  sweep N err=ERRNO PROGRAM ...   its Nth call fails with this number (5 EIO, 28 ENOSPC) and is not done\n"
     "  sweep N err+=ERRNO PROGRAM ...  so do all later ones that write, sync, make or rename\n"
     "  sweep N short PROGRAM ...       its Nth call, if it is a write, writes half\n"
+    "  sweep N hook PROGRAM ...        before its Nth call, while it stands, the shell command $SWEEP_HOOK is run\n"
     "  sweep 0 nosync PROGRAM ...      every call that syncs says it did, and does not\n";
 
 // `alters`: the call changes files, so that a disk that is full or gone would refuse it.
@@ -115,6 +116,8 @@ static int strike(const struct plan *plan, long count, pid_t program, pid_t thre
     fprintf(stderr, "sweep: point %ld is %s(%llx, %llx, %llx)\n", count, name, registers.rdi, registers.rsi, registers.rdx);
   if (!strcmp(plan->mode, "kill-entry")) { kill(program, SIGKILL); return 1; }
   if (!strcmp(plan->mode, "kill-exit")) { *kill_at_exit = thread; return 0; }
+  // Its other threads stand at their next call, because nobody lets them go on meanwhile.
+  if (!strcmp(plan->mode, "hook") && system(getenv("SWEEP_HOOK"))) fprintf(stderr, "sweep: the hook failed\n");
   if (plan->error) {
     registers.orig_rax = -1;
     registers.rax = -plan->error;
@@ -133,7 +136,8 @@ int main(int count_of_arguments, char **arguments) {
   if (!strncmp(plan.mode, "err+=", 5)) { plan.error = atoi(plan.mode + 5); plan.lasting = 1; }
   int counts = !strcmp(plan.mode, "count") || !strcmp(plan.mode, "list");
   int whole = counts || !strcmp(plan.mode, "nosync");
-  int known = whole || plan.error > 0 || !strcmp(plan.mode, "kill-entry") || !strcmp(plan.mode, "kill-exit") || !strcmp(plan.mode, "short");
+  int known = whole || plan.error > 0 || !strcmp(plan.mode, "kill-entry") || !strcmp(plan.mode, "kill-exit") || !strcmp(plan.mode, "short") ||
+              (!strcmp(plan.mode, "hook") && getenv("SWEEP_HOOK"));
   if (!known || (plan.point < 1 && !whole)) { fputs(USAGE, stderr); return 97; }
 
   pid_t program = fork();

@@ -3,6 +3,7 @@
 use crate::rehearsal::house;
 use strongroom::model::checkpoint::{Stage, Standing, WaitWhy};
 use strongroom::model::trouble::Wait;
+use strongroom::worlds::fate::Blow;
 
 #[test]
 fn without_room_an_item_waits_and_says_for_what_and_goes_on_when_there_is_room() {
@@ -62,4 +63,28 @@ fn the_same_bag_in_another_tar_makes_no_version() {
     let store = item.found.store.as_ref().unwrap();
     assert_eq!((item.checkpoint.standing.name(), store.version, store.unchanged), ("kept", 1, true));
     assert_eq!(house.ledger.versions(&store.object).unwrap().len(), 1);
+}
+
+#[test]
+fn whatever_write_finds_the_disk_full_the_item_waits_and_nothing_has_failed() {
+    let undisturbed = house();
+    undisturbed.deposit("photos", &[("a.txt", "alpha"), ("b/c.txt", "gamma")]);
+    undisturbed.fate.recover();
+    undisturbed.run();
+    let writes = undisturbed.fate.writes();
+    for at in 1..=writes {
+        let house = house();
+        let item = house.deposit("photos", &[("a.txt", "alpha"), ("b/c.txt", "gamma")]);
+        house.fate.plan(at, Blow::Full);
+        house.run();
+        assert_eq!(house.items()[0].checkpoint.standing.name(), "kept", "write {at} of {writes}");
+        for attempt in house.ledger.attempts(item.id).unwrap() {
+            // A full ledger ends the process; anything else is waited for.
+            let well = ["done", "waiting"].contains(&attempt.outcome.as_str());
+            assert!(
+                well || attempt.outcome.starts_with("interrupted"),
+                "write {at} of {writes}: {attempt:?}"
+            );
+        }
+    }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::trouble::Kind;
+use crate::model::trouble::{Kind, Trouble};
 use crate::worlds::disk::rehearsal::RehearsalDisk;
 use crate::worlds::disk::{Disk, DiskError, Place};
 use crate::worlds::fate::Fate;

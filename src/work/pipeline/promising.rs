@@ -82,7 +82,7 @@ impl Shared {
         )
     }
 
-    pub(super) fn space(&self, place: &str) -> Result<Space, Trouble> {
+    pub(super) fn space(&self, place: &str) -> Result<Space, Stop> {
         match self.world.targets.get(place) {
             Some(target) => Ok(target.space()?),
             None => Ok(self.world.disk.space(place)?),

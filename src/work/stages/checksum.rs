@@ -42,7 +42,7 @@ impl StageWork for Checksum {
         Stage::Checksum
     }
 
-    fn room(&self, item: &Item, _: &World, _: &Settings) -> Result<Vec<Room>, Trouble> {
+    fn room(&self, item: &Item, _: &World, _: &Settings) -> Result<Vec<Room>, Stop> {
         let files = item.found.unpack.as_ref().map_or(0, |unpack| unpack.files);
         Ok(vec![Room {
             place: RoomPlace::Staging,

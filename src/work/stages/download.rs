@@ -25,10 +25,10 @@ impl StageWork for Download {
         Stage::Download
     }
 
-    fn room(&self, item: &Item, _: &World, settings: &Settings) -> Result<Vec<Room>, Trouble> {
+    fn room(&self, item: &Item, _: &World, settings: &Settings) -> Result<Vec<Room>, Stop> {
         if item.deposit.bytes > settings.bytes_max {
             let because = format!("it has {} bytes; the limit is {}", item.deposit.bytes, settings.bytes_max);
-            return Err(Trouble::new(Kind::OverLimit, because).about(&item.deposit.key));
+            return Err(Trouble::new(Kind::OverLimit, because).about(&item.deposit.key).into());
         }
         // Read in place: only the item's folder itself.
         Ok(vec![Room { place: RoomPlace::Staging, bytes: 64 << 10, inodes: 4, already: 0 }])

@@ -46,7 +46,7 @@ pub trait StageWork: Send + Sync {
     fn name(&self) -> Stage;
 
     /// Space it must be promised before it starts on this item.
-    fn room(&self, item: &Item, world: &World, settings: &Settings) -> Result<Vec<Room>, Trouble>;
+    fn room(&self, item: &Item, world: &World, settings: &Settings) -> Result<Vec<Room>, Stop>;
 
     /// Does it.
     fn work(&self, job: &Job<'_>) -> Result<Done, Stop>;

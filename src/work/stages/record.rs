@@ -26,7 +26,7 @@ impl StageWork for Record {
         Stage::Record
     }
 
-    fn room(&self, item: &Item, _: &World, settings: &Settings) -> Result<Vec<Room>, Trouble> {
+    fn room(&self, item: &Item, _: &World, settings: &Settings) -> Result<Vec<Room>, Stop> {
         let inventory = item.found.store.as_ref().and_then(|store| store.inventory.as_ref());
         let mut rooms = vec![Room { place: RoomPlace::Staging, bytes: 64 << 10, inodes: 2, already: 0 }];
         for name in &settings.policy(&item.policy)?.targets {
@@ -96,7 +96,7 @@ fn prove(job: &Job<'_>, store: &StoredFound) -> Result<Kept, Stop> {
         })?;
         let head = target
             .head(&store.object)
-            .map_err(|error| Trouble::from(error).while_doing("proving the copy on").about(&copy.target))?;
+            .map_err(|error| Stop::from(error).while_doing("proving the copy on").about(&copy.target))?;
         if head.is_some_and(|head| head.inventory_sha512 == store.inventory_sha512) {
             seen.push(copy.clone());
         }
@@ -168,7 +168,7 @@ fn write_logs(
         if let Some(target) = job.world.targets.get(&copy.target) {
             target
                 .log(&store.object, &log.name, &log.bytes)
-                .map_err(|error| Trouble::from(error).while_doing("writing events to").about(&copy.target))?;
+                .map_err(|error| Stop::from(error).while_doing("writing events to").about(&copy.target))?;
         }
     }
     let link = log.link();

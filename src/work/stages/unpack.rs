@@ -27,7 +27,7 @@ impl StageWork for Unpack {
         Stage::Unpack
     }
 
-    fn room(&self, item: &Item, _: &World, _: &Settings) -> Result<Vec<Room>, Trouble> {
+    fn room(&self, item: &Item, _: &World, _: &Settings) -> Result<Vec<Room>, Stop> {
         // How many members there are is not known before they are counted; a tar of files of 4 KiB takes this much.
         let guess = (item.deposit.bytes / (4 << 10) + 64) * ROW_BYTES;
         Ok(vec![Room { place: RoomPlace::Staging, bytes: 2 * guess, inodes: 4, already: 0 }])

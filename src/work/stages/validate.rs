@@ -27,7 +27,7 @@ impl StageWork for Validate {
         Stage::Validate
     }
 
-    fn room(&self, item: &Item, _: &World, _: &Settings) -> Result<Vec<Room>, Trouble> {
+    fn room(&self, item: &Item, _: &World, _: &Settings) -> Result<Vec<Room>, Stop> {
         let files = item.found.unpack.as_ref().map_or(0, |unpack| unpack.files);
         // Sorted runs of members and of manifest lines, and at worst a finding a file.
         Ok(vec![Room {

@@ -10,7 +10,7 @@ pub mod local;
 pub mod rehearsal;
 
 use crate::model::object::ObjectId;
-use crate::model::trouble::{Kind, Trouble};
+use crate::model::trouble::{Kind, Stop, Trouble, Wait};
 use crate::rules::read::ReadAt;
 use crate::worlds::Space;
 
@@ -129,6 +129,18 @@ impl From<TargetError> for Trouble {
             TargetError::Io { target, path, why } => {
                 Trouble::new(Kind::TargetIo, why).about(format!("{path} on {target}"))
             }
+        }
+    }
+}
+
+impl From<TargetError> for Stop {
+    fn from(error: TargetError) -> Stop {
+        match error {
+            // Whatever was promised, somebody else took the space: nothing failed, the item waits for space.
+            TargetError::Full { target } => {
+                Stop::Wait(Wait::Space { place: target, bytes: 0, inodes: 0, free: 0 })
+            }
+            other => Stop::Trouble(other.into()),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::books::facts::{FactsReader, FactsWriter};
 use crate::model::digest::Algorithm;
 use crate::model::fact::{BagPath, Member};
 use crate::model::item::Item;
-use crate::model::trouble::{Kind, Stop, Trouble, Wait};
+use crate::model::trouble::{Kind, Stop, Trouble};
 use crate::rules::digester::Digester;
 use crate::rules::ocfl::plan::{CopyStep, Source};
 use crate::rules::read::ReadAt;
@@ -140,7 +140,7 @@ fn to_one(
     let txn = super::txn(job);
     target
         .begin(&txn, &plan.object, plan.version)
-        .map_err(|error| Trouble::from(error).while_doing("starting on").about(name))?;
+        .map_err(|error| Stop::from(error).while_doing("starting on").about(name))?;
     let (disk, folder) = (&*job.world.disk, job.folder()?);
     let mut marked = BTreeSet::new();
     let (mut files, mut bytes) = (0, 0);
@@ -327,12 +327,6 @@ impl Copier<'_> {
     }
 
     fn failed(&self, doing: &str, error: TargetError) -> Stop {
-        match error {
-            // The promise was kept but somebody else took the space: nothing failed, the item waits for space.
-            TargetError::Full { target } => {
-                Stop::Wait(Wait::Space { place: target, bytes: 0, inodes: 0, free: 0 })
-            }
-            other => Trouble::from(other).while_doing(doing).about(self.name).into(),
-        }
+        Stop::from(error).while_doing(doing).about(self.name)
     }
 }

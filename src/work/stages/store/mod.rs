@@ -38,7 +38,7 @@ impl StageWork for Store {
         Stage::Store
     }
 
-    fn room(&self, item: &Item, world: &World, settings: &Settings) -> Result<Vec<Room>, Trouble> {
+    fn room(&self, item: &Item, world: &World, settings: &Settings) -> Result<Vec<Room>, Stop> {
         let (files, bytes) = item.found.unpack.as_ref().map_or((0, 0), |unpack| (unpack.files, unpack.bytes));
         let slack = 1 << 20;
         let mut rooms = vec![Room {
@@ -122,7 +122,7 @@ fn publish(job: &Job<'_>, plan: &Plan, name: &str, target: &dyn Target) -> Resul
     };
     let path = target
         .publish(&txn(job), &what)
-        .map_err(|error| Trouble::from(error).while_doing("publishing on").about(name))?;
+        .map_err(|error| Stop::from(error).while_doing("publishing on").about(name))?;
     Ok(StoredCopy {
         target: name.to_string(),
         root: target.root(),

@@ -71,7 +71,7 @@ pub fn frozen_or_freeze(
     }
     for (name, target) in targets {
         let txn = super::txn(job);
-        target.discard(&txn).map_err(|error| Trouble::from(error).while_doing("clearing").about(*name))?;
+        target.discard(&txn).map_err(|error| Stop::from(error).while_doing("clearing").about(*name))?;
     }
     let plan = freeze_now(job, object, targets, &folder)?;
     write_note(&*job.world.disk, &note, &plan)?;
@@ -172,7 +172,7 @@ fn freeze_now(
 fn common_head(object: &ObjectId, targets: &[(&str, &dyn Target)]) -> Result<Option<Head>, Stop> {
     let mut common: Option<(&str, Option<Head>)> = None;
     for (name, target) in targets {
-        let head = target.head(object).map_err(|error| Trouble::from(error).while_doing("reading"))?;
+        let head = target.head(object).map_err(|error| Stop::from(error).while_doing("reading"))?;
         match &common {
             None => common = Some((name, head)),
             Some((_, first)) if *first == head => {}
@@ -205,7 +205,7 @@ fn fetch_base(
                     failed = out.write_all(bytes).err();
                 }
             })
-            .map_err(|error| Trouble::from(error).while_doing("reading").about(name))?;
+            .map_err(|error| Stop::from(error).while_doing("reading").about(name))?;
         match failed {
             Some(error) => Err(scratch_stop(&folder.volume, error)),
             None => Ok(()),

@@ -1,8 +1,8 @@
 //! The tender: what a former process left is recovered, what is ready is rung, what has waited long enough is woken.
 
 use super::{CHANNEL, Shared};
-use crate::books::ledger::{ItemFilter, LedgerError};
-use crate::model::checkpoint::{Move, Standing, WaitWhy};
+use crate::books::ledger::LedgerError;
+use crate::model::checkpoint::{Move, Stage, Standing, WaitWhy};
 use crate::model::item::{Item, ItemId};
 use crate::model::trouble::{Trouble, Wait};
 use crate::work::job::{staging_folder, staging_name};
@@ -13,17 +13,14 @@ use jiff::Timestamp;
 impl Shared {
     /// Items found *working* belong to a process that ended; and staging of items at rest is cleared.
     pub(super) fn recover(&self) -> Result<(), LedgerError> {
-        let working = ItemFilter { standings: vec!["working".into()], ..ItemFilter::default() };
-        for item in self.ledger.scan(&working, None, usize::MAX)? {
+        for item in self.standing("working")? {
             let progress = self.staged_bytes(&item);
             let item = self.ledger.nudge(item.id, &Move::Recover { progress })?;
             log::warn!(ITEM = item.id.0, STAGE = item.checkpoint.stage.name();
                 "item {} was in work when the process ended; now {}", item.id, item.checkpoint.standing.name());
         }
-        let open = ["ready", "waiting"].map(String::from).to_vec();
-        let unfinished = ItemFilter { standings: open, ..ItemFilter::default() };
-        for item in self.ledger.scan(&unfinished, None, usize::MAX)? {
-            self.restore_promises(&item);
+        for item in self.standing("ready")?.iter().chain(&self.standing("waiting")?) {
+            self.restore_promises(item);
         }
         for volume in &self.settings.staging {
             if let Err(error) = self.clear_leftovers(volume) {
@@ -31,6 +28,17 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    /// Unfinished items in this standing; found by the index, so that what was kept long ago costs nothing.
+    fn standing(&self, standing: &str) -> Result<Vec<Item>, LedgerError> {
+        let mut items = Vec::new();
+        for stage in Stage::ALL {
+            for id in self.ledger.standing(standing, stage, usize::MAX)? {
+                items.extend(self.ledger.item(id)?);
+            }
+        }
+        Ok(items)
     }
 
     /// Bytes of facts in the item's staging folder: they grow as a stage gets on.

@@ -7,7 +7,7 @@ use strongroom::worlds::fate::Blow;
 
 /// What an observer sees in the end, without times and tries.
 #[derive(Debug, PartialEq, Eq)]
-struct End {
+pub struct End {
     standings: Vec<(String, String, String)>,
     // Target, object, path in the object -> bytes; our own documents and inventories hold times and are left to others.
     stored: BTreeMap<(String, String, String), Vec<u8>>,
@@ -15,7 +15,7 @@ struct End {
     registry: Vec<(String, u32, u64, usize)>,
 }
 
-fn end(house: &House) -> End {
+pub fn end(house: &House) -> End {
     let items = house.items();
     let standings = items
         .iter()

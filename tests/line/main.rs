@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
 
+mod checkpoint_early;
 mod every_fault;
 mod every_stage_twice;
 mod rehearsal;

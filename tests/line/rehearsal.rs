@@ -21,6 +21,7 @@ use strongroom::worlds::disk::rehearsal::RehearsalDisk;
 use strongroom::worlds::fate::Fate;
 use strongroom::worlds::source::Source;
 use strongroom::worlds::source::rehearsal::RehearsalSource;
+use strongroom::worlds::target::Target;
 use strongroom::worlds::target::rehearsal::RehearsalTarget;
 
 /// The longest a rehearsal may take before it counts as stuck.
@@ -38,6 +39,11 @@ pub struct House {
 }
 
 pub fn house() -> House {
+    house_over(&|target| target)
+}
+
+/// A house whose line sees its targets through `wrap`.
+pub fn house_over(wrap: &dyn Fn(Arc<RehearsalTarget>) -> Arc<dyn Target>) -> House {
     let fate = Arc::new(Fate::default());
     let source = Arc::new(RehearsalSource::new(fate.clone()));
     let disk = Arc::new(RehearsalDisk::with_volumes(fate.clone(), &["staging", "records"]));
@@ -48,12 +54,7 @@ pub fn house() -> House {
         .collect();
     let world = Arc::new(World {
         source: source.clone(),
-        targets: targets
-            .iter()
-            .map(|(name, target)| {
-                (name.clone(), target.clone() as Arc<dyn strongroom::worlds::target::Target>)
-            })
-            .collect(),
+        targets: targets.iter().map(|(name, target)| (name.clone(), wrap(target.clone()))).collect(),
         disk: disk.clone(),
         clock: clock.clone(),
         book: Arc::new(RehearsalBook::new(fate.clone())),

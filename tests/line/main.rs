@@ -6,5 +6,6 @@ mod checkpoint_early;
 mod every_fault;
 mod every_stage_twice;
 mod rehearsal;
+mod restoring;
 mod trouble;
 mod waiting;

@@ -63,6 +63,25 @@ fn the_same_bag_in_another_tar_makes_no_version() {
     let store = item.found.store.as_ref().unwrap();
     assert_eq!((item.checkpoint.standing.name(), store.version, store.unchanged), ("kept", 1, true));
     assert_eq!(house.ledger.versions(&store.object).unwrap().len(), 1);
+    let proofs: Vec<_> = house.ledger.events(item.id).unwrap();
+    let again = proofs.iter().filter(|event| event.detail.contains("deposited again")).count();
+    assert_eq!(again, 2, "both copies are read again before they are called kept");
+}
+
+#[test]
+fn the_same_bag_again_over_a_rotten_copy_is_an_alarm() {
+    let house = house();
+    house.deposit("photos", &[("a.txt", "alpha")]);
+    house.run();
+    let object = house.targets["b"].objects().remove(0);
+    house.targets["b"].damage(&object, "v1/content/bag/data/a.txt", b"alphA".to_vec());
+    let mut again = crate::rehearsal::tar("photos", &[("a.txt", "alpha")]);
+    again.extend_from_slice(&[0; 10_240]);
+    house.source.add_tar("/inbox/again/photos.tar", again);
+    let item = house.submit("photos", "/inbox/again/photos.tar");
+    house.run();
+    let item = house.ledger.item(item.id).unwrap().unwrap();
+    assert_eq!(item.checkpoint.standing.trouble().map(|trouble| trouble.kind.name()), Some("copy-differs"));
 }
 
 #[test]

@@ -66,12 +66,16 @@ impl StageWork for Record {
         let mut found = job.found();
         found.record = Some(Recorded { kept_at });
         let mut done = Done { found, kept: Some(kept), ..Done::default() };
-        if store.unchanged {
-            return Ok(done);
-        }
         let known = job.ledger.object(&store.object).map_err(|error| {
             Trouble::new(Kind::FactsDamaged, error.to_string()).while_doing("reading the registry")
         })?;
+        if store.unchanged {
+            // A registry that was lost learns of the version from copies that were read and proved just now.
+            if known.as_ref().is_none_or(|object| object.head < store.version) {
+                done.registry = Some(registry_rows(job, &store, known, None, kept_at));
+            }
+            return Ok(done);
+        }
         let last_log = write_logs(job, &store, known.as_ref(), &ended)?;
         done.registry = Some(registry_rows(job, &store, known, last_log, kept_at));
         done.events = vec![ended];

@@ -11,6 +11,7 @@
 
 mod copy;
 mod plan;
+mod unchanged;
 
 use crate::books::ledger::EventDraft;
 use crate::model::checkpoint::Stage;
@@ -21,7 +22,7 @@ use crate::model::trouble::{Kind, Stop, Trouble};
 use crate::work::job::{Done, Job, Settings, staging_folder};
 use crate::work::stages::{Room, RoomPlace, StageWork};
 use crate::worlds::World;
-use crate::worlds::target::{Head, Publication, Target, Txn};
+use crate::worlds::target::{Publication, Target, Txn};
 use plan::Plan;
 
 /// Bytes a file takes in an inventory, generously: two digests and two paths.
@@ -75,7 +76,7 @@ impl StageWork for Store {
         let object = ObjectId::of(&job.item.depositor, &job.item.bag);
         let plan = plan::frozen_or_freeze(job, &object, &targets)?;
         if let Some(unchanged) = &plan.unchanged {
-            return unchanged_version(job, &plan, unchanged, &targets);
+            return unchanged::prove_again(job, &plan, unchanged, &targets);
         }
         copy::to_all(job, &plan, &targets)?;
         let mut copies = Vec::new();
@@ -130,32 +131,6 @@ fn publish(job: &Job<'_>, plan: &Plan, name: &str, target: &dyn Target) -> Resul
         inventory_sha512: plan.inventory_sha512.clone(),
         proved_at: job.world.clock.now(),
     })
-}
-
-/// The bag equals the head version on every target: no new version is made, and the copies are the ones that are there.
-fn unchanged_version(
-    job: &Job<'_>,
-    plan: &Plan,
-    head: &Head,
-    targets: &[(&str, &dyn Target)],
-) -> Result<Done, Stop> {
-    let copies = targets.iter().map(|(name, target)| StoredCopy {
-        target: (*name).to_string(),
-        root: target.root(),
-        path: head.path.clone(),
-        inventory_sha512: head.inventory_sha512.clone(),
-        proved_at: job.world.clock.now(),
-    });
-    let mut found = job.found();
-    found.store = Some(StoredFound {
-        object: plan.object.clone(),
-        version: head.version,
-        inventory_sha512: head.inventory_sha512.clone(),
-        unchanged: true,
-        inventory: None,
-        copies: copies.collect(),
-    });
-    Ok(Done { found, ..Done::default() })
 }
 
 fn stored_event(plan: &Plan, place: usize, copy: &StoredCopy) -> EventDraft {

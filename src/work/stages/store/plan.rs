@@ -101,7 +101,7 @@ fn freeze_now(
     let disk = &*job.world.disk;
     let head = common_head(object, targets)?;
     let base = match &head {
-        Some(_) => Some(fetch_base(job, object, targets[0], folder)?),
+        Some(_) => Some(fetch_inventory(job, object, targets[0], folder)?),
         None => None,
     };
     let base = match &base {
@@ -191,7 +191,7 @@ fn common_head(object: &ObjectId, targets: &[(&str, &dyn Target)]) -> Result<Opt
 }
 
 /// Brings the root inventory of the object to staging, so that it can be read at any place.
-fn fetch_base(
+pub fn fetch_inventory(
     job: &Job<'_>,
     object: &ObjectId,
     (name, target): (&str, &dyn Target),

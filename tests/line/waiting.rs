@@ -1,6 +1,7 @@
 //! What items wait for: space, a turn. Waiting uses no try, and ends by itself.
 
 use crate::rehearsal::house;
+use std::time::Duration;
 use strongroom::model::checkpoint::{Stage, Standing, WaitWhy};
 use strongroom::model::trouble::Wait;
 use strongroom::worlds::fate::Blow;
@@ -104,6 +105,30 @@ fn whatever_write_finds_the_disk_full_the_item_waits_and_nothing_has_failed() {
                 well || attempt.outcome.starts_with("interrupted"),
                 "write {at} of {writes}: {attempt:?}"
             );
+        }
+    }
+}
+
+#[test]
+fn an_item_rung_twice_while_space_comes_and_goes_is_worked_on_by_one_worker() {
+    let mut house = house();
+    house.settings.workers = Stage::ALL.iter().map(|stage| (*stage, 4)).collect();
+    for number in 0..40 {
+        house.deposit(&format!("bag-{number}"), &[("a.txt", "alpha")]);
+    }
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for free in [0, 1 << 40].into_iter().cycle().take(2_000) {
+                house.disk.set_free(free);
+                std::thread::sleep(Duration::from_micros(300));
+            }
+        });
+        assert!(house.run_once(), "the process had to end");
+    });
+    for item in house.items() {
+        assert_eq!((item.checkpoint.standing.name(), item.checkpoint.tries), ("kept", 0));
+        for attempt in house.ledger.attempts(item.id).unwrap() {
+            assert!(["done", "waiting"].contains(&attempt.outcome.as_str()), "{attempt:?}");
         }
     }
 }

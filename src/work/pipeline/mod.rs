@@ -25,7 +25,7 @@ use crate::worlds::World;
 use crate::worlds::target::Txn;
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -68,6 +68,8 @@ struct Shared {
     drain: AtomicBool,
     fatal: Mutex<Option<String>>,
     underway: Mutex<BTreeMap<ItemId, Underway>>,
+    /// Items in the hands of a worker.
+    taken: Mutex<BTreeSet<ItemId>>,
     progress: AtomicU64,
 }
 
@@ -94,6 +96,7 @@ impl Pipeline {
             drain: AtomicBool::new(false),
             fatal: Mutex::new(None),
             underway: Mutex::new(BTreeMap::new()),
+            taken: Mutex::new(BTreeSet::new()),
             progress: AtomicU64::new(0),
         });
         shared.recover()?;
@@ -182,6 +185,24 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|broken| broken.into_inner())
 }
 
+/// An item in the hands of one worker, until this is dropped.
+struct Alone<'a> {
+    taken: &'a Mutex<BTreeSet<ItemId>>,
+    id: ItemId,
+}
+
+impl<'a> Alone<'a> {
+    fn with(taken: &'a Mutex<BTreeSet<ItemId>>, id: ItemId) -> Option<Alone<'a>> {
+        lock(taken).insert(id).then_some(Alone { taken, id })
+    }
+}
+
+impl Drop for Alone<'_> {
+    fn drop(&mut self) {
+        lock(self.taken).remove(&self.id);
+    }
+}
+
 impl Shared {
     fn worker(&self, stage: Stage, rung: &Receiver<ItemId>, stopped: &Receiver<()>) {
         while !self.over() {
@@ -192,8 +213,11 @@ impl Shared {
                     if self.over() {
                         return;
                     }
-                    if let Err(error) = self.take(id, stages::of(stage)) {
-                        self.fail(&format!("item {id} at {stage}: {error}"));
+                    match self.take(id, stages::of(stage)) {
+                        Ok(()) => {}
+                        // The item was taken away while it was worked on; whoever has it now goes on with it.
+                        Err(LedgerError::Lost { .. }) => log::warn!(ITEM = id.0; "item {id} was taken away from {stage}"),
+                        Err(error) => self.fail(&format!("item {id} at {stage}: {error}")),
                     }
                 }
             }
@@ -213,35 +237,47 @@ impl Shared {
 
     /// One item at one stage: promise, claim, work, commit, ring.
     fn take(&self, id: ItemId, stage: &dyn StageWork) -> Result<(), LedgerError> {
-        let Some(item) = self.ledger.item(id)? else { return Ok(()) };
+        // Rung by the stage before and by the tender, an item may reach two workers. The second would give back the
+        // first one's promises, or make the item wait while it is in work, which outdates the first one's lease.
+        let Some(alone) = Alone::with(&self.taken, id) else { return Ok(()) };
+        let moved = self.take_alone(id, stage)?;
+        drop(alone);
+        if let Some(item) = moved {
+            self.progress.fetch_add(1, Ordering::Relaxed);
+            self.ring(&item);
+        }
+        Ok(())
+    }
+
+    /// Gives the item when it was worked on.
+    fn take_alone(&self, id: ItemId, stage: &dyn StageWork) -> Result<Option<Item>, LedgerError> {
+        let Some(item) = self.ledger.item(id)? else { return Ok(None) };
         if item.checkpoint.stage != stage.name() || item.checkpoint.standing != Standing::Ready {
-            return Ok(());
+            return Ok(None);
         }
         if let Some(behind) = self.older_at_work(&item, stage.name())? {
-            return self.wait(&item, Wait::Turn { behind });
+            return self.wait(&item, Wait::Turn { behind }).map(|()| None);
         }
         let (volume, promises) = match self.promise(&item, stage) {
             Ok(promised) => promised,
-            Err(Stop::Wait(wait)) => return self.wait(&item, wait),
+            Err(Stop::Wait(wait)) => return self.wait(&item, wait).map(|()| None),
             // Claimed without space, only to be told off: the trouble belongs to an attempt.
             Err(Stop::Trouble(trouble)) => {
                 let Some(lease) = self.ledger.claim(id, stage.name(), None, Vec::new())? else {
-                    return Ok(());
+                    return Ok(None);
                 };
-                return self.settle(&lease, Err(Stop::Trouble(trouble)), &Meter::default()).map(|_| ());
+                return self.settle(&lease, Err(Stop::Trouble(trouble)), &Meter::default()).map(|_| None);
             }
-            Err(_) => return Ok(()),
+            Err(_) => return Ok(None),
         };
         let claimed = self.ledger.claim(id, stage.name(), volume, promises);
         let Some(lease) = claimed? else {
             self.promises.give_back_all(id);
-            return Ok(());
+            return Ok(None);
         };
         let item = self.work(&lease, stage)?;
         self.promises.give_back_all(id);
-        self.progress.fetch_add(1, Ordering::Relaxed);
-        self.ring(&item);
-        Ok(())
+        Ok(Some(item))
     }
 
     /// An older deposit of the same bag that has not come to rest: versions are made in the order of deposits.

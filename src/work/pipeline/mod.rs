@@ -193,7 +193,8 @@ struct Alone<'a> {
 
 impl<'a> Alone<'a> {
     fn with(taken: &'a Mutex<BTreeSet<ItemId>>, id: ItemId) -> Option<Alone<'a>> {
-        lock(taken).insert(id).then_some(Alone { taken, id })
+        // Not `then_some`: an `Alone` made and dropped here would let the other worker's go, under the lock we hold.
+        lock(taken).insert(id).then(|| Alone { taken, id })
     }
 }
 

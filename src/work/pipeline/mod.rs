@@ -193,7 +193,8 @@ struct Alone<'a> {
 
 impl<'a> Alone<'a> {
     fn with(taken: &'a Mutex<BTreeSet<ItemId>>, id: ItemId) -> Option<Alone<'a>> {
-        lock(taken).insert(id).then_some(Alone { taken, id })
+        // Lazily: an `Alone` that is made and dropped here would take the item from the one who has it.
+        lock(taken).insert(id).then(|| Alone { taken, id })
     }
 }
 

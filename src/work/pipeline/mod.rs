@@ -193,7 +193,7 @@ struct Alone<'a> {
 
 impl<'a> Alone<'a> {
     fn with(taken: &'a Mutex<BTreeSet<ItemId>>, id: ItemId) -> Option<Alone<'a>> {
-        // Not `then_some`: an `Alone` made and dropped here would let the other worker's go, under the lock we hold.
+        // Lazily: an `Alone` that is made and dropped here would take the item from the one who has it.
         lock(taken).insert(id).then(|| Alone { taken, id })
     }
 }

@@ -71,8 +71,13 @@ impl Screen {
         let mut out = std::io::stdout().lock();
         if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             // `strongroom ... | head` closes the pipe when it has enough.
-            let enough = error.kind() == std::io::ErrorKind::BrokenPipe;
-            std::process::exit(if enough { 0 } else { exit::IO.0.into() });
+            if error.kind() == std::io::ErrorKind::BrokenPipe {
+                std::process::exit(0);
+            }
+            // The work is done; only its answer is lost, and whoever waits for it must hear why.
+            let _ =
+                writeln!(std::io::stderr(), "strongroom: the answer could not be written to stdout: {error}");
+            std::process::exit(exit::IO.0.into());
         }
     }
 }

@@ -39,7 +39,8 @@ static const char USAGE[] =
     "  sweep N err+=ERRNO PROGRAM ...  so do all later ones that write, sync, make or rename\n"
     "  sweep N short PROGRAM ...       its Nth call, if it is a write, writes half\n"
     "  sweep N hook PROGRAM ...        before its Nth call, while it stands, the shell command $SWEEP_HOOK is run\n"
-    "  sweep 0 nosync PROGRAM ...      every call that syncs says it did, and does not\n";
+    "  sweep 0 nosync PROGRAM ...      every call that syncs says it did, and does not\n"
+    "  sweep 0 nosync=CALL PROGRAM ... only those of this name (fsync, fdatasync, syncfs, ...)\n";
 
 // `alters`: the call changes files, so that a disk that is full or gone would refuse it.
 static const struct { int number; const char *name; int alters; } CALLS[] = {
@@ -101,7 +102,7 @@ static int strike(const struct plan *plan, long count, pid_t program, pid_t thre
   unsigned call = index_of(number);
   const char *name = call < CALLS_COUNT ? CALLS[call].name : "?";
   if (!strcmp(plan->mode, "list")) fprintf(stderr, "%ld %s\n", count, name);
-  if (!strcmp(plan->mode, "nosync") && syncs(number)) {
+  if (!strncmp(plan->mode, "nosync", 6) && syncs(number) && (!plan->mode[6] || !strcmp(plan->mode + 7, name))) {
     // The kernel looks for no call of number -1, and leaves our answer.
     registers.orig_rax = -1;
     registers.rax = 0;
@@ -135,7 +136,7 @@ int main(int count_of_arguments, char **arguments) {
   if (!strncmp(plan.mode, "err=", 4)) plan.error = atoi(plan.mode + 4);
   if (!strncmp(plan.mode, "err+=", 5)) { plan.error = atoi(plan.mode + 5); plan.lasting = 1; }
   int counts = !strcmp(plan.mode, "count") || !strcmp(plan.mode, "list");
-  int whole = counts || !strcmp(plan.mode, "nosync");
+  int whole = counts || !strcmp(plan.mode, "nosync") || !strncmp(plan.mode, "nosync=", 7);
   int known = whole || plan.error > 0 || !strcmp(plan.mode, "kill-entry") || !strcmp(plan.mode, "kill-exit") || !strcmp(plan.mode, "short") ||
               (!strcmp(plan.mode, "hook") && getenv("SWEEP_HOOK"));
   if (!known || (plan.point < 1 && !whole)) { fputs(USAGE, stderr); return 97; }

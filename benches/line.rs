@@ -27,7 +27,8 @@ fn make_bag(folder: &Path, files: u64, size: u64) -> PathBuf {
         (format!("file-{number:06}.bin"), size, Box::new(bytes) as Box<dyn Read>)
     });
     let plan = make::Plan { algorithms: vec![Algorithm::Sha256, Algorithm::Sha512], ..make::Plan::default() };
-    make::tar_bag(&mut out, "bench", &mut files, &plan, &MemoryScratch::default()).expect("a bag can be made");
+    make::tar_bag(&mut out, "bench", &mut files, &plan, &MemoryScratch::default())
+        .expect("a bag can be made");
     out.flush().expect("the temporary folder can be written");
     path
 }

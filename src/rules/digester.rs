@@ -13,7 +13,10 @@ use std::sync::Arc;
 
 /// Computes several digests of one stream of bytes.
 pub struct Digester {
-    hashers: Vec<Hasher>,
+    /// MD5 and a companion, block by block.
+    beside: Vec<Hasher>,
+    /// All others, piece by piece.
+    alone: Vec<Hasher>,
 }
 
 impl Digester {
@@ -22,15 +25,26 @@ impl Digester {
         let mut wanted = algorithms.to_vec();
         wanted.sort_unstable();
         wanted.dedup();
-        Digester { hashers: wanted.into_iter().map(Hasher::new).collect() }
+        let pair = pair_of(&wanted);
+        let (beside, alone) = wanted.into_iter().partition::<Vec<_>, _>(|algorithm| pair.contains(algorithm));
+        let start = |algorithms: Vec<Algorithm>| algorithms.into_iter().map(Hasher::new).collect();
+        Digester { beside: start(beside), alone: start(alone) }
     }
 
     /// Takes the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         // Piece by piece, so that every algorithm after the first finds the bytes in the processor's cache.
         for piece in bytes.chunks(PIECE) {
-            for hasher in &mut self.hashers {
+            for hasher in &mut self.alone {
                 hasher.update(piece);
+            }
+            if self.beside.is_empty() {
+                continue;
+            }
+            for block in piece.chunks(BLOCK) {
+                for hasher in &mut self.beside {
+                    hasher.update(block);
+                }
             }
         }
     }
@@ -38,7 +52,7 @@ impl Digester {
     /// The digests of all bytes taken.
     pub fn finish(self) -> Digests {
         let mut found = Digests::default();
-        for hasher in self.hashers {
+        for hasher in self.beside.into_iter().chain(self.alone) {
             let (algorithm, bytes) = hasher.finish();
             found.set(algorithm, &bytes);
         }
@@ -48,6 +62,20 @@ impl Digester {
 
 /// Bytes given to one algorithm before the next: half of a first-level cache.
 const PIECE: usize = 16 << 10;
+
+/// Bytes given to MD5 and its companion in turns: one block of either. Each step of MD5 waits for the one before it, and
+/// so does SHA with the processor's own instructions; in turns this short, one works while the other waits. Measured:
+/// 0.47 GB/s for MD5 and SHA-256 together instead of 0.40, which is what both take one after the other.
+const BLOCK: usize = 64;
+
+/// MD5 and the algorithm that runs beside it. SHA-512 is none: it leaves the processor nothing to do meanwhile.
+fn pair_of(wanted: &[Algorithm]) -> Vec<Algorithm> {
+    let companion = [Algorithm::Sha256, Algorithm::Sha1].into_iter().find(|other| wanted.contains(other));
+    match companion {
+        Some(companion) if wanted.contains(&Algorithm::Md5) => vec![Algorithm::Md5, companion],
+        _ => Vec::new(),
+    }
+}
 
 /// Reads to the end through `buf`; gives the number of bytes and their digests.
 pub fn digest_reader(
@@ -79,7 +107,7 @@ const WAITING: usize = 4;
 /// Chunks in all: those waiting, one in work, one being read.
 const RING: usize = WAITING + 2;
 
-/// Digests `size` bytes from `offset` with the algorithms spread over `threads` threads: for one large file, when
+/// Digests `size` bytes from `offset` with the algorithms spread over threads, for `threads` processors: for one large file, when
 /// there are no other files to keep the processors busy. `progress` hears of every chunk's bytes as it is read.
 pub fn digest_fanned(
     from: &dyn ReadAt,
@@ -157,22 +185,32 @@ fn digest_chunks(algorithms: &[Algorithm], chunks: &Receiver<Chunk>) -> Digests 
     digester.finish()
 }
 
-/// Algorithms in at most `threads` groups of about the same cost: the dearest first, each to the cheapest group.
+/// Algorithms in groups, a thread each. One group more than threads to run on, where there are algorithms enough: no
+/// two groups of ours cost the same, so the scheduler evens out what is left over. Measured, two processors: 2.9 s a GiB
+/// with MD5 and SHA-256, SHA-512, SHA-1 in three groups, 3.2 s with SHA-512 and SHA-1 in one.
 fn group(algorithms: &[Algorithm], threads: usize) -> Vec<Vec<Algorithm>> {
     let mut wanted = algorithms.to_vec();
     wanted.sort_unstable();
     wanted.dedup();
-    wanted.sort_by_key(|algorithm| std::cmp::Reverse(cost(*algorithm)));
-    let mut groups = vec![(0, Vec::new()); threads.clamp(1, wanted.len().max(1))];
-    for algorithm in wanted {
+    // Who runs beside another saves time, but not when each may have a processor of its own.
+    let pair = if threads < wanted.len() { pair_of(&wanted) } else { Vec::new() };
+    let mut units: Vec<Vec<Algorithm>> =
+        wanted.iter().filter(|one| !pair.contains(one)).map(|one| vec![*one]).collect();
+    units.extend(Some(pair).filter(|pair| !pair.is_empty()));
+    let cost_of = |unit: &Vec<Algorithm>| unit.iter().map(|algorithm| cost(*algorithm)).sum::<u32>();
+    // The dearest first, each to the cheapest group.
+    units.sort_by_key(|unit| std::cmp::Reverse(cost_of(unit)));
+    let count = if threads > 1 { threads + 1 } else { 1 };
+    let mut groups = vec![(0, Vec::new()); count.clamp(1, units.len().max(1))];
+    for unit in units {
         let cheapest = groups.iter_mut().min_by_key(|group| group.0).expect("there is at least one group");
-        cheapest.0 += cost(algorithm);
-        cheapest.1.push(algorithm);
+        cheapest.0 += cost_of(&unit);
+        cheapest.1.extend(unit);
     }
     groups.into_iter().map(|group| group.1).collect()
 }
 
-/// Picoseconds a byte, measured on one x86-64 core with SHA extensions; only their proportions matter.
+/// Picoseconds a byte, measured on one x86-64 core with SHA extensions, each alone; only their proportions matter.
 fn cost(algorithm: Algorithm) -> u32 {
     match algorithm {
         Algorithm::Md5 => 1_590,
@@ -295,13 +333,35 @@ mod tests {
     }
 
     #[test]
-    fn two_threads_share_our_four_algorithms_evenly() {
-        let groups = group(&Algorithm::OURS, 2);
-        assert_eq!(
-            groups,
-            [vec![Algorithm::Sha512, Algorithm::Sha1], vec![Algorithm::Md5, Algorithm::Sha256]]
-        );
+    fn our_four_algorithms_are_spread_over_one_group_more_than_threads() {
+        use Algorithm::{Md5, Sha1, Sha256, Sha512};
+        assert_eq!(group(&Algorithm::OURS, 1), [vec![Md5, Sha256, Sha512, Sha1]]);
+        assert_eq!(group(&Algorithm::OURS, 2), [vec![Md5, Sha256], vec![Sha512], vec![Sha1]]);
+        assert_eq!(group(&Algorithm::OURS, 4), [vec![Sha512], vec![Md5], vec![Sha256], vec![Sha1]]);
         fn is_send<T: Send>() {}
         is_send::<Digester>();
+    }
+
+    #[test]
+    fn md5_beside_another_gives_what_it_gives_alone_whatever_the_pieces() {
+        let bytes: Vec<u8> = (0..3 * PIECE as u32 + 29).map(|n| (n % 253) as u8).collect();
+        for set in
+            [&[Algorithm::Md5, Algorithm::Sha256][..], &[Algorithm::Md5, Algorithm::Sha1], &Algorithm::OURS]
+        {
+            for step in [1, 63, 64, 65, 4_096, PIECE + 1] {
+                let mut together = Digester::new(set);
+                bytes.chunks(step).for_each(|piece| together.update(piece));
+                let together = together.finish();
+                for algorithm in set {
+                    let mut alone = Digester::new(&[*algorithm]);
+                    alone.update(&bytes);
+                    assert_eq!(
+                        together.get(*algorithm),
+                        alone.finish().get(*algorithm),
+                        "{algorithm}, {step} bytes"
+                    );
+                }
+            }
+        }
     }
 }

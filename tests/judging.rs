@@ -11,6 +11,7 @@ use strongroom::model::digest::Algorithm;
 use strongroom::model::fact::{BagPath, Member};
 use strongroom::model::finding::{Finding, Severity};
 use strongroom::rules::bagit::make::{self, Damage, Plan, TarWriter};
+use strongroom::rules::bagit::policy::Policy;
 use strongroom::rules::bagit::{self, BagFacts};
 use strongroom::rules::digester::digest_reader;
 use strongroom::rules::read::Slice;
@@ -114,6 +115,7 @@ fn judge_members<'o>(
         &|member| Ok(open(member)),
         &MemoryScratch::default(),
         &Limits::default(),
+        &Policy::default(),
         &mut |finding| {
             assert!(!finding.message.is_empty() && !finding.advice.is_empty(), "{finding:?}");
             findings.push(finding);

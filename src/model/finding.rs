@@ -1,9 +1,12 @@
 //! Findings: what judging a bag found wrong or remarkable, as data.
 //!
 //! - A code never changes its meaning; sentences may.
-//! - A path is bag-relative, as the depositor knows it, never a path of this machine.
+//! - A path is bag-relative, as the depositor knows it, never a path of this machine; it is kept byte for byte, and
+//!   escaped only where people read it.
 
-use serde::{Deserialize, Serialize};
+use crate::model::digest::{hex, unhex};
+use crate::model::fact::BagPath;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// How much a finding weighs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -24,8 +27,10 @@ pub struct Finding {
     pub code: String,
     /// Its weight.
     pub severity: Severity,
-    /// The bag-relative path it is about, escaped for people; empty for the bag as a whole.
-    pub path: String,
+    /// The bag-relative path it is about, byte for byte; empty for the bag as a whole. In JSON `path` is the text itself;
+    /// when the bytes are not UTF-8 it is the escaped text, and `path_hex` beside it holds the bytes.
+    #[serde(flatten)]
+    pub path: At,
     /// Line of the tag file that gave rise to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
@@ -43,13 +48,63 @@ pub struct Finding {
     pub clause: String,
 }
 
+/// The path of a finding.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct At(pub BagPath);
+
+impl At {
+    /// As people may read it.
+    pub fn shown(&self) -> String {
+        self.0.shown()
+    }
+
+    /// True for the bag as a whole.
+    pub fn is_bag(&self) -> bool {
+        self.0.0.is_empty()
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Spelled {
+    path: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    path_hex: Option<String>,
+}
+
+impl Serialize for At {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let spelled = match self.0.text() {
+            Some(text) => Spelled { path: text.to_string(), path_hex: None },
+            None => Spelled { path: self.shown(), path_hex: Some(hex(&self.0.0)) },
+        };
+        spelled.serialize(out)
+    }
+}
+
+impl<'de> Deserialize<'de> for At {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<At, D::Error> {
+        let spelled = Spelled::deserialize(input)?;
+        let bytes = match spelled.path_hex {
+            None => Some(spelled.path.into_bytes()),
+            Some(digits) => unhex(&digits),
+        };
+        let bytes = bytes.ok_or_else(|| serde::de::Error::custom("path_hex is not hexadecimal"))?;
+        Ok(At(BagPath(bytes)))
+    }
+}
+
 impl Finding {
     /// A finding about `path` ("" for the whole bag).
-    pub fn new(code: &str, severity: Severity, path: &str, message: impl Into<String>) -> Finding {
+    pub fn new(
+        code: &str,
+        severity: Severity,
+        path: impl AsRef<[u8]>,
+        message: impl Into<String>,
+    ) -> Finding {
         Finding {
             code: code.to_string(),
             severity,
-            path: escape(path.as_bytes()),
+            path: At(BagPath(path.as_ref().to_vec())),
             line: None,
             expected: None,
             found: None,
@@ -110,6 +165,16 @@ pub fn escape(name: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_survives_json_byte_for_byte_and_stays_a_string() {
+        for (raw, shown) in [(&b"data/a\\b"[..], "data/a\\b"), (b"data/\xff\n", "data/\\xff\\u{a}")] {
+            let finding = Finding::new("COMP-MISSING", Severity::Error, raw, "x").line(3);
+            let json = serde_json::to_value(&finding).unwrap();
+            assert_eq!(json["path"], shown);
+            assert_eq!(serde_json::from_value::<Finding>(json).unwrap(), finding);
+        }
+    }
 
     #[test]
     fn a_name_cannot_speak_to_the_terminal() {

@@ -24,6 +24,7 @@
 //! Floor 1: plain data. No I/O, no clock.
 
 pub mod checkpoint;
+pub mod code;
 pub mod digest;
 pub mod event;
 pub mod fact;

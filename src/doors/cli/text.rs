@@ -221,9 +221,9 @@ pub fn findings(style: &Style, findings: &[Finding], more: bool, item: &ItemView
 
 /// What a finding says, with the path it is about; said once, not twice.
 fn told(finding: &Finding) -> String {
-    match finding.path.is_empty() || finding.message.contains(&finding.path) {
+    match finding.path.is_bag() || finding.message.contains(&finding.path.shown()) {
         true => finding.message.clone(),
-        false => format!("{}: {}", finding.path, finding.message),
+        false => format!("{}: {}", finding.path.shown(), finding.message),
     }
 }
 

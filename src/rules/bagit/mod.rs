@@ -13,6 +13,7 @@ pub mod make;
 pub mod manifest;
 pub mod paths;
 mod percent;
+pub mod policy;
 mod report;
 mod rows;
 pub mod text;
@@ -31,6 +32,7 @@ use declaration::Declared;
 use info::Oxum;
 use manifest::Manifest;
 use percent::Percents;
+use policy::Policy;
 use report::{Halt, Out, about, quoted};
 use rows::{Present, Value, key};
 use std::cell::RefCell;
@@ -122,6 +124,7 @@ pub fn judge<'o, E>(
     open: &dyn Fn(&Member) -> Opened<'o, E>,
     scratch: &dyn Scratch,
     limits: &Limits,
+    policy: &Policy,
     each: &mut dyn FnMut(Finding) -> Result<(), E>,
 ) -> Result<Verdict, JudgeError<E>> {
     // The judge itself is not generic: an error of the caller is kept here while `Halt::Given` stands for it.
@@ -134,7 +137,7 @@ pub fn judge<'o, E>(
         let open = |member: &Member| open(member).map_err(keep);
         let mut say = |finding: Finding| each(finding).map_err(keep);
         let mut members = members.map(|member| member.map_err(keep));
-        let mut out = Out::new(&mut say);
+        let mut out = Out::new(&mut say, policy);
         let desk = Desk { bag, open: &open, scratch, limits };
         desk.judge(&mut members, &mut out)
     };

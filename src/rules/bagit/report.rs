@@ -1,5 +1,7 @@
 //! Findings on their way out, and why judging stops.
 
+use super::policy::Policy;
+use crate::model::code::weigh;
 use crate::model::digest::Algorithm;
 use crate::model::fact::BagPath;
 use crate::model::finding::{Finding, Severity, escape};
@@ -30,6 +32,7 @@ pub enum Halt {
 
 /// Counts findings and hands them on.
 pub struct Out<'a> {
+    strict: bool,
     say: &'a mut dyn FnMut(Finding) -> Result<(), Halt>,
     /// Errors so far.
     pub errors: u64,
@@ -40,13 +43,14 @@ pub struct Out<'a> {
 }
 
 impl<'a> Out<'a> {
-    /// Hands findings to `say`.
-    pub fn new(say: &'a mut dyn FnMut(Finding) -> Result<(), Halt>) -> Out<'a> {
-        Out { say, errors: 0, warnings: 0, notes: 0 }
+    /// Hands findings to `say`, weighed by the policy.
+    pub fn new(say: &'a mut dyn FnMut(Finding) -> Result<(), Halt>, policy: &Policy) -> Out<'a> {
+        Out { strict: policy.strict, say, errors: 0, warnings: 0, notes: 0 }
     }
 
     /// Takes a finding.
-    pub fn say(&mut self, finding: Finding) -> Result<(), Halt> {
+    pub fn say(&mut self, mut finding: Finding) -> Result<(), Halt> {
+        finding.severity = weigh(&finding.code, finding.severity, self.strict);
         match finding.severity {
             Severity::Error => self.errors += 1,
             Severity::Warning => self.warnings += 1,
@@ -58,9 +62,7 @@ impl<'a> Out<'a> {
 
 /// A finding about a path that need not be UTF-8.
 pub fn about(code: &str, severity: Severity, path: &[u8], message: impl Into<String>) -> Finding {
-    let mut finding = Finding::new(code, severity, "", message);
-    finding.path = escape(path);
-    finding
+    Finding::new(code, severity, path, message)
 }
 
 /// A name between backticks, for a sentence.
@@ -84,7 +86,7 @@ pub mod tests {
             codes.push((finding.code, finding.severity));
             Ok(())
         };
-        judge(&mut Out::new(&mut say)).unwrap();
+        judge(&mut Out::new(&mut say, &Policy::default())).unwrap();
         codes
     }
 }

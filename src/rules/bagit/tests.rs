@@ -83,6 +83,7 @@ impl Bag {
             &|member| Ok(Box::new(&self.0[&member.path.0][..])),
             &MemoryScratch::default(),
             limits,
+            &Policy::default(),
             &mut |finding| {
                 findings.push(finding);
                 Ok(())
@@ -156,7 +157,7 @@ fn what_is_not_listed_or_not_the_same_is_told() {
     let (verdict, findings) = bag.judge();
     assert_eq!(verdict.errors, 4);
     let mismatch = &findings[0];
-    assert_eq!((mismatch.path.as_str(), mismatch.line), ("data/a", Some(1)));
+    assert_eq!((mismatch.path.shown().as_str(), mismatch.line), ("data/a", Some(1)));
     assert_eq!(mismatch.expected.as_deref(), Some(md5(b"ay").as_str()));
     assert_eq!(mismatch.found.as_deref(), Some(md5(b"changed").as_str()));
 }
@@ -290,6 +291,7 @@ fn the_name_of_the_tar_is_compared_with_its_folder() {
         &|member| Ok(Box::new(&bag.0[&member.path.0][..])),
         &MemoryScratch::default(),
         &Limits::default(),
+        &Policy::default(),
         &mut |finding| {
             codes.push(finding.code);
             Ok(())
@@ -340,16 +342,26 @@ fn what_is_our_fault_is_an_error_and_no_finding() {
     let facts = BagFacts { name: "bag", top: "", payload_folder: true };
     let scratch = MemoryScratch::default();
     let mut members = bag.members(&Algorithm::OURS).into_iter().map(Ok);
-    let failed =
-        judge::<&str>(&facts, &mut members, &|_| Err("no disk"), &scratch, &Limits::default(), &mut |_| {
-            Ok(())
-        });
+    let failed = judge::<&str>(
+        &facts,
+        &mut members,
+        &|_| Err("no disk"),
+        &scratch,
+        &Limits::default(),
+        &Policy::default(),
+        &mut |_| Ok(()),
+    );
     assert!(matches!(failed, Err(JudgeError::Given("no disk"))));
     let mut members = [Err("no facts")].into_iter();
-    let failed =
-        judge::<&str>(&facts, &mut members, &|_| Err("no disk"), &scratch, &Limits::default(), &mut |_| {
-            Ok(())
-        });
+    let failed = judge::<&str>(
+        &facts,
+        &mut members,
+        &|_| Err("no disk"),
+        &scratch,
+        &Limits::default(),
+        &Policy::default(),
+        &mut |_| Ok(()),
+    );
     assert!(matches!(failed, Err(JudgeError::Given("no facts"))));
 }
 

@@ -1,6 +1,6 @@
 //! Findings of one pass, with a bound on how many are kept.
 
-use crate::model::finding::{Finding, Severity, escape};
+use crate::model::finding::{Finding, Severity};
 use std::collections::BTreeMap;
 
 /// Findings in the order they were made; of each code the first ones are kept and all are counted.
@@ -54,9 +54,7 @@ impl Caught {
 
 /// A finding about a name that need not be UTF-8.
 pub fn about(code: &str, severity: Severity, name: &[u8], message: impl Into<String>) -> Finding {
-    let mut finding = Finding::new(code, severity, "", message);
-    finding.path = escape(name);
-    finding
+    Finding::new(code, severity, name, message)
 }
 
 /// A number with its thousands parted: 18,253,611,008.
@@ -80,7 +78,7 @@ mod tests {
     fn findings_beyond_the_bound_are_counted() {
         let mut caught = Caught::new(2);
         for n in 0..5 {
-            caught.push(Finding::new("SER-LINK", Severity::Error, &n.to_string(), "x"));
+            caught.push(Finding::new("SER-LINK", Severity::Error, n.to_string(), "x"));
         }
         assert!(caught.refused());
         let findings = caught.into_findings();

@@ -10,6 +10,7 @@ use crate::model::fact::Member;
 use crate::model::finding::{Finding, Severity};
 use crate::model::item::{Item, Judged};
 use crate::model::trouble::{Kind, Stop, Trouble};
+use crate::rules::bagit::policy::Policy;
 use crate::rules::bagit::{BagFacts, JudgeError, judge};
 use crate::rules::read::Slice;
 use crate::rules::tar::Limits;
@@ -46,9 +47,10 @@ impl StageWork for Validate {
         })?;
         let (disk, folder) = (&*job.world.disk, job.folder()?);
         let mut facts = FactsWriter::create(disk, &folder, "findings", job.fence)?;
+        let policy = Policy::default();
         let mut tally = Tally::default();
         for finding in FactsReader::<Finding>::open(disk, &folder, &unpack.findings)? {
-            let finding = finding?;
+            let finding = policy.weigh(finding?);
             tally.count(&finding);
             facts.push(&finding)?;
         }
@@ -61,11 +63,12 @@ impl StageWork for Validate {
             let (from, offset) = bytes.of(member)?;
             Ok(Box::new(OwnedSlice { from, at: offset, left: member.size }))
         };
-        let judged = judge(&bag, &mut members, &open, &scratch, &Limits::default(), &mut |finding| {
-            tally.count(&finding);
-            facts.push(&finding).map_err(Stop::from)
-        })
-        .map_err(|error| no_verdict(&folder.volume, error))?;
+        let judged =
+            judge(&bag, &mut members, &open, &scratch, &Limits::default(), &policy, &mut |finding| {
+                tally.count(&finding);
+                facts.push(&finding).map_err(Stop::from)
+            })
+            .map_err(|error| no_verdict(&folder.volume, error))?;
         drop(scratch);
         job.deposit_unchanged()?;
         let mut found = job.found();

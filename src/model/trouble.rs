@@ -40,6 +40,12 @@ pub enum Kind {
     SourceDenied,
     /// Reading the deposit failed.
     SourceIo,
+    /// The source cannot be reached, stalled, or broke off.
+    SourceUnreachable,
+    /// The source asks to be left alone for a while.
+    SourceBusy,
+    /// The source answers what cannot be used, or gives other bytes than it promised.
+    SourceWrong,
     /// Staging could not be read or written.
     StagingIo,
     /// A staging volume is not mounted, or is another one.
@@ -89,13 +95,16 @@ use Remedy::{Alarm, Depositor, Developer, Operator, Time};
 
 /// The table, one row a kind.
 #[rustfmt::skip]
-pub const KINDS: [KindRow; 19] = [
+pub const KINDS: [KindRow; 22] = [
     row(Kind::InvalidBag, "invalid-bag", Depositor, "the bag breaks the rules of BagIt or of its profile; every fault is listed", "nothing was stored; the deposit stays where it is", "ask the depositor for a new bag under the same name: strongroom trouble show ID"),
     row(Kind::TarRefused, "tar-refused", Depositor, "the tar is damaged, is no tar, or holds members that no bag may have", "nothing was stored; the deposit stays where it is", "ask the depositor to make the tar again: strongroom trouble show ID"),
     row(Kind::DepositChanged, "deposit-changed", Time, "the deposit changed while it was being read", "it is read again from the start", "wait until the upload is complete; to start at once: strongroom requeue ID --from download"),
     row(Kind::DepositGone, "deposit-gone", Operator, "the deposit is no longer where it was", "the item waits for you", "put it back and run strongroom requeue ID, or strongroom item cancel ID"),
     row(Kind::SourceDenied, "source-denied", Operator, "we may not read the deposit", "the item waits for you", "give the service read access to the deposit, then run strongroom requeue ID"),
     row(Kind::SourceIo, "source-io", Time, "reading the deposit failed", "it is tried again with growing pauses", "look at the disk or mount that holds the deposit"),
+    row(Kind::SourceUnreachable, "source-unreachable", Time, "the source cannot be reached, stalled, or broke off", "it is tried again with growing pauses; what arrived is kept and not fetched again", "look at the network and the source: strongroom source probe NAME"),
+    row(Kind::SourceBusy, "source-busy", Time, "the source asks to be left alone for a while", "it is tried again when the source asks for it, or with growing pauses; what arrived is kept", "nothing to do; if it stays so ask whoever runs the source"),
+    row(Kind::SourceWrong, "source-wrong", Time, "the source answers what cannot be used, or gave other bytes than it promised", "nothing of it was taken; it is tried again with growing pauses", "ask whoever runs the source: strongroom trouble show ID names what came"),
     row(Kind::StagingIo, "staging-io", Time, "a staging volume could not be read or written", "it is tried again with growing pauses", "look at the kernel log for this disk: strongroom doctor"),
     row(Kind::VolumeMissing, "volume-missing", Operator, "a staging volume is not mounted, or another one is mounted in its place", "nothing is written there", "mount the volume, check it with strongroom doctor, then run strongroom requeue ID"),
     row(Kind::TargetMissing, "target-missing", Operator, "a target is not mounted, or another one is mounted in its place", "nothing is written there", "mount the target, check it with strongroom doctor, then run strongroom requeue ID"),

@@ -117,6 +117,21 @@ impl Complaint {
             SourceError::Io { key, why } => {
                 Complaint::new(Sort::Io, doing).because(format!("reading {key} failed: {why}"))
             }
+            SourceError::Changed { key, why } => Complaint::new(Sort::Refused, doing)
+                .because(format!("{key} changed meanwhile: {why}"))
+                .then_try("wait until the upload is complete, then ask again"),
+            SourceError::Unreachable { key, why } => Complaint::new(Sort::Io, doing)
+                .because(format!("{key} cannot be reached: {why}"))
+                .then_try("look at the network and at the server, then ask again"),
+            SourceError::Busy { key, why, after } => {
+                let when = after.map_or(String::new(), |after| format!(" in {} s", after.as_secs().max(1)));
+                Complaint::new(Sort::Busy, doing)
+                    .because(format!("{key} asks to be left alone: {why}"))
+                    .then_try(format!("ask again{when}"))
+            }
+            SourceError::Wrong { key, why } => {
+                Complaint::new(Sort::Io, doing).because(format!("{key} answers what cannot be used: {why}"))
+            }
         }
     }
 }

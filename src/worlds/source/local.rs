@@ -111,7 +111,7 @@ impl Source for LocalSource {
         if found.is_file() {
             let mtime = mtime_nanos(found.mtime(), found.mtime_nsec());
             let pin = format!("{}:{}:{}:{mtime}", found.dev(), found.ino(), found.len());
-            return Ok(Arrival { form: Form::Tar, bytes: found.len(), pin });
+            return Ok(Arrival::in_place(Form::Tar, found.len(), pin));
         }
         if !found.is_dir() {
             return Err(denied(key, "it is neither a file nor a folder"));
@@ -133,7 +133,7 @@ impl Source for LocalSource {
             Ok(())
         });
         match walked {
-            Ok(()) => Ok(Arrival { form: Form::Folder, bytes, pin: hex(&listing.finalize()) }),
+            Ok(()) => Ok(Arrival::in_place(Form::Folder, bytes, hex(&listing.finalize()))),
             Err(Halt::Source(error)) => Err(error),
             Err(Halt::Trouble(trouble)) => {
                 Err(SourceError::Io { key: key.to_string(), why: trouble.because })

@@ -1,15 +1,24 @@
 //! Where deposits come from.
 //!
-//! - A source is only read here; what happens to a deposit after it is kept is a decision above.
+//! - A key names one deposit of one source: an absolute path, an address (`https://…`, `s3://bucket/key`), or
+//!   `source://NAME/KEY` of a configured source.
+//! - A deposit is read in place where that is possible (`open`, `walk`, `open_member`), else fetched range by range
+//!   (`fetch`); every range is held against the pin of the arrival, so that bytes of two versions never meet.
+//! - Only `dispose` changes anything at a source, and only what still is the version that was ingested.
 //! - No path from a bag is opened except beneath its deposit, and no link is followed.
 
 pub mod local;
 pub mod rehearsal;
 
+use crate::model::digest::Algorithm;
 use crate::model::fact::BagPath;
 use crate::model::item::Form;
 use crate::model::trouble::{Kind, Trouble};
 use crate::rules::read::ReadAt;
+use jiff::Timestamp;
+use std::fmt;
+use std::io::{self, Read};
+use std::time::Duration;
 
 /// A deposit as it lies at its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +29,78 @@ pub struct Arrival {
     pub bytes: u64,
     /// Pins these very bytes without reading them; another pin means "look again".
     pub pin: String,
+    /// It is read where it lies; else it must be fetched first.
+    pub in_place: bool,
+    /// Digests that the source itself gives for the whole deposit, to be compared with what arrived.
+    pub given: Vec<GivenDigest>,
+}
+
+impl Arrival {
+    /// A deposit that is read where it lies.
+    pub fn in_place(form: Form, bytes: u64, pin: String) -> Arrival {
+        Arrival { form, bytes, pin, in_place: true, given: Vec::new() }
+    }
+}
+
+/// A digest that a source gives for a deposit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivenDigest {
+    /// By which algorithm.
+    pub algorithm: Algorithm,
+    /// Lower-case hexadecimal.
+    pub hex: String,
+    /// Where it was given: "ETag", "x-amz-checksum-sha256", "Content-Digest", "side-car bag.tar.sha256".
+    pub by: String,
+}
+
+/// One deposit in a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its key, to be given to `look`.
+    pub key: String,
+    /// Its name below the place that is listed; may hold `/`.
+    pub name: String,
+    /// Bytes.
+    pub bytes: u64,
+    /// Changes when the deposit does. It need not be the pin that `look` gives, but stays equal while that does.
+    pub mark: String,
+    /// When it was last changed (UTC), when the source says so.
+    pub modified: Option<Timestamp>,
+}
+
+/// One page of a listing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// What is on it, in the order of the source.
+    pub entries: Vec<Listed>,
+    /// Gives the next page; `None` on the last.
+    pub next: Option<String>,
+}
+
+/// What to do with a deposit once its object is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Disposal {
+    /// Move it to this place of the same source.
+    Move {
+        /// Folder or prefix.
+        to: String,
+    },
+    /// Delete it.
+    Delete,
+}
+
+/// What became of a deposit that was to be disposed of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Disposed {
+    /// It is done; where it lies now, if it was moved.
+    Done {
+        /// The new key.
+        to: Option<String>,
+    },
+    /// It is no longer what was ingested: nothing was done.
+    Changed,
+    /// It was not there any more.
+    Absent,
 }
 
 /// What a folder deposit holds at one path.
@@ -60,6 +141,64 @@ pub enum SourceError {
         /// What the system said.
         why: String,
     },
+    /// It is no longer what was pinned, or the source gave bytes of something else.
+    Changed {
+        /// The key.
+        key: String,
+        /// What was expected and what was found.
+        why: String,
+    },
+    /// The source cannot be reached, stalled, or broke off.
+    Unreachable {
+        /// The key.
+        key: String,
+        /// What was tried and what happened.
+        why: String,
+    },
+    /// The source asks to be left alone for a while (429, 503), or our own breaker does.
+    Busy {
+        /// The key.
+        key: String,
+        /// What it said.
+        why: String,
+        /// How long it asks for, when it says.
+        after: Option<Duration>,
+    },
+    /// What the source answers cannot be used: it breaks its protocol, or cannot do what is needed.
+    Wrong {
+        /// The key.
+        key: String,
+        /// What was asked and what came.
+        why: String,
+    },
+}
+
+impl SourceError {
+    /// The error as reading a range gives it.
+    pub fn into_io(self) -> io::Error {
+        io::Error::other(self)
+    }
+
+    /// The error within an I/O error, when a source made it.
+    pub fn of_io(error: &io::Error) -> Option<&SourceError> {
+        error.get_ref().and_then(|inner| inner.downcast_ref())
+    }
+}
+
+impl std::error::Error for SourceError {}
+
+impl fmt::Display for SourceError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SourceError::Gone { .. } => out.write_str("nothing lies there"),
+            SourceError::Denied { why, .. }
+            | SourceError::Io { why, .. }
+            | SourceError::Changed { why, .. }
+            | SourceError::Unreachable { why, .. }
+            | SourceError::Busy { why, .. }
+            | SourceError::Wrong { why, .. } => out.write_str(why),
+        }
+    }
 }
 
 impl From<SourceError> for Trouble {
@@ -68,6 +207,10 @@ impl From<SourceError> for Trouble {
             SourceError::Gone { key } => Trouble::new(Kind::DepositGone, "nothing lies there").about(key),
             SourceError::Denied { key, why } => Trouble::new(Kind::SourceDenied, why).about(key),
             SourceError::Io { key, why } => Trouble::new(Kind::SourceIo, why).about(key),
+            SourceError::Changed { key, why } => Trouble::new(Kind::DepositChanged, why).about(key),
+            SourceError::Unreachable { key, why } => Trouble::new(Kind::SourceUnreachable, why).about(key),
+            SourceError::Busy { key, why, .. } => Trouble::new(Kind::SourceBusy, why).about(key),
+            SourceError::Wrong { key, why } => Trouble::new(Kind::SourceWrong, why).about(key),
         }
     }
 }
@@ -89,4 +232,30 @@ pub trait Source: Send + Sync {
 
     /// One file of a folder deposit.
     fn open_member(&self, key: &str, path: &BagPath) -> Result<Box<dyn ReadAt>, SourceError>;
+
+    /// The bytes `from .. from + length` of a deposit that must be fetched: exactly so many, or an error that
+    /// `SourceError::of_io` knows. The first byte comes only after the answer was found to be that range of what
+    /// `arrival` pins. Nothing is tried twice here, but for a pooled connection that was closed under us.
+    fn fetch(
+        &self,
+        key: &str,
+        arrival: &Arrival,
+        from: u64,
+        length: u64,
+    ) -> Result<Box<dyn Read + Send>, SourceError> {
+        let _ = (arrival, from, length);
+        Err(SourceError::Wrong { key: key.to_string(), why: "it is read in place, not fetched".into() })
+    }
+
+    /// One page of what lies at a configured source; `after` is the last page's `next`.
+    fn list(&self, source: &str, after: Option<&str>) -> Result<Page, SourceError> {
+        let _ = after;
+        Err(SourceError::Wrong { key: source.to_string(), why: "it has no listing".into() })
+    }
+
+    /// Moves or deletes a deposit, if it still is what `pin` pins. Doing it twice is doing it once.
+    fn dispose(&self, key: &str, pin: &str, how: &Disposal) -> Result<Disposed, SourceError> {
+        let _ = (pin, how);
+        Err(SourceError::Wrong { key: key.to_string(), why: "nothing is moved or deleted there".into() })
+    }
 }

@@ -155,7 +155,7 @@ impl Source for RehearsalSource {
                 (Form::Folder, files.values().flatten().map(|bytes| bytes.len() as u64).sum())
             }
         };
-        Ok(Arrival { form, bytes, pin: format!("change {}, {bytes} bytes", deposit.change) })
+        Ok(Arrival::in_place(form, bytes, format!("change {}, {bytes} bytes", deposit.change)))
     }
 
     fn open(&self, key: &str) -> Result<Box<dyn ReadAt>, SourceError> {

@@ -87,10 +87,13 @@ impl Desk {
                 form: arrival.form,
                 bytes: arrival.bytes,
                 pin: arrival.pin,
+                mark: arrival.mark,
                 fetched: !arrival.in_place,
             },
             policy: depositor.policy.clone(),
             asked_by: asker.clone(),
+            listed: None,
+            refused: None,
         };
         let item = self.ledger.submit(new).map_err(|error| of_ledger(&error, &doing))?;
         if let Some(pipeline) = self.pipeline.upgrade() {
@@ -166,7 +169,7 @@ fn has_secret(rest: &str) -> bool {
 }
 
 /// A bag's name becomes part of keys, identifiers and lines; what cannot be told apart or read there is refused.
-fn check_name(bag: &str) -> Result<(), String> {
+pub fn check_name(bag: &str) -> Result<(), String> {
     if bag.len() > BAG_NAME_MAX {
         return Err(format!("its name has {} bytes; {BAG_NAME_MAX} is the limit", bag.len()));
     }

@@ -77,6 +77,8 @@ pub struct Arrival {
     pub bytes: u64,
     /// Pins these very bytes without reading them; another pin means "look again".
     pub pin: String,
+    /// What a listing of its source marks it with; empty where there is no listing.
+    pub mark: String,
     /// It is read where it lies; else it must be fetched first.
     pub in_place: bool,
     /// Connections that may fetch it at once, at most.
@@ -88,7 +90,7 @@ pub struct Arrival {
 impl Arrival {
     /// A deposit that is read where it lies.
     pub fn in_place(form: Form, bytes: u64, pin: String) -> Arrival {
-        Arrival { form, bytes, pin, in_place: true, connections: 1, given: Vec::new() }
+        Arrival { form, bytes, pin, mark: String::new(), in_place: true, connections: 1, given: Vec::new() }
     }
 }
 
@@ -112,7 +114,7 @@ pub struct Listed {
     pub name: String,
     /// Bytes.
     pub bytes: u64,
-    /// Changes when the deposit does. It need not be the pin that `look` gives, but stays equal while that does.
+    /// Changes when the deposit does; `look` gives the same.
     pub mark: String,
     /// When it was last changed (UTC), when the source says so.
     pub modified: Option<Timestamp>,

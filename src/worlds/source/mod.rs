@@ -7,8 +7,10 @@
 //! - Only `dispose` changes anything at a source, and only what still is the version that was ingested.
 //! - No path from a bag is opened except beneath its deposit, and no link is followed.
 
+pub mod configured;
 pub mod local;
 pub mod rehearsal;
+pub mod sources;
 
 use crate::model::digest::Algorithm;
 use crate::model::fact::BagPath;

@@ -75,6 +75,7 @@ fn settings() -> Settings {
         digesters: 1,
         copiers: 1,
         files_max: 1_000,
+        sources: Vec::new(),
         part_min: 1 << 10,
         bytes_max: 1 << 30,
         files_versions_max: 10_000,
@@ -117,6 +118,7 @@ impl House {
             form: arrival.form,
             bytes: arrival.bytes,
             pin: arrival.pin,
+            mark: arrival.mark,
             fetched: !arrival.in_place,
         };
         let new = NewItem {
@@ -125,6 +127,8 @@ impl House {
             deposit,
             policy: "default".into(),
             asked_by,
+            listed: None,
+            refused: None,
         };
         self.ledger.submit(new).unwrap()
     }

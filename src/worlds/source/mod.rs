@@ -27,6 +27,54 @@ use std::fmt;
 use std::io::{self, Read};
 use std::time::Duration;
 
+/// A key that ends so may lie at a loopback or private address: who submitted it said so.
+pub const PRIVATE: &str = "#allow-private";
+
+/// True for an address; every other key is a path of this machine.
+pub fn is_address(key: &str) -> bool {
+    key.split_once("://").is_some_and(|(scheme, _)| {
+        !scheme.is_empty()
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+    })
+}
+
+/// The last part of an address's path, percent-decoded where addresses of its scheme are.
+pub fn name_in_address(address: &str) -> Option<String> {
+    let (scheme, rest) = address.split_once("://")?;
+    let is_web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    let plain = rest.split('#').next()?;
+    let (path, decoded) = match is_web {
+        true => (plain.split('?').next()?, true),
+        false => (plain, false),
+    };
+    let (_, name) = path.split_once('/')?;
+    let name = name.trim_end_matches('/').rsplit('/').next()?;
+    match decoded {
+        true => percent_decoded(name),
+        false => Some(name.to_string()),
+    }
+}
+
+/// `None` when what comes out is no text.
+fn percent_decoded(name: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(name.len());
+    let mut rest = name.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        let digits = after.get(..2).filter(|_| *byte == b'%').and_then(|two| std::str::from_utf8(two).ok());
+        match digits.and_then(|two| u8::from_str_radix(two, 16).ok()) {
+            Some(decoded) => {
+                bytes.push(decoded);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(*byte);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
 /// A deposit as it lies at its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arrival {
@@ -36,6 +84,8 @@ pub struct Arrival {
     pub bytes: u64,
     /// Pins these very bytes without reading them; another pin means "look again".
     pub pin: String,
+    /// What a listing of its source marks it with; empty where there is no listing.
+    pub mark: String,
     /// It is read where it lies; else it must be fetched first.
     pub in_place: bool,
     /// Connections that may fetch it at once, at most.
@@ -47,7 +97,7 @@ pub struct Arrival {
 impl Arrival {
     /// A deposit that is read where it lies.
     pub fn in_place(form: Form, bytes: u64, pin: String) -> Arrival {
-        Arrival { form, bytes, pin, in_place: true, connections: 1, given: Vec::new() }
+        Arrival { form, bytes, pin, mark: String::new(), in_place: true, connections: 1, given: Vec::new() }
     }
 }
 
@@ -71,7 +121,7 @@ pub struct Listed {
     pub name: String,
     /// Bytes.
     pub bytes: u64,
-    /// Changes when the deposit does. It need not be the pin that `look` gives, but stays equal while that does.
+    /// Changes when the deposit does; `look` gives the same.
     pub mark: String,
     /// When it was last changed (UTC), when the source says so.
     pub modified: Option<Timestamp>,
@@ -178,6 +228,11 @@ pub enum SourceError {
         /// The key.
         key: String,
     },
+    /// It has no listing.
+    NoListing {
+        /// The source.
+        key: String,
+    },
     /// What the source answers cannot be used: it breaks its protocol, or cannot do what is needed.
     Wrong {
         /// The key.
@@ -205,6 +260,7 @@ impl fmt::Display for SourceError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SourceError::Gone { .. } => out.write_str("nothing lies there"),
+            SourceError::NoListing { .. } => out.write_str("it has no listing"),
             SourceError::NoRanges { .. } => out.write_str("it gives no part of it alone"),
             SourceError::Denied { why, .. }
             | SourceError::Io { why, .. }
@@ -225,6 +281,7 @@ impl From<SourceError> for Trouble {
             SourceError::Changed { key, why } => Trouble::new(Kind::DepositChanged, why).about(key),
             SourceError::Unreachable { key, why } => Trouble::new(Kind::SourceUnreachable, why).about(key),
             SourceError::Busy { key, why, .. } => Trouble::new(Kind::SourceBusy, why).about(key),
+            SourceError::NoListing { key } => Trouble::new(Kind::SourceWrong, "it has no listing").about(key),
             SourceError::NoRanges { key } => {
                 Trouble::new(Kind::SourceWrong, "it gives no part of the deposit alone").about(key)
             }
@@ -268,12 +325,39 @@ pub trait Source: Send + Sync {
     /// One page of what lies at a configured source; `after` is the last page's `next`.
     fn list(&self, source: &str, after: Option<&str>) -> Result<Page, SourceError> {
         let _ = after;
-        Err(SourceError::Wrong { key: source.to_string(), why: "it has no listing".into() })
+        Err(SourceError::NoListing { key: source.to_string() })
+    }
+
+    /// How each source on a network is doing that was asked since the start.
+    fn states(&self) -> Vec<sources::SourceState> {
+        Vec::new()
     }
 
     /// Moves or deletes a deposit, if it still is what `pin` pins. Doing it twice is doing it once.
     fn dispose(&self, key: &str, pin: &str, how: &Disposal) -> Result<Disposed, SourceError> {
         let _ = (pin, how);
         Err(SourceError::Wrong { key: key.to_string(), why: "nothing is moved or deleted there".into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_known_by_its_scheme_and_named_by_its_last_part() {
+        for (key, name) in [
+            ("https://a.org/drop/b%C3%A4g%201.tar?token=x#allow-private", Some("bäg 1.tar")),
+            ("s3://bucket/a/b%20c.tar", Some("b%20c.tar")),
+            ("source://uva/drop/d.tar", Some("d.tar")),
+            ("http://a.org", None),
+            ("http://a.org/%ff.tar", None),
+        ] {
+            assert!(is_address(key), "{key}");
+            assert_eq!(name_in_address(key).as_deref(), name, "{key}");
+        }
+        for key in ["/in/a.tar", "a b://x", "://x", "/in/http://x"] {
+            assert!(!is_address(key), "{key}");
+        }
     }
 }

@@ -87,10 +87,9 @@ impl FolderSource {
             }
             let is_bag = kind.is_dir() && path.join("bagit.txt").symlink_metadata().is_ok();
             if kind.is_dir() && !is_bag && depth < DEPTH_MAX {
-                match self.collect(&relative, depth + 1, found) {
-                    // It went away, or we may not look into it: then it is named itself.
-                    Err(_) => found.offer(&relative),
-                    Ok(()) => {}
+                // It went away, or we may not look into it: then it is named itself.
+                if self.collect(&relative, depth + 1, found).is_err() {
+                    found.offer(&relative);
                 }
             } else {
                 found.offer(&relative);

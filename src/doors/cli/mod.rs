@@ -8,6 +8,7 @@ pub mod explain;
 mod ingest;
 pub mod offline;
 pub mod overview;
+mod profile;
 pub mod table;
 mod talk;
 pub mod text;
@@ -105,6 +106,7 @@ fn run(screen: &Screen, cli: Cli) -> Told<Exit> {
     match &cli.verb {
         Verb::Explain { word } => return offline::explain(screen, word.as_deref()),
         Verb::CheckConfig { file } => return offline::check_config(screen, file.clone(), &given),
+        Verb::Profile(what) => return profile::run(screen, what, &given),
         Verb::MakeBag(what) => return offline::make_bag(screen, what),
         Verb::Config(args::ConfigVerb::Show { defaults: true, .. }) => {
             return offline::config_defaults(screen);

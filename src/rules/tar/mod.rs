@@ -21,6 +21,7 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+pub use caught::grouped;
 pub use folder::{FolderEntry, FolderIndex};
 pub use header::BLOCK;
 

@@ -28,11 +28,17 @@ impl Declared {
 
 const FILE: &[u8] = b"bagit.txt";
 const CLAUSE: &str = "RFC 8493, 2.1.1";
-const REWRITE: &str =
-    "Make bagit.txt two lines: `BagIt-Version: 1.0` and `Tag-File-Character-Encoding: UTF-8`.";
 
 fn fault(code: &str, severity: Severity, what: impl Into<String>) -> Finding {
-    about(code, severity, FILE, what).advice(REWRITE).clause(CLAUSE)
+    fault_in(Version::V1_0, code, severity, what)
+}
+
+/// A fault whose remedy leaves the version as it is.
+fn fault_in(version: Version, code: &str, severity: Severity, what: impl Into<String>) -> Finding {
+    let advice = format!(
+        "Make bagit.txt the two lines `BagIt-Version: {version}` and `Tag-File-Character-Encoding: UTF-8`, then make the tag manifests again."
+    );
+    about(code, severity, FILE, what).advice(advice).clause(CLAUSE)
 }
 
 /// Says that there is no bagit.txt.
@@ -77,7 +83,7 @@ pub fn judge(bytes: &[u8], out: &mut Out<'_>) -> Result<Declared, Halt> {
             Version::V0_97 if unreadable => Severity::Error,
             _ => Severity::Warning,
         };
-        out.say(fault("DECL-LINES", severity, what))?;
+        out.say(fault_in(rules, "DECL-LINES", severity, what))?;
     }
     for element in [&version, &encoding].into_iter().flatten() {
         spacing(element, rules, out)?;
@@ -159,10 +165,10 @@ fn version_of(element: Option<&Element<'_>>, out: &mut Out<'_>) -> Result<(Versi
     if let Some(version) = Version::from_name(element.value) {
         if version < Version::V0_97 {
             let what = format!(
-                "The bag follows BagIt {version}, a draft from before 2011; it is judged by the rules of that draft."
+                "The bag follows BagIt {version}, an early draft; it is judged by the rules of that draft."
             );
             let note = fault("DECL-VERSION-OLD", Severity::Note, what).line(element.line);
-            out.say(note.advice("Nothing to do; make new bags with BagIt 1.0."))?;
+            out.say(note.advice("Nothing to do for this deposit; make new bags with BagIt 1.0."))?;
         }
         return Ok((version, true));
     }
@@ -191,14 +197,14 @@ fn spacing(element: &Element<'_>, rules: Version, out: &mut Out<'_>) -> Result<(
     let line = element.line;
     if !element.label_exact {
         let what = format!("Line {line} of bagit.txt does not write its label as BagIt does.");
-        out.say(fault("DECL-LINES", rules.rfc_error(), what).line(line))?;
+        out.say(fault_in(rules, "DECL-LINES", rules.rfc_error(), what).line(line))?;
     }
     if element.space_before {
         let what = format!("Line {line} of bagit.txt has a space before the colon.");
-        out.say(fault("DECL-SPACING", rules.rfc_error(), what).line(line))?;
+        out.say(fault_in(rules, "DECL-SPACING", rules.rfc_error(), what).line(line))?;
     } else if element.space_after != " " || element.trailing {
         let what = format!("Line {line} of bagit.txt has other white space than one space after the colon.");
-        out.say(fault("DECL-SPACING", Severity::Warning, what).line(line))?;
+        out.say(fault_in(rules, "DECL-SPACING", Severity::Warning, what).line(line))?;
     }
     Ok(())
 }
@@ -216,7 +222,7 @@ fn charset_of(element: Option<&Element<'_>>, out: &mut Out<'_>) -> Result<Charse
         let what =
             format!("The tag files are in {}; UTF-8 is recommended.", quoted(element.value.as_bytes()));
         let finding = fault("DECL-ENCODING-NOT-UTF8", Severity::Warning, what).line(element.line);
-        out.say(finding.advice("Nothing to do; make new bags with UTF-8."))?;
+        out.say(finding.advice("Nothing to do for this deposit; make new bags with UTF-8."))?;
     }
     Ok(charset)
 }

@@ -40,7 +40,10 @@ pub fn read_line(line: &Line<'_>, version: Version, out: &mut Out<'_>) -> Result
     let here = Here(FILE, at);
     if let Some(length) = line.too_long {
         let what = format!("{here} has {}, more than we read of one line.", bytes(length));
-        out.say(fault("FETCH-LINE", Severity::Error, at, what).advice("Put the file into the bag."))?;
+        out.say(
+            fault("FETCH-LINE", Severity::Error, at, what)
+                .advice("Put the file into the bag, and take the line out."),
+        )?;
         return Ok(None);
     }
     if line.undecodable {
@@ -102,8 +105,10 @@ fn judge_url(at: u64, url: &[u8], out: &mut Out<'_>) -> Result<(), Halt> {
     if !is_web {
         let what =
             format!("{here} names a URL of the scheme {}; only https and http are accepted.", quoted(scheme));
-        return out
-            .say(fault("FETCH-SCHEME", Severity::Error, at, what).advice("Put the file into the bag."));
+        return out.say(
+            fault("FETCH-SCHEME", Severity::Error, at, what)
+                .advice("Put the file into the bag, and take the line out."),
+        );
     }
     let host = url[scheme.len() + 1..].strip_prefix(b"//").and_then(|rest| rest.first());
     if host.is_none_or(|first| *first == b'/') {

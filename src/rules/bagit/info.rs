@@ -21,7 +21,7 @@ pub struct Oxum {
 }
 
 /// Labels that RFC 8493 says should not be repeated.
-const ONCE: [&str; 4] = ["bagging-date", "bag-size", "bag-group-identifier", "bag-count"];
+const ONCE: [&str; 4] = ["Bagging-Date", "Bag-Size", "Bag-Group-Identifier", "Bag-Count"];
 
 /// The element that a continuation would continue.
 enum Open {
@@ -152,7 +152,8 @@ impl<'n> Reader<'n> {
         if label.ends_with(BLANKS) {
             let what = format!("{here} has white space before the colon.");
             out.say(
-                self.fault("INFO-LABEL-SPACE", Severity::Error, at, what).advice("Write `Label: value`."),
+                self.fault("INFO-LABEL-SPACE", Severity::Error, at, what)
+                    .advice("Write `Label: value`, without white space before the colon."),
             )?;
         }
         let gap = value.len() - value.trim_start_matches(BLANKS).len();
@@ -170,14 +171,14 @@ impl<'n> Reader<'n> {
         let open = std::mem::replace(&mut self.open, Open::Nothing);
         let Open::Element(label, value, at) = open else { return Ok(()) };
         let (name, here) = (self.name, Here(self.name, at));
-        let reserved = ONCE.contains(&label.as_str()) || label == "payload-oxum";
-        let count = if reserved {
+        let once = ONCE.iter().find(|once| once.eq_ignore_ascii_case(&label));
+        let count = if once.is_some() || label == "payload-oxum" {
             *self.seen.entry(label.clone()).and_modify(|count| *count += 1).or_insert(1)
         } else {
             0
         };
-        if count == 2 && label != "payload-oxum" {
-            let what = format!("{name} gives {} more than once.", quoted(label.as_bytes()));
+        if let Some(once) = once.filter(|_| count == 2) {
+            let what = format!("{name} gives {once} more than once.");
             out.say(self.fault("INFO-REPEATED", Severity::Warning, at, what).advice("Keep one of them."))?;
         }
         match label.as_str() {

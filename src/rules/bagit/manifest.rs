@@ -42,7 +42,7 @@ impl Manifest {
             let what = format!(
                 "`{name}` uses the algorithm `{label}`, which we cannot compute; its digests were not compared."
             );
-            let advice = format!("Add a manifest by one of {}.", known.join(", "));
+            let advice = format!("Replace it by a manifest of one of {}.", known.join(", "));
             let finding = about("MAN-ALG-UNSUPPORTED", Severity::Error, name.as_bytes(), what).advice(advice);
             return out.say(finding.clause("RFC 8493, 2.4"));
         }
@@ -186,7 +186,11 @@ fn read_checksum(
         if checksum.len() == digits {
             return Ok(Some(unhex(&text)));
         }
-        let what = format!("{here} has a checksum of {} digits; {algorithm} has {digits}.", checksum.len());
+        let what = format!(
+            "{here} has a checksum of {} digits for {}; {algorithm} has {digits}.",
+            checksum.len(),
+            quoted(path)
+        );
         let finding = manifest.fault("MAN-CHECKSUM-LENGTH", Severity::Error, at, what);
         out.say(finding.values(format!("{digits} digits"), text).advice(REBUILD).clause("RFC 8493, 2.4"))?;
         return Ok(Some(None));
@@ -197,7 +201,11 @@ fn read_checksum(
         out.say(manifest.fault("MAN-LINE", Severity::Error, at, what).advice(REBUILD))?;
         return Ok(None);
     }
-    let what = format!("{here} has {} where a checksum in hexadecimal must be.", quoted(checksum));
+    let what = format!(
+        "{here} has {} where the checksum of {} must be, in hexadecimal.",
+        quoted(checksum),
+        quoted(path)
+    );
     let finding = manifest.fault("MAN-CHECKSUM-NOT-HEX", Severity::Error, at, what);
     out.say(
         finding.values(format!("{digits} hexadecimal digits"), text).advice(REBUILD).clause("RFC 8493, 2.4"),

@@ -48,6 +48,8 @@ use std::fmt;
 use std::io::{self, Read};
 use version::Version;
 
+pub use told::unreadable;
+
 /// What is known of a bag beside its files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BagFacts<'a> {

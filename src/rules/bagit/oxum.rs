@@ -36,12 +36,12 @@ fn mismatch(oxum: Oxum, counted: Counted, version: Version) -> Finding {
     let correct = format!("Correct Payload-Oxum to {}.{}.", counted.bytes, counted.files);
     let advice = if counted.faults > 0 {
         what.push_str(&format!(
-            "; {} of the payload {} not as the manifests list {}.",
-            grouped(counted.faults),
+            "; {} of it {} not as the manifests list {}.",
+            files(counted.faults),
             if counted.faults == 1 { "is" } else { "are" },
             if counted.faults == 1 { "it" } else { "them" }
         ));
-        "Mend those first: compare the payload with your original and make the bag again.".to_string()
+        "Mend that first: compare the payload with your original and make the bag again.".to_string()
     } else {
         what.push_str(", and every checksum is right.");
         if let Some(folders) = counted_folders(oxum, counted) {

@@ -316,12 +316,12 @@ pub fn percent(sources: &[Manifest], path: &[u8], entry: &Entry, version: Versio
         (Severity::Error, what, format!("Write {wanted}, if that is the file's name."))
     } else if version.is_rfc() {
         let what = format!(
-            "{manifest} line {line} writes {shown} with a bare `%`; BagIt 1.0 wants {wanted}. We found the file under the written name and accept it."
+            "{manifest} line {line} writes {shown} with a bare `%`; BagIt 1.0 wants {wanted}. We found the file under the written name."
         );
         (Severity::Warning, what, "Write `%` as %25 in manifests.".to_string())
     } else {
         let what = format!(
-            "{manifest} line {line} writes {shown}, which means another name; only a file of the written name is in the bag, and we accept it."
+            "{manifest} line {line} writes {shown}, which means another name; only a file of the written name is in the bag, so we took that."
         );
         let advice = "Rename the file, or make the bag again by BagIt 1.0, which writes `%` as %25.";
         (Severity::Warning, what, advice.to_string())
@@ -342,6 +342,13 @@ pub fn backslashes(sources: &[Manifest], path: &[u8], entry: &Entry) -> Finding 
     let finding = about("PATH-BACKSLASH", Severity::Error, path, what).line(entry.line);
     let finding = finding.values(escape(path), written).clause("RFC 8493, 2.1.3");
     finding.advice("Make the manifest again with `/` in place of `\\`.")
+}
+
+/// A file that could not be read: nothing is known of it, and that is no fault of the bag's.
+pub fn unreadable(path: &[u8], error: &std::io::Error) -> Finding {
+    let what = format!("{} could not be read on our side: {error}.", quoted(path));
+    let finding = about("FIX-UNREADABLE", Severity::Error, path, what).clause("RFC 8493, 3");
+    finding.advice("See that the file may be read and that its disk is well, then judge the bag again.")
 }
 
 /// A name that travels badly.

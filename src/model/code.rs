@@ -29,6 +29,52 @@ pub struct Code {
     pub strict: bool,
 }
 
+/// Whose a fault of a code is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// The depositor's: something else must be sent.
+    Depositor,
+    /// Ours: nothing is asked of the depositor.
+    Ours,
+}
+
+/// What a fault of a code is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// The bag as a whole.
+    Bag,
+    /// One file, one name or one line; there may be millions of them.
+    File,
+}
+
+/// Place in the order of reading: archive, declaration, structure, and so on; codes that we do not know come last.
+pub fn place(name: &str) -> usize {
+    CODES.iter().position(|code| code.name == name).unwrap_or(CODES.len())
+}
+
+/// Whose a fault of this code is; of a code that we do not know, the depositor's.
+pub fn whose(name: &str) -> Whose {
+    if name.starts_with("ENV-") || name == "PROF-FILE-INVALID" { Whose::Ours } else { Whose::Depositor }
+}
+
+/// What a fault of this code is about.
+pub fn about(name: &str) -> About {
+    if OF_BAG.contains(&name) || OF_BAG_AREAS.iter().any(|area| name.starts_with(area)) {
+        About::Bag
+    } else {
+        About::File
+    }
+}
+
+const OF_BAG_AREAS: [&str; 4] = ["DECL-", "OXUM-", "PROF-", "ENV-"];
+
+#[rustfmt::skip]
+const OF_BAG: [&str; 18] = [
+    "SER-NOT-TAR", "SER-COMPRESSED", "SER-EMPTY", "SER-TRUNCATED", "SER-HEADER-DAMAGED", "SER-NO-END", "SER-TRAILING-DATA",
+    "SER-HIDDEN-MEMBERS", "SER-NO-BASE-DIR", "SER-MANY-BASE-DIRS", "SER-NAME-DIFFERS", "SER-EXT-HEADER", "SER-LIMIT",
+    "STRUCT-NO-PAYLOAD-DIR", "STRUCT-EMPTY-PAYLOAD", "MAN-NONE", "TAGM-NONE", "FETCH-HOLE",
+];
+
 /// The code of this name.
 pub fn code(name: &str) -> Option<&'static Code> {
     CODES.iter().find(|code| code.name == name)

@@ -7,6 +7,7 @@ pub mod args;
 pub mod codes;
 pub mod explain;
 mod ingest;
+mod letter;
 pub mod offline;
 pub mod overview;
 pub mod table;

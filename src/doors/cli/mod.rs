@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod bag;
+pub mod codes;
 pub mod explain;
 mod ingest;
 pub mod offline;
@@ -110,6 +111,7 @@ fn run(screen: &Screen, cli: Cli) -> Told<Exit> {
     let given = Given::new(cli.global.config.clone(), cli.global.data.clone());
     match &cli.verb {
         Verb::Explain { word } => return offline::explain(screen, word.as_deref()),
+        Verb::Man { page } => return offline::man(screen, page.as_deref()),
         Verb::CheckConfig { file } => return offline::check_config(screen, file.clone(), &given),
         Verb::MakeBag(what) => return offline::make_bag(screen, what),
         Verb::Bag(verb) => return bag::run(screen, verb),

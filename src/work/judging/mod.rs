@@ -8,6 +8,7 @@
 mod digested;
 pub mod pool;
 mod roster;
+mod unpacking;
 
 use crate::model::digest::Algorithm;
 use crate::model::fact::Member;
@@ -29,6 +30,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use unpacking::Found;
 
 /// What a bag is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,6 +88,8 @@ pub struct Judging {
     pub policy: Policy,
     /// What a bag may cost.
     pub limits: Limits,
+    /// Packed bags are unpacked whatever they are called.
+    pub unpack: bool,
     /// Where unnamed temporary files go.
     pub scratch: PathBuf,
     /// Who digests.
@@ -190,8 +194,25 @@ impl Judging {
         tally.finish(ended)
     }
 
+    /// Opens the bag; a packed one is unpacked first.
+    fn open(&self, path: &Path, tally: &mut Tally<'_>) -> Result<HeldBag, Stop> {
+        let bag = HeldBag::open(path).map_err(Stop::Io)?;
+        let Some(tar) = bag.tar() else { return Ok(bag) };
+        match unpacking::plain(tar, bag.name(), self.unpack, &self.scratch)? {
+            Found::Plain => Ok(bag),
+            Found::Tar(tar, findings) => {
+                findings.into_iter().for_each(|finding| tally.weigh(finding));
+                Ok(bag.with_tar(tar))
+            }
+            Found::Refused(findings) => {
+                findings.into_iter().for_each(|finding| tally.weigh(finding));
+                Err(Stop::Refused)
+            }
+        }
+    }
+
     fn run(&self, path: &Path, tally: &mut Tally<'_>) -> Result<(), Stop> {
-        let bag = Arc::new(HeldBag::open(path).map_err(Stop::Io)?);
+        let bag = Arc::new(self.open(path, tally)?);
         let scratch = TemporaryScratch::new(&self.scratch);
         let mut roster = Roster::new(&self.scratch);
         let mut algorithms = BTreeSet::new();
@@ -244,7 +265,7 @@ impl Judging {
 fn name_of(bag: &HeldBag) -> String {
     let name = String::from_utf8_lossy(bag.name());
     match bag.tar() {
-        Some(_) => bag_name(&name).unwrap_or_else(|| name.to_string()),
+        Some(_) => bag_name(name.strip_suffix(".zip").unwrap_or(&name)).unwrap_or_else(|| name.to_string()),
         None => name.to_string(),
     }
 }

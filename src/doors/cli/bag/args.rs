@@ -16,6 +16,10 @@ pub struct Validate {
     /// Warnings that good bags do not have are errors
     #[arg(long)]
     pub strict: bool,
+    /// Look into packed bags (gzip, bzip2, zstd, zip) whatever they are called; those that are named .tar.gz, .zip and
+    /// so on are looked into anyway
+    #[arg(long)]
+    pub unpack: bool,
     /// Threads that digest [default: one for each processor]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,

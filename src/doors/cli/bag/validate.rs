@@ -44,6 +44,7 @@ pub fn validate(screen: &Screen, what: &Validate) -> Told<Exit> {
     let judging = Judging {
         policy: Policy { strict: what.strict },
         limits: Limits { sort_bytes: SORT_BYTES, ..Limits::default() },
+        unpack: what.unpack,
         scratch: std::env::temp_dir(),
         pool: Pool::start(threads(what)).map_err(no_threads)?,
         meter: Arc::new(Meter::default()),

@@ -1,7 +1,9 @@
-//! Floor 5, the work: the line of stages, the pipeline that runs it, and the desk that answers people.
+//! Floor 5, the work: the line of stages, the pipeline that runs it, the desk that answers people, and judging
+//! bags where they lie.
 
 pub mod desk;
 pub mod job;
+pub mod judging;
 pub mod pipeline;
 pub mod restore;
 pub mod stages;

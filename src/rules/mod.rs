@@ -2,6 +2,7 @@
 
 pub mod bagit;
 pub mod digester;
+pub mod groups;
 pub mod ocfl;
 pub mod packed;
 pub mod premis;

@@ -16,6 +16,7 @@ use crate::model::finding::{Finding, Severity, escape};
 use crate::model::trouble::{Kind, Trouble};
 use crate::rules::bagit::policy::Policy;
 use crate::rules::bagit::{BagFacts, JudgeError, Opened, algorithm_named_by, judge};
+use crate::rules::ours;
 use crate::rules::read::Slice;
 use crate::rules::tar::{FolderEntry, FolderIndex, IndexError, Indexed, Limits, index};
 use crate::work::desk::bag_name;
@@ -155,11 +156,7 @@ impl Tally<'_> {
 
 /// Why there is no verdict, as findings that are nobody's fault but ours.
 fn told(stop: Stop) -> Vec<Finding> {
-    let env = |error: &io::Error, path: &[u8], what: String| {
-        let full = error.kind() == io::ErrorKind::StorageFull;
-        let code = if full { "ENV-DISK-SPACE" } else { "ENV-IO" };
-        Finding::new(code, Severity::Error, path, what)
-    };
+    let env = ours::of_io;
     match stop {
         Stop::Refused => Vec::new(),
         Stop::Io(error) => {
@@ -253,7 +250,7 @@ impl Judging {
         )
         .map_err(no_verdict)?;
         if !bag.unchanged().map_err(Stop::Io)? {
-            return Err(Stop::Io(io::Error::other(pool::CHANGED)));
+            return Err(Stop::Io(ours::changed()));
         }
         tally.judged.version = verdict.version.map(|version| version.to_string());
         tally.judged.algorithms = verdict.algorithms;
@@ -287,6 +284,11 @@ fn settle(indexed: Result<Indexed, IndexError<Stop>>, tally: &mut Tally<'_>) -> 
     };
     std::mem::take(&mut indexed.findings).into_iter().for_each(|finding| tally.weigh(finding));
     Ok(indexed)
+}
+
+/// Why a bag could not be judged, as findings.
+pub fn unjudged(error: JudgeError<Stop>) -> Vec<Finding> {
+    told(no_verdict(error))
 }
 
 fn no_verdict(error: JudgeError<Stop>) -> Stop {

@@ -177,12 +177,21 @@ pub fn parted(number: u64) -> String {
     text
 }
 
+/// At most so many bytes of a text, and no character by half.
+pub fn cut(text: &str, bytes_max: usize) -> &str {
+    let mut end = bytes_max.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
 fn shortened(finding: &Finding) -> Finding {
     let mut finding = finding.clone();
     finding.path.0.0.truncate(TEXT_MAX);
     for text in [Some(&mut finding.message), finding.expected.as_mut(), finding.found.as_mut()] {
         let Some(text) = text.filter(|text| text.len() > TEXT_MAX) else { continue };
-        text.truncate(text.floor_char_boundary(TEXT_MAX));
+        text.truncate(cut(text, TEXT_MAX).len());
         text.push('…');
     }
     finding

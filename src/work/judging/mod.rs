@@ -6,6 +6,7 @@
 //! - Memory grows neither with the number of files nor with that of findings.
 
 mod digested;
+pub mod inspecting;
 pub mod pool;
 mod roster;
 mod unpacking;
@@ -23,6 +24,7 @@ use crate::worlds::source::Entry;
 use crate::worlds::source::held::HeldBag;
 use crate::worlds::temporary::TemporaryScratch;
 use digested::Digesting;
+use inspecting::Inside;
 use pool::{Meter, Pool};
 use roster::Roster;
 use std::collections::BTreeSet;
@@ -194,6 +196,15 @@ impl Judging {
         tally.finish(ended)
     }
 
+    /// Looks into the bag at this path without judging it; what is found wrong on the way goes out through `each`.
+    pub fn inspect(&self, path: &Path, each: &mut dyn FnMut(Finding)) -> (Judged, Option<Inside>) {
+        let mut tally = Tally { judged: Judged::none(), policy: &self.policy, each };
+        match self.look(path, &mut tally) {
+            Ok(inside) => (tally.finish(Ok(())), Some(inside)),
+            Err(stop) => (tally.finish(Err(stop)), None),
+        }
+    }
+
     /// Opens the bag; a packed one is unpacked first.
     fn open(&self, path: &Path, tally: &mut Tally<'_>) -> Result<HeldBag, Stop> {
         let bag = HeldBag::open(path).map_err(Stop::Io)?;
@@ -221,10 +232,7 @@ impl Judging {
             self.meter.expected.fetch_add(member.size, Ordering::Relaxed);
             roster.push(&member).map_err(Stop::Scratch)
         };
-        let indexed = match bag.tar() {
-            Some(tar) => index(tar, &self.limits, &scratch, &mut each),
-            None => index_folder(&bag, &self.limits, &scratch, &mut each),
-        };
+        let indexed = index_bag(&bag, &self.limits, &scratch, &mut each);
         let indexed = settle(indexed, tally)?;
         (tally.judged.files, tally.judged.bytes) = (indexed.files, indexed.bytes);
         let algorithms: Arc<[Algorithm]> = algorithms.into_iter().collect();
@@ -326,6 +334,18 @@ impl Read for Whole {
         self.at += got as u64;
         self.left -= got as u64;
         Ok(got)
+    }
+}
+
+fn index_bag(
+    bag: &HeldBag,
+    limits: &Limits,
+    scratch: &TemporaryScratch,
+    each: &mut dyn FnMut(Member) -> Result<(), Stop>,
+) -> Result<Indexed, IndexError<Stop>> {
+    match bag.tar() {
+        Some(tar) => index(tar, limits, scratch, each),
+        None => index_folder(bag, limits, scratch, each),
     }
 }
 

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 pub enum BagVerb {
     /// Judge bags: every fault of each, in one run; exit 0 valid, 1 invalid, 3 when one could not be judged
     Validate(Validate),
+    /// Show what is in bags, from their headers and tag files; payload files are not read
+    Inspect(Inspect),
 }
 
 /// What to judge, and how.
@@ -23,6 +25,17 @@ pub struct Validate {
     /// Threads that digest [default: one for each processor]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+    /// Bags: tar files, or folders
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+}
+
+/// What to look into.
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// Look into packed bags (gzip, bzip2, zstd, zip) whatever they are called
+    #[arg(long)]
+    pub unpack: bool,
     /// Bags: tar files, or folders
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,

@@ -4,6 +4,7 @@
 //! - Nothing that is looked at is changed.
 
 pub mod args;
+pub mod inspect;
 pub mod told;
 mod validate;
 
@@ -16,5 +17,6 @@ use args::BagVerb;
 pub fn run(screen: &Screen, verb: &BagVerb) -> Told<Exit> {
     match verb {
         BagVerb::Validate(what) => validate::validate(screen, what),
+        BagVerb::Inspect(what) => inspect::inspect(screen, what),
     }
 }

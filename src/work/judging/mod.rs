@@ -8,7 +8,7 @@
 mod digested;
 pub mod inspecting;
 pub mod pool;
-mod roster;
+pub(super) mod roster;
 mod unpacking;
 
 use crate::model::digest::Algorithm;
@@ -17,9 +17,10 @@ use crate::model::finding::{Finding, Severity, escape};
 use crate::model::trouble::{Kind, Trouble};
 use crate::rules::bagit::policy::Policy;
 use crate::rules::bagit::{BagFacts, JudgeError, Opened, algorithm_named_by, judge};
-use crate::rules::read::Slice;
+use crate::rules::read::{ReadAt, Slice};
 use crate::rules::tar::{FolderEntry, FolderIndex, IndexError, Indexed, Limits, index};
 use crate::work::desk::bag_name;
+use crate::worlds::beneath::Pread;
 use crate::worlds::source::Entry;
 use crate::worlds::source::held::HeldBag;
 use crate::worlds::temporary::TemporaryScratch;
@@ -318,14 +319,21 @@ fn open<'b>(bag: &'b HeldBag, member: &Member) -> Opened<'b, Stop> {
     }
     let unreadable = |error| Stop::Unreadable(vec![(member.clone(), error)]);
     let file = bag.open_member(&member.path).map_err(unreadable)?;
-    Ok(Box::new(Whole { file, at: 0, left: member.size }))
+    Ok(Box::new(Whole::of(file)))
 }
 
 /// A file of a folder bag, from its first byte to its last.
-struct Whole {
-    file: crate::worlds::beneath::Pread,
+pub(super) struct Whole {
+    file: Pread,
     at: u64,
     left: u64,
+}
+
+impl Whole {
+    /// All of it.
+    pub(super) fn of(file: Pread) -> Whole {
+        Whole { at: 0, left: file.size(), file }
+    }
 }
 
 impl Read for Whole {

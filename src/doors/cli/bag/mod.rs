@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod inspect;
+mod make;
 pub mod told;
 mod validate;
 
@@ -18,5 +19,6 @@ pub fn run(screen: &Screen, verb: &BagVerb) -> Told<Exit> {
     match verb {
         BagVerb::Validate(what) => validate::validate(screen, what),
         BagVerb::Inspect(what) => inspect::inspect(screen, what),
+        BagVerb::Make(what) => make::make(screen, what),
     }
 }

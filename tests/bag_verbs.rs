@@ -283,3 +283,237 @@ fn threads_change_the_time_and_never_the_verdict() {
         assert_eq!(judge(threads), one, "{threads} threads");
     }
 }
+
+/// A folder that tries what a bag must spell: names with line breaks and percent signs, non-ASCII, long, empty files.
+fn payload(place: &Path, plain: bool) {
+    fs::create_dir_all(place.join("sub/deep/er")).unwrap();
+    fs::write(place.join("b.txt"), "bee").unwrap();
+    fs::write(place.join("sub/deep/er/empty"), "").unwrap();
+    fs::write(place.join("sub/ünïcode 日本.txt"), "words").unwrap();
+    fs::write(place.join("sub").join("x".repeat(200)), vec![7; 70_000]).unwrap();
+    if !plain {
+        fs::write(place.join("100% of%0Ait.txt"), "percent").unwrap();
+        fs::write(place.join("sub/Icon\r"), "return").unwrap();
+        fs::write(place.join("line\nbreak"), "feed").unwrap();
+    }
+    for path in walk_files(place) {
+        let moment = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
+        fs::File::options().append(true).open(path).unwrap().set_modified(moment).unwrap();
+    }
+}
+
+#[test]
+fn a_bag_that_was_made_is_valid_without_a_warning_and_its_folder_is_as_it_was() {
+    let place = Place::new();
+    payload(&place.path("files"), true);
+    let before = everything(&place.path("files"));
+    place.ok(&["bag", "make", "files"]);
+    place.ok(&["bag", "make", "files", "--tar", "--info", "Source-Organization: Example Archive"]);
+    place.ok(&[
+        "bag",
+        "make",
+        "files",
+        "--to",
+        "third.tar",
+        "--algorithm",
+        "md5,sha1",
+        "--algorithm",
+        "SHA-512",
+    ]);
+    assert!(everything(&place.path("files")) == before, "the folder was changed");
+    for name in ["files-bag", "files.tar", "third.tar"] {
+        let said = place.ok(&["bag", "validate", name, "--json"]);
+        let bag = &said.lines()[0];
+        assert_eq!((&bag["verdict"], codes(bag)), (&Value::from("valid"), vec![]), "{name}");
+        assert_eq!(bag["bagit_version"], "1.0");
+    }
+    assert_eq!(
+        place.ok(&["bag", "validate", "third.tar", "--json"]).lines()[0]["algorithms"]
+            .as_array()
+            .unwrap()
+            .len(),
+        3
+    );
+    let names: Vec<_> =
+        fs::read_dir(place.0.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(names.iter().all(|name| !name.to_str().unwrap().ends_with(".part")), "{names:?}");
+    let info = fs::read_to_string(place.path("files-bag/bag-info.txt")).unwrap();
+    assert!(info.starts_with("Bagging-Date: 2023-11-14\n"), "{info}");
+    assert!(info.contains("\nPayload-Oxum: 70008.4\n"), "{info}");
+}
+
+#[test]
+fn names_that_a_manifest_must_encode_come_through() {
+    let place = Place::new();
+    payload(&place.path("files"), false);
+    let said = place.ok(&["bag", "make", "files", "--to", "bag.tar"]);
+    assert!(said.err.contains("travel badly"), "{}", said.err);
+    let said = place.ok(&["bag", "validate", "bag.tar", "--json"]);
+    assert!(codes(&said.lines()[0]).iter().all(|code| code.starts_with("PATH-")), "{}", said.out);
+    assert_eq!(said.lines()[0]["errors"], 0);
+}
+
+#[test]
+fn the_same_folder_makes_the_same_bytes() {
+    let place = Place::new();
+    for name in ["one", "two"] {
+        fs::create_dir(place.path(name)).unwrap();
+        payload(&place.path(name).join("files"), false);
+        place.ok(&["bag", "make", &format!("{name}/files"), "--to", &format!("{name}/bag.tar")]);
+    }
+    assert!(fs::read(place.path("one/bag.tar")).unwrap() == fs::read(place.path("two/bag.tar")).unwrap());
+    let dated = |to: &str| {
+        let mut command = place.command(&["bag", "make", "one/files", "--to", to]);
+        assert!(command.env("SOURCE_DATE_EPOCH", "86400").output().unwrap().status.success());
+    };
+    dated("dated.tar");
+    dated("dated");
+    let info = fs::read_to_string(place.path("dated/bag-info.txt")).unwrap();
+    assert!(info.contains("Bagging-Date: 1970-01-02\n"), "{info}");
+    assert_eq!(fs::metadata(place.path("dated/data/b.txt")).unwrap().mtime(), 86_400);
+}
+
+#[test]
+fn what_cannot_be_a_bag_is_refused_and_leaves_nothing() {
+    use std::os::unix::ffi::OsStrExt;
+    let place = Place::new();
+    fs::create_dir_all(place.path("none/empty")).unwrap();
+    payload(&place.path("links"), true);
+    std::os::unix::fs::symlink("b.txt", place.path("links/to-b")).unwrap();
+    payload(&place.path("latin"), true);
+    fs::write(place.path("latin").join(std::ffi::OsStr::from_bytes(b"caf\xe9")), "x").unwrap();
+    payload(&place.path("fine"), true);
+    fs::write(place.path("taken"), "mine").unwrap();
+    for (args, code, words) in [
+        (&["none"][..], 5, "holds no file"),
+        (&["links"], 5, "to-b"),
+        (&["latin"], 5, "caf\\xe9"),
+        (&["fine", "--to", "taken"], 5, "taken is there already"),
+        (&["fine", "--to", "fine/bag"], 5, "would lie in the folder"),
+        (&["fine", "--to", "no/such/place/bag"], 74, "No such file"),
+        (&["nowhere"], 74, "No such file"),
+        (&["fine", "--algorithm", "crc32"], 2, "sha256"),
+        (&["fine", "--info", "no colon"], 2, "colon"),
+        (&["fine", "--info", "Payload-Oxum: 1.1"], 2, "counted"),
+        (&["fine", "--info", "Bagging-Date: yesterday"], 2, "YYYY-MM-DD"),
+        (&["fine", "--info", "A: b\nC: d"], 2, "line break"),
+    ] {
+        let mut all = vec!["bag", "make"];
+        all.extend_from_slice(args);
+        let said = place.run(&all);
+        assert_eq!(said.code, code, "{args:?}: {}{}", said.out, said.err);
+        assert!(said.err.contains(words), "{args:?}: {}", said.err);
+    }
+    let mut left: Vec<_> = fs::read_dir(place.0.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["fine", "latin", "links", "none", "taken"]);
+    assert_eq!(fs::read_to_string(place.path("taken")).unwrap(), "mine");
+}
+
+#[test]
+fn bagit_py_agrees_with_the_bags_that_we_make() {
+    let folders = [std::env::var("STRONGROOM_PEERS").map(|folder| folder + "/bin").unwrap_or_default()];
+    let home = std::env::var("HOME").unwrap_or_default() + "/.cache/strongroom-peers/bin";
+    let Some(bin) =
+        folders.into_iter().chain([home]).find(|bin| Path::new(&format!("{bin}/bagit.py")).exists())
+    else {
+        return println!("skipped: bagit.py is not there");
+    };
+    let place = Place::new();
+    payload(&place.path("files"), true);
+    // bagit.py does not decode %25, but it does decode line breaks.
+    fs::write(place.path("files/line\nbreak"), "feed").unwrap();
+    place.ok(&["bag", "make", "files", "--to", "bag"]);
+    place.ok(&["bag", "make", "files", "--to", "packed.tar"]);
+    assert!(
+        Command::new("tar")
+            .arg("-xf")
+            .arg(place.path("packed.tar"))
+            .arg("-C")
+            .arg(place.0.path())
+            .status()
+            .unwrap()
+            .success()
+    );
+    for name in ["bag", "packed"] {
+        let python = format!("{bin}/python3");
+        let python = if Path::new(&python).exists() { python } else { "python3".to_string() };
+        let said = Command::new(python)
+            .arg(format!("{bin}/bagit.py"))
+            .arg("--validate")
+            .arg(place.path(name))
+            .output();
+        let said = Said::of(said.unwrap());
+        assert_eq!(said.code, 0, "{name}: {}{}", said.out, said.err);
+        assert!(!said.err.to_lowercase().contains("warning"), "{}", said.err);
+    }
+}
+
+#[test]
+fn inspecting_shows_what_is_there_and_reads_no_payload() {
+    let place = Place::new();
+    payload(&place.path("files"), true);
+    let profile = "BagIt-Profile-Identifier: https://example.org/profile.json";
+    place.ok(&["bag", "make", "files", "--to", "bag.tar", "--info", profile]);
+    // Bytes of the payload do not matter to it.
+    let mut tar = fs::read(place.path("bag.tar")).unwrap();
+    let at = tar.windows(5).position(|bytes| bytes == b"words").unwrap();
+    tar[at] = b'W';
+    fs::write(place.path("bag.tar"), tar).unwrap();
+    let said = place.ok(&["bag", "inspect", "bag.tar", "--json"]);
+    let inside = &said.lines()[0];
+    assert_eq!(inside["bagit_version"], "1.0");
+    assert_eq!(inside["encoding"], "UTF-8");
+    assert_eq!(inside["top"], "bag");
+    assert_eq!(inside["payload"], serde_json::json!({"files": 4, "bytes": 70_008}));
+    assert_eq!(inside["payload_oxum"], "70008.4");
+    assert_eq!(inside["profiles"], serde_json::json!(["https://example.org/profile.json"]));
+    assert_eq!(
+        inside["formats"],
+        serde_json::json!(["pax", "ustar"]),
+        "a name of 200 characters needs a pax header"
+    );
+    let manifests = inside["manifests"].as_array().unwrap();
+    let rows: Vec<_> =
+        manifests.iter().map(|row| (row["name"].as_str().unwrap(), row["files"].as_u64().unwrap())).collect();
+    assert_eq!(
+        rows,
+        [
+            ("manifest-sha256.txt", 4),
+            ("manifest-sha512.txt", 4),
+            ("tagmanifest-sha256.txt", 4),
+            ("tagmanifest-sha512.txt", 4)
+        ]
+    );
+    assert_eq!(inside["largest"][0]["bytes"], 70_000);
+    let text = place.ok(&["bag", "inspect", "bag.tar"]).out;
+    for words in ["BagIt      1.0", "70008.4: as found", "https://example.org/profile.json", "(pax, ustar)"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert_eq!(place.run(&["bag", "validate", "bag.tar"]).code, 1);
+    fs::write(place.path("no.tar"), vec![b'x'; 2_000]).unwrap();
+    assert_eq!(place.run(&["bag", "inspect", "no.tar"]).code, 1);
+    assert_eq!(place.run(&["bag", "inspect", "nowhere"]).code, 3);
+}
+
+#[test]
+fn a_packed_bag_is_judged_when_its_name_or_its_user_says_that_it_is_packed() {
+    let place = Place::new();
+    place.bag("bag.tar", &[]);
+    let gzip = Command::new("gzip").arg("-k").arg(place.path("bag.tar")).status();
+    if !gzip.is_ok_and(|status| status.success()) {
+        return println!("skipped: gzip is not there");
+    }
+    let said = place.ok(&["bag", "validate", "bag.tar.gz", "--json"]);
+    assert_eq!(
+        (&said.lines()[0]["verdict"], codes(&said.lines()[0])),
+        (&Value::from("valid"), vec!["SER-COMPRESSED"])
+    );
+    fs::rename(place.path("bag.tar.gz"), place.path("bag.tar")).unwrap();
+    let said = place.run(&["bag", "validate", "bag.tar", "--json"]);
+    assert_eq!((said.code, codes(&said.lines()[0])), (1, vec!["SER-COMPRESSED"]));
+    assert_eq!(place.run(&["bag", "validate", "--unpack", "bag.tar"]).code, 0);
+}

@@ -1,6 +1,7 @@
 //! Floor 5, the work: the line of stages, the pipeline that runs it, the desk that answers people, and judging
-//! bags where they lie.
+//! and making bags where they lie.
 
+pub mod bagging;
 pub mod desk;
 pub mod job;
 pub mod judging;

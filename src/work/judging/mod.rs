@@ -6,8 +6,9 @@
 //! - Memory grows neither with the number of files nor with that of findings.
 
 mod digested;
+pub mod inspecting;
 pub mod pool;
-mod roster;
+pub(super) mod roster;
 mod unpacking;
 
 use crate::model::digest::Algorithm;
@@ -17,13 +18,15 @@ use crate::model::trouble::{Kind, Trouble};
 use crate::rules::bagit::policy::Policy;
 use crate::rules::bagit::{BagFacts, JudgeError, Opened, algorithm_named_by, judge};
 use crate::rules::ours;
-use crate::rules::read::Slice;
+use crate::rules::read::{ReadAt, Slice};
 use crate::rules::tar::{FolderEntry, FolderIndex, IndexError, Indexed, Limits, index};
 use crate::work::desk::bag_name;
+use crate::worlds::beneath::Pread;
 use crate::worlds::source::Entry;
 use crate::worlds::source::held::HeldBag;
 use crate::worlds::temporary::TemporaryScratch;
 use digested::Digesting;
+use inspecting::Inside;
 use pool::{Meter, Pool};
 use roster::Roster;
 use std::collections::BTreeSet;
@@ -191,6 +194,15 @@ impl Judging {
         tally.finish(ended)
     }
 
+    /// Looks into the bag at this path without judging it; what is found wrong on the way goes out through `each`.
+    pub fn inspect(&self, path: &Path, each: &mut dyn FnMut(Finding)) -> (Judged, Option<Inside>) {
+        let mut tally = Tally { judged: Judged::none(), policy: &self.policy, each };
+        match self.look(path, &mut tally) {
+            Ok(inside) => (tally.finish(Ok(())), Some(inside)),
+            Err(stop) => (tally.finish(Err(stop)), None),
+        }
+    }
+
     /// Opens the bag; a packed one is unpacked first.
     fn open(&self, path: &Path, tally: &mut Tally<'_>) -> Result<HeldBag, Stop> {
         let bag = HeldBag::open(path).map_err(Stop::Io)?;
@@ -218,10 +230,7 @@ impl Judging {
             self.meter.expected.fetch_add(member.size, Ordering::Relaxed);
             roster.push(&member).map_err(Stop::Scratch)
         };
-        let indexed = match bag.tar() {
-            Some(tar) => index(tar, &self.limits, &scratch, &mut each),
-            None => index_folder(&bag, &self.limits, &scratch, &mut each),
-        };
+        let indexed = index_bag(&bag, &self.limits, &scratch, &mut each);
         let indexed = settle(indexed, tally)?;
         (tally.judged.files, tally.judged.bytes) = (indexed.files, indexed.bytes);
         let algorithms: Arc<[Algorithm]> = algorithms.into_iter().collect();
@@ -312,14 +321,21 @@ fn open<'b>(bag: &'b HeldBag, member: &Member) -> Opened<'b, Stop> {
     }
     let unreadable = |error| Stop::Unreadable(vec![(member.clone(), error)]);
     let file = bag.open_member(&member.path).map_err(unreadable)?;
-    Ok(Box::new(Whole { file, at: 0, left: member.size }))
+    Ok(Box::new(Whole::of(file)))
 }
 
 /// A file of a folder bag, from its first byte to its last.
-struct Whole {
-    file: crate::worlds::beneath::Pread,
+pub(super) struct Whole {
+    file: Pread,
     at: u64,
     left: u64,
+}
+
+impl Whole {
+    /// All of it.
+    pub(super) fn of(file: Pread) -> Whole {
+        Whole { at: 0, left: file.size(), file }
+    }
 }
 
 impl Read for Whole {
@@ -328,6 +344,18 @@ impl Read for Whole {
         self.at += got as u64;
         self.left -= got as u64;
         Ok(got)
+    }
+}
+
+fn index_bag(
+    bag: &HeldBag,
+    limits: &Limits,
+    scratch: &TemporaryScratch,
+    each: &mut dyn FnMut(Member) -> Result<(), Stop>,
+) -> Result<Indexed, IndexError<Stop>> {
+    match bag.tar() {
+        Some(tar) => index(tar, limits, scratch, each),
+        None => index_folder(bag, limits, scratch, each),
     }
 }
 

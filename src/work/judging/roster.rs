@@ -1,4 +1,5 @@
-//! The members of one bag between indexing and digesting: which algorithms are wanted is known only when all names are.
+//! The members of one bag between indexing and digesting, for which algorithms are wanted is known only when all names are;
+//! and the files of a folder that a bag is made of.
 //!
 //! - Rows are packed; beyond a few MiB they go to an unnamed file, so memory does not grow with the number of members.
 
@@ -10,8 +11,8 @@ use std::path::Path;
 /// Bytes of rows held in memory.
 const MEMORY_MAX: usize = 2 << 20;
 
-/// Numbers of a row before its path: offset, size, length of the path.
-const HEAD: usize = 20;
+/// Numbers of a row before its path: offset, size, modification time, length of the path.
+const HEAD: usize = 28;
 
 /// Members in the order in which they lie in the bag.
 pub struct Roster {
@@ -31,6 +32,7 @@ impl Roster {
         self.row.clear();
         self.row.extend_from_slice(&member.offset.to_le_bytes());
         self.row.extend_from_slice(&member.size.to_le_bytes());
+        self.row.extend_from_slice(&member.mtime.to_le_bytes());
         self.row.extend_from_slice(&(path.len() as u32).to_le_bytes());
         self.row.extend_from_slice(path);
         self.rows.push(&self.row)
@@ -54,7 +56,7 @@ impl Rows<'_> {
         let mut head = [0; HEAD];
         self.rows.read_exact(&mut head)?;
         let number_at = |at: usize| head[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        let length = head[16..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes)) as usize;
+        let length = head[24..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes)) as usize;
         let mut path = vec![0; length];
         self.rows.read_exact(&mut path)?;
         self.left = self.left.saturating_sub((HEAD + length) as u64);
@@ -63,6 +65,7 @@ impl Rows<'_> {
             path: BagPath(path),
             offset: number_at(0),
             size: number_at(8),
+            mtime: number_at(16).cast_signed(),
             ..Member::default()
         };
         self.next += 1;
@@ -91,6 +94,7 @@ mod tests {
             path: BagPath(vec![b'x'; 1 + (n % 90) as usize]),
             offset: n * 512,
             size: n,
+            mtime: -(n as i64),
             ..Member::default()
         };
         let count = 50_000;

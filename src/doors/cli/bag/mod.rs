@@ -4,6 +4,8 @@
 //! - Nothing that is looked at is changed.
 
 pub mod args;
+pub mod inspect;
+mod make;
 pub mod told;
 mod validate;
 
@@ -16,5 +18,7 @@ use args::BagVerb;
 pub fn run(screen: &Screen, verb: &BagVerb) -> Told<Exit> {
     match verb {
         BagVerb::Validate(what) => validate::validate(screen, what),
+        BagVerb::Inspect(what) => inspect::inspect(screen, what),
+        BagVerb::Make(what) => make::make(screen, what),
     }
 }

@@ -42,14 +42,7 @@ const LOOK: Duration = Duration::from_millis(125);
 
 /// Judges every bag.
 pub fn validate(screen: &Screen, what: &Validate) -> Told<Exit> {
-    let judging = Judging {
-        policy: Policy { strict: what.strict },
-        limits: Limits { sort_bytes: SORT_BYTES, ..Limits::default() },
-        unpack: what.unpack,
-        scratch: std::env::temp_dir(),
-        pool: Pool::start(threads(what)).map_err(no_threads)?,
-        meter: Arc::new(Meter::default()),
-    };
+    let judging = judging(Policy { strict: what.strict }, what.unpack, threads(what))?;
     let began = Instant::now();
     let mut told = Vec::with_capacity(what.paths.len());
     std::thread::scope(|scope| {
@@ -69,6 +62,18 @@ pub fn validate(screen: &Screen, what: &Validate) -> Told<Exit> {
     Ok(exit_of(told.iter().map(|bag| bag.0).max()))
 }
 
+/// What judges bags at the command line: no configuration has a say in it.
+pub fn judging(policy: Policy, unpack: bool, threads: usize) -> Told<Judging> {
+    Ok(Judging {
+        policy,
+        limits: Limits { sort_bytes: SORT_BYTES, ..Limits::default() },
+        unpack,
+        scratch: std::env::temp_dir(),
+        pool: Pool::start(threads).map_err(no_threads)?,
+        meter: Arc::new(Meter::default()),
+    })
+}
+
 fn threads(what: &Validate) -> usize {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     what.threads.unwrap_or(processors).clamp(1, 256)
@@ -78,7 +83,8 @@ fn no_threads(error: io::Error) -> Box<Complaint> {
     Box::new(Complaint::new(Sort::Busy, "no thread could be started").because(error.to_string()))
 }
 
-fn exit_of(worst: Option<Outcome>) -> Exit {
+/// The exit code of the worst bag.
+pub fn exit_of(worst: Option<Outcome>) -> Exit {
     match worst {
         None | Some(Outcome::Valid | Outcome::Warning) => exit::DONE,
         Some(Outcome::Invalid) => exit::WRONG,

@@ -2,7 +2,10 @@
 
 pub mod bagit;
 pub mod digester;
+pub mod groups;
 pub mod ocfl;
+pub mod ours;
+pub mod packed;
 pub mod premis;
 pub mod read;
 pub mod sort;

@@ -112,10 +112,16 @@ pub enum Verb {
         #[arg(long, value_name = "TEXT", default_value = "")]
         reason: String,
     },
-    /// What a trouble kind, a stage or an exit code means, and what to do
+    /// What a trouble kind, a finding's code, a stage or an exit code means, and what to do
     Explain {
-        /// KIND, STAGE, standing or EXIT code; without one, the list of all
+        /// KIND, CODE or area of codes, STAGE, standing or EXIT code; without one, the list of all
         word: Option<String>,
+    },
+    /// Print a page of the manual, made from the tables the program works with: strongroom man findings | man -l -
+    #[command(hide = true, alias = "man-page")]
+    Man {
+        /// The page; without one, which there are
+        page: Option<String>,
     },
     /// Check configuration, disks, targets, ledger, clock and socket; say how to mend each
     Doctor,
@@ -138,6 +144,9 @@ pub enum Verb {
     /// Profiles: what a receiver asks of bags beyond BagIt
     #[command(subcommand)]
     Profile(ProfileVerb),
+    /// Look at bags where they lie, and make them: no daemon, no ledger, no configuration
+    #[command(subcommand)]
+    Bag(super::bag::args::BagVerb),
     /// Make a bag for trying out, for tests and for measuring; the same words make the same bytes
     #[command(hide = true)]
     MakeBag(MakeBag),
@@ -265,6 +274,9 @@ pub enum TroubleVerb {
         /// Print a letter for the depositor instead
         #[arg(long)]
         letter: bool,
+        /// Write the letter, and the list of all findings beside it, into this folder
+        #[arg(long, value_name = "DIR", requires = "letter")]
+        to: Option<PathBuf>,
     },
     /// How many, by cause
     Summary {
@@ -395,6 +407,7 @@ mod tests {
             "strongroom profile add p.json --name house-1 --data d",
             "strongroom profile check p.json",
             "strongroom object restore strongroom:u/b --to out",
+            "strongroom bag validate a.tar folder --strict --json",
         ];
         for line in lines {
             let parsed = Cli::try_parse_from(line.split(' '));

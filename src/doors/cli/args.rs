@@ -271,6 +271,9 @@ pub enum TroubleVerb {
         /// Print a letter for the depositor instead
         #[arg(long)]
         letter: bool,
+        /// Write the letter, and the list of all findings beside it, into this folder
+        #[arg(long, value_name = "DIR", requires = "letter")]
+        to: Option<PathBuf>,
     },
     /// How many, by cause
     Summary {

@@ -8,6 +8,7 @@ pub mod bag;
 pub mod codes;
 pub mod explain;
 mod ingest;
+mod letter;
 pub mod offline;
 pub mod overview;
 pub mod table;

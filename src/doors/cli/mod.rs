@@ -117,7 +117,7 @@ fn run(screen: &Screen, cli: Cli) -> Told<Exit> {
         Verb::CheckConfig { file } => return offline::check_config(screen, file.clone(), &given),
         Verb::Profile(what) => return profile::run(screen, what, &given),
         Verb::MakeBag(what) => return offline::make_bag(screen, what),
-        Verb::Bag(verb) => return bag::run(screen, verb),
+        Verb::Bag(verb) => return bag::run(screen, &cli.global, verb),
         Verb::Config(args::ConfigVerb::Show { defaults: true, .. }) => {
             return offline::config_defaults(screen);
         }

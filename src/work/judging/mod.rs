@@ -8,7 +8,7 @@
 mod digested;
 pub mod inspecting;
 pub mod pool;
-pub(super) mod roster;
+pub mod roster;
 mod unpacking;
 
 use crate::model::digest::Algorithm;
@@ -203,15 +203,15 @@ impl Judging {
         }
     }
 
-    /// Opens the bag; a packed one is unpacked first.
-    fn open(&self, path: &Path, tally: &mut Tally<'_>) -> Result<HeldBag, Stop> {
+    /// Opens the bag; a packed one is unpacked first, and the media type of what it was in comes with it.
+    fn open(&self, path: &Path, tally: &mut Tally<'_>) -> Result<(HeldBag, &'static str), Stop> {
         let bag = HeldBag::open(path).map_err(Stop::Io)?;
-        let Some(tar) = bag.tar() else { return Ok(bag) };
+        let Some(tar) = bag.tar() else { return Ok((bag, "")) };
         match unpacking::plain(tar, bag.name(), self.unpack, &self.scratch)? {
-            Found::Plain => Ok(bag),
-            Found::Tar(tar, findings) => {
+            Found::Plain => Ok((bag, "")),
+            Found::Tar(tar, media, findings) => {
                 findings.into_iter().for_each(|finding| tally.weigh(finding));
-                Ok(bag.with_tar(tar))
+                Ok((bag.with_tar(tar), media))
             }
             Found::Refused(findings) => {
                 findings.into_iter().for_each(|finding| tally.weigh(finding));
@@ -221,7 +221,8 @@ impl Judging {
     }
 
     fn run(&self, path: &Path, tally: &mut Tally<'_>) -> Result<(), Stop> {
-        let bag = Arc::new(self.open(path, tally)?);
+        let (bag, packed) = self.open(path, tally)?;
+        let bag = Arc::new(bag);
         let scratch = TemporaryScratch::new(&self.scratch);
         let mut roster = Roster::new(&self.scratch);
         let mut algorithms = BTreeSet::new();
@@ -244,7 +245,7 @@ impl Judging {
         );
         let name = name_of(&bag);
         let facts =
-            BagFacts { name: &name, top: &indexed.top, payload_folder: indexed.payload_folder, packed: "" };
+            BagFacts { name: &name, top: &indexed.top, payload_folder: indexed.payload_folder, packed };
         let policy = &self.policy;
         let verdict = judge(
             &facts,
@@ -326,7 +327,7 @@ fn open<'b>(bag: &'b HeldBag, member: &Member) -> Opened<'b, Stop> {
 }
 
 /// A file of a folder bag, from its first byte to its last.
-pub(super) struct Whole {
+pub struct Whole {
     file: Pread,
     at: u64,
     left: u64,
@@ -334,7 +335,7 @@ pub(super) struct Whole {
 
 impl Whole {
     /// All of it.
-    pub(super) fn of(file: Pread) -> Whole {
+    pub fn of(file: Pread) -> Whole {
         Whole { at: 0, left: file.size(), file }
     }
 }

@@ -52,6 +52,8 @@ pub struct DepositorConfig {
     pub name: String,
     /// Policy of its objects.
     pub policy: String,
+    /// Forms in which it may send a bag in one file.
+    pub accept: Vec<String>,
     /// How its bags are judged.
     pub judging: Judging,
 }
@@ -95,6 +97,10 @@ pub struct Limits {
     pub files_versions_max: u64,
     /// Bytes of a bag.
     pub bytes_max: u64,
+    /// Bytes that come out of a packed deposit for each of its own.
+    pub packed_ratio_max: u64,
+    /// Bytes that come out of a packed deposit.
+    pub packed_bytes_max: u64,
 }
 
 /// When to try again.
@@ -173,6 +179,8 @@ pub struct Config {
     pub targets: Vec<PlaceConfig>,
     /// Policies.
     pub policies: Vec<Policy>,
+    /// Forms in which depositors may send a bag in one file.
+    pub accept: Vec<String>,
     /// Depositors.
     pub depositors: Vec<DepositorConfig>,
     /// True when the file names no depositor: then any name is taken, with the default policy.
@@ -297,7 +305,12 @@ impl Config {
         }
         let first = self.depositors.first();
         let policy = first.map_or_else(|| "default".into(), |first| first.policy.clone());
-        Ok(DepositorConfig { name: name.to_string(), policy, judging: self.judging(name) })
+        Ok(DepositorConfig {
+            name: name.to_string(),
+            policy,
+            accept: self.accept.clone(),
+            judging: self.judging(name),
+        })
     }
 
     /// How bags of this depositor are judged. Where the file names no depositor, all are judged alike; one that it names no

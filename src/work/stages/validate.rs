@@ -59,11 +59,12 @@ impl StageWork for Validate {
         let bytes = job.members()?;
         let mut members = FactsReader::<Member>::open(disk, &folder, &digests.digests)?
             .map(|member| member.map_err(Stop::from).and_then(|member| job.drained().map(|()| member)));
+        let media = unpack.packed.as_ref().map(|packed| format!("application/{}", packed.container));
         let bag = BagFacts {
             name: &job.item.bag,
             top: &unpack.top,
             payload_folder: unpack.payload_folder,
-            packed: "",
+            packed: media.as_deref().unwrap_or_default(),
         };
         let open = |member: &Member| -> Result<Box<dyn Read>, Stop> {
             let (from, offset) = bytes.of(member)?;
@@ -87,6 +88,7 @@ impl StageWork for Validate {
             rules: tally.rules.iter().cloned().collect(),
         });
         if tally.errors > 0 {
+            job.unpacked_tar_unchanged()?;
             return Err(Stop::Refused { trouble: tally.trouble(job), found: Box::new(found) });
         }
         let names: Vec<&str> = judged.algorithms.iter().map(|algorithm| algorithm.name()).collect();

@@ -8,7 +8,7 @@
 use super::Open;
 use super::correlate::{Absent, Correlation};
 use super::line_ends::{self, Budget};
-use super::manifest::Manifest;
+use super::manifest::{Manifest, places};
 use super::paths::{self, base_name, is_apple_double, same_text};
 use super::profile::watch::Watch;
 use super::report::{Halt, Out};
@@ -77,8 +77,7 @@ pub fn run(
         budget: Budget::default(),
         out,
     };
-    let mut folded: Vec<u8> = Vec::new();
-    let mut group: Vec<Name> = Vec::new();
+    let (mut folded, mut group): (Vec<u8>, Vec<Name>) = (Vec::new(), Vec::new());
     for row in rows.finish().map_err(Halt::Scratch)? {
         let (key, value) = row.map_err(Halt::Scratch)?;
         let (fold, path) = split_key(&key);
@@ -96,10 +95,6 @@ pub fn run(
     }
     join.close(&folded, group)?;
     join.finish()
-}
-
-fn places(sources: &[Manifest], is_tag: bool) -> Vec<u16> {
-    (0u16..).zip(sources).filter(|(_, source)| source.is_tag == is_tag).map(|(place, _)| place).collect()
 }
 
 /// One name, byte for byte: what is there and what lists it.

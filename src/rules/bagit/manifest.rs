@@ -64,6 +64,11 @@ impl Manifest {
     }
 }
 
+/// Places of the tag manifests, or of the payload manifests, in the list of both.
+pub fn places(sources: &[Manifest], is_tag: bool) -> Vec<u16> {
+    (0u16..).zip(sources).filter(|(_, source)| source.is_tag == is_tag).map(|(place, _)| place).collect()
+}
+
 /// One line that names a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {

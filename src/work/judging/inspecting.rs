@@ -160,7 +160,7 @@ fn count(bag: &HeldBag, member: &Member, charset: Charset) -> Result<u64, Stop> 
 
 impl Judging {
     pub(super) fn look(&self, path: &std::path::Path, tally: &mut Tally<'_>) -> Result<Inside, Stop> {
-        let bag = self.open(path, tally)?;
+        let (bag, _) = self.open(path, tally)?;
         let scratch = TemporaryScratch::new(&self.scratch);
         let mut collector = Collector::default();
         let indexed = index_bag(&bag, &self.limits, &scratch, &mut |member| {

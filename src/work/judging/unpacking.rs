@@ -33,7 +33,7 @@ pub enum Found {
     /// It is a plain tar, or nothing that we know: the tar's reader says what is wrong with it.
     Plain,
     /// The tar that was in it, and what is remarkable.
-    Tar(Box<dyn ReadAt>, Vec<Finding>),
+    Tar(Box<dyn ReadAt>, Container, Vec<Finding>),
     /// It is refused.
     Refused(Vec<Finding>),
 }
@@ -67,7 +67,7 @@ pub fn plain(deposit: &dyn ReadAt, name: &[u8], asked: bool, scratch: &Path) -> 
     let mut findings = unpacked.findings;
     findings.push(told(container));
     let tar = Pread::new(file.into()).map_err(Stop::Scratch)?;
-    Ok(Found::Tar(Box::new(tar), findings))
+    Ok(Found::Tar(Box::new(tar), container, findings))
 }
 
 /// The name says that it is packed so.
@@ -129,7 +129,9 @@ mod tests {
     fn a_bag_is_unpacked_when_its_name_or_its_user_says_so() {
         let packed = gzip(b"a tar, or so");
         for (name, asked) in [("bag.tar.gz", false), ("BAG.TGZ", false), ("bag.tar", true)] {
-            let Found::Tar(tar, findings) = look(&packed, name, asked) else { panic!("{name} is refused") };
+            let Found::Tar(tar, _, findings) = look(&packed, name, asked) else {
+                panic!("{name} is refused")
+            };
             let mut text = String::new();
             crate::rules::read::Slice::whole(&*tar).read_to_string(&mut text).unwrap();
             assert_eq!(text, "a tar, or so");

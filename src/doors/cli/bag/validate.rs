@@ -42,7 +42,7 @@ const LOOK: Duration = Duration::from_millis(125);
 
 /// Judges every bag.
 pub fn validate(screen: &Screen, what: &Validate) -> Told<Exit> {
-    let judging = judging(Policy { strict: what.strict }, what.unpack, threads(what))?;
+    let judging = judging(Policy { strict: what.strict, ..Policy::default() }, what.unpack, threads(what))?;
     let began = Instant::now();
     let mut told = Vec::with_capacity(what.paths.len());
     std::thread::scope(|scope| {

@@ -15,7 +15,9 @@ use strongroom::doors::cli::{args::Cli, explain, offline, overview, text};
 use strongroom::doors::man::SHEETS;
 use strongroom::model::code::codes;
 use strongroom::model::finding::{Finding, Severity};
+use strongroom::rules::groups::Groups;
 use strongroom::work::desk::complaint::{Complaint, Sort};
+use strongroom::work::desk::letter::Letter;
 use strongroom::work::desk::words::{Check, ItemStory, ItemView, MovedRow, RefusedRow};
 
 fn style(tty: bool) -> Style {
@@ -154,7 +156,37 @@ fn one_item_says_what_happened_to_it_and_what_to_do() {
     see("item_refused.txt", &text::story(&style(true), &story(&refused(), &findings())));
     see("item_retrying.txt", &text::story(&style(true), &story(&retrying(), &[])));
     see("item_kept.txt", &text::story(&style(true), &story(&kept(), &[])));
-    see("letter.txt", &text::letter(&refused(), &findings(), false));
+}
+
+#[test]
+fn a_letter_says_what_to_do_first_what_blocks_then_file_by_file() {
+    let letter = |item: &ItemView, found: &[Finding]| {
+        let mut groups = Groups::default();
+        found.iter().for_each(|finding| groups.take(finding));
+        Letter { item, groups: &groups, all: "all in uva-ms-2213.findings.json" }.text()
+    };
+    let mut found = findings();
+    found.extend((0..4_330).map(|n| {
+        let path = format!("data/img/{n:04}.tif");
+        let what =
+            format!("`{path}` is listed in manifest-sha256.txt (line {}) but is not in the bag.", n + 1);
+        Finding::new("COMP-MISSING", Severity::Error, path, what)
+            .advice("Add the file, or make the bag again if it should not be there.")
+    }));
+    found.push(
+        Finding::new(
+            "OXUM-MISMATCH",
+            Severity::Error,
+            "bag-info.txt",
+            "Payload-Oxum says 4 files and 22,178 bytes; the payload has 4 files and 5,794 bytes.",
+        )
+        .advice("Every checksum is right. Correct Payload-Oxum to 5794.4."),
+    );
+    see("letter.txt", &letter(&refused(), &found));
+    see("letter_ours.txt", &letter(&retrying(), &[]));
+    let over =
+        trouble("over-limit", "operator", "reading /srv/inbox/uva.edu/films.tar: 12,000,000 members", 61);
+    see("letter_over_limit.txt", &letter(&item(61, json!({"standing": "held", "trouble": over})), &[]));
 }
 
 #[test]

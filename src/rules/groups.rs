@@ -153,15 +153,19 @@ impl Groups {
     }
 }
 
-/// What a finding says, with the path it is about; the path is said once, not twice.
+/// What a finding says, with the path it is about (said once, not twice) and the switch that decided its weight.
 pub fn told(finding: &Finding) -> String {
     // Sentences name at most so much of a path, too.
     let raw = &finding.path.0.0;
     let path = escape(&raw[..raw.len().min(SHOWN_MAX)]);
-    match finding.path.is_bag() || finding.message.contains(&path) {
+    let mut text = match finding.path.is_bag() || finding.message.contains(&path) {
         true => finding.message.clone(),
         false => format!("{path}: {}", finding.message),
+    };
+    if let Some(rule) = &finding.rule {
+        text.push_str(&format!(" (by the rule {rule})"));
     }
+    text
 }
 
 /// A number with its thousands parted: 4,312.
@@ -267,6 +271,8 @@ mod tests {
         assert_eq!(told(&finding("X", Severity::Error, "data/a")), "data/a: says so");
         let named = Finding::new("X", Severity::Error, "data/a", "`data/a` is not there.");
         assert_eq!(told(&named), "`data/a` is not there.");
+        let ruled = Finding { rule: Some("oxum = warning".into()), ..named };
+        assert_eq!(told(&ruled), "`data/a` is not there. (by the rule oxum = warning)");
         assert_eq!(parted(18_253_611_008), "18,253,611,008");
         assert_eq!(parted(999), "999");
     }

@@ -1,6 +1,7 @@
 //! Faults of our own side: a disk that fails or is full, files that vanish, limits of the machine.
 
 use crate::kit::{Bag, bag, judge_while, judging};
+use crate::profiles;
 use std::convert::Infallible;
 use std::fs;
 use std::io::{self, Read};
@@ -76,6 +77,12 @@ pub fn faults() -> Vec<(&'static str, Finding)> {
             "ENV-INTERRUPTED",
             meanwhile(&|bag| fs::write(bag.join("data/a.txt"), "longer than it was before\n").unwrap()),
         ),
+        ("PROF-FILE-INVALID", {
+            let judging = judging(profiles::policy_for("PROF-FILE-INVALID"), Limits::default());
+            let (outcome, findings) = judge_while(&profiles::named().folder(), &judging, &|_| ());
+            assert_eq!(outcome, Outcome::Unjudged, "{findings:?}");
+            findings[0].clone()
+        }),
         ("FIX-UNREADABLE", meanwhile(&|bag| drop(fs::remove_file(bag.join("data/a.txt"))))),
     ]
 }

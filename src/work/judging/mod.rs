@@ -11,6 +11,7 @@ pub mod pool;
 pub mod roster;
 mod unpacking;
 
+use crate::model::code::{Whose, whose};
 use crate::model::digest::Algorithm;
 use crate::model::fact::Member;
 use crate::model::finding::{Finding, Severity, escape};
@@ -18,6 +19,7 @@ use crate::model::trouble::{Kind, Trouble};
 use crate::rules::bagit::policy::Policy;
 use crate::rules::bagit::{BagFacts, JudgeError, Opened, algorithm_named_by, judge};
 use crate::rules::ours;
+use crate::rules::packed::Container;
 use crate::rules::read::{ReadAt, Slice};
 use crate::rules::tar::{FolderEntry, FolderIndex, IndexError, Indexed, Limits, index};
 use crate::work::desk::bag_name;
@@ -122,10 +124,18 @@ struct Tally<'a> {
     judged: Judged,
     policy: &'a Policy,
     each: &'a mut dyn FnMut(Finding),
+    /// Errors that are ours: they give no verdict on the bag.
+    ours: u64,
 }
 
-impl Tally<'_> {
+impl<'a> Tally<'a> {
+    fn new(policy: &'a Policy, each: &'a mut dyn FnMut(Finding)) -> Tally<'a> {
+        Tally { judged: Judged::none(), policy, each, ours: 0 }
+    }
+
     fn take(&mut self, finding: Finding) {
+        let is_ours = finding.severity == Severity::Error && whose(&finding.code) == Whose::Ours;
+        self.ours += u64::from(is_ours);
         match finding.severity {
             Severity::Error => self.judged.errors += 1,
             Severity::Warning => self.judged.warnings += 1,
@@ -145,11 +155,13 @@ impl Tally<'_> {
             Ok(()) | Err(Stop::Refused) => Vec::new(),
             Err(stop) => told(stop),
         };
-        let outcome = match (unjudged.is_empty(), self.judged.errors, self.judged.warnings) {
-            (false, _, _) => Outcome::Unjudged,
-            (true, 0, 0) => Outcome::Valid,
-            (true, 0, _) => Outcome::Warning,
-            (true, _, _) => Outcome::Invalid,
+        let theirs = self.judged.errors - self.ours;
+        let outcome = match (unjudged.is_empty(), theirs, self.ours, self.judged.warnings) {
+            (false, ..) => Outcome::Unjudged,
+            (true, 1.., ..) => Outcome::Invalid,
+            (true, 0, 1.., _) => Outcome::Unjudged,
+            (true, 0, 0, 0) => Outcome::Valid,
+            (true, 0, 0, _) => Outcome::Warning,
         };
         unjudged.into_iter().for_each(|finding| self.take(finding));
         self.judged.outcome = outcome;
@@ -189,29 +201,29 @@ fn told(stop: Stop) -> Vec<Finding> {
 impl Judging {
     /// Judges the bag at this path; findings go out through `each`, in the order they are made.
     pub fn judge(&self, path: &Path, each: &mut dyn FnMut(Finding)) -> Judged {
-        let mut tally = Tally { judged: Judged::none(), policy: &self.policy, each };
+        let mut tally = Tally::new(&self.policy, each);
         let ended = self.run(path, &mut tally);
         tally.finish(ended)
     }
 
     /// Looks into the bag at this path without judging it; what is found wrong on the way goes out through `each`.
     pub fn inspect(&self, path: &Path, each: &mut dyn FnMut(Finding)) -> (Judged, Option<Inside>) {
-        let mut tally = Tally { judged: Judged::none(), policy: &self.policy, each };
+        let mut tally = Tally::new(&self.policy, each);
         match self.look(path, &mut tally) {
             Ok(inside) => (tally.finish(Ok(())), Some(inside)),
             Err(stop) => (tally.finish(Err(stop)), None),
         }
     }
 
-    /// Opens the bag; a packed one is unpacked first, and the media type of what it was in comes with it.
-    fn open(&self, path: &Path, tally: &mut Tally<'_>) -> Result<(HeldBag, &'static str), Stop> {
+    /// Opens the bag; a packed one is unpacked first.
+    fn open(&self, path: &Path, tally: &mut Tally<'_>) -> Result<(HeldBag, Container), Stop> {
         let bag = HeldBag::open(path).map_err(Stop::Io)?;
-        let Some(tar) = bag.tar() else { return Ok((bag, "")) };
+        let Some(tar) = bag.tar() else { return Ok((bag, Container::Plain)) };
         match unpacking::plain(tar, bag.name(), self.unpack, &self.scratch)? {
-            Found::Plain => Ok((bag, "")),
-            Found::Tar(tar, media, findings) => {
+            Found::Plain => Ok((bag, Container::Plain)),
+            Found::Tar(tar, container, findings) => {
                 findings.into_iter().for_each(|finding| tally.weigh(finding));
-                Ok((bag.with_tar(tar), media))
+                Ok((bag.with_tar(tar), container))
             }
             Found::Refused(findings) => {
                 findings.into_iter().for_each(|finding| tally.weigh(finding));
@@ -221,7 +233,7 @@ impl Judging {
     }
 
     fn run(&self, path: &Path, tally: &mut Tally<'_>) -> Result<(), Stop> {
-        let (bag, packed) = self.open(path, tally)?;
+        let (bag, container) = self.open(path, tally)?;
         let bag = Arc::new(bag);
         let scratch = TemporaryScratch::new(&self.scratch);
         let mut roster = Roster::new(&self.scratch);
@@ -244,8 +256,12 @@ impl Judging {
             indexed.bytes,
         );
         let name = name_of(&bag);
-        let facts =
-            BagFacts { name: &name, top: &indexed.top, payload_folder: indexed.payload_folder, packed };
+        let facts = BagFacts {
+            name: &name,
+            top: &indexed.top,
+            payload_folder: indexed.payload_folder,
+            packed: container.media(),
+        };
         let policy = &self.policy;
         let verdict = judge(
             &facts,

@@ -12,6 +12,7 @@ use crate::model::finding::{Finding, Severity};
 use crate::model::item::{Item, Judged};
 use crate::model::trouble::{Kind, Stop, Trouble};
 use crate::rules::bagit::{BagFacts, JudgeError, judge};
+use crate::rules::packed::Container;
 use crate::rules::read::Slice;
 use crate::rules::tar::Limits;
 use crate::work::job::{Done, Job, Settings, success};
@@ -59,13 +60,10 @@ impl StageWork for Validate {
         let bytes = job.members()?;
         let mut members = FactsReader::<Member>::open(disk, &folder, &digests.digests)?
             .map(|member| member.map_err(Stop::from).and_then(|member| job.drained().map(|()| member)));
-        let media = unpack.packed.as_ref().map(|packed| format!("application/{}", packed.container));
-        let bag = BagFacts {
-            name: &job.item.bag,
-            top: &unpack.top,
-            payload_folder: unpack.payload_folder,
-            packed: media.as_deref().unwrap_or_default(),
-        };
+        let packed = unpack.packed.as_ref().and_then(|packed| Container::from_name(&packed.container));
+        let packed = packed.map_or("", Container::media);
+        let bag =
+            BagFacts { name: &job.item.bag, top: &unpack.top, payload_folder: unpack.payload_folder, packed };
         let open = |member: &Member| -> Result<Box<dyn Read>, Stop> {
             let (from, offset) = bytes.of(member)?;
             Ok(Box::new(OwnedSlice { from, at: offset, left: member.size }))

@@ -115,7 +115,7 @@ fn run(screen: &Screen, cli: Cli) -> Told<Exit> {
         Verb::Man { page } => return offline::man(screen, page.as_deref()),
         Verb::CheckConfig { file } => return offline::check_config(screen, file.clone(), &given),
         Verb::MakeBag(what) => return offline::make_bag(screen, what),
-        Verb::Bag(verb) => return bag::run(screen, verb),
+        Verb::Bag(verb) => return bag::run(screen, &cli.global, verb),
         Verb::Config(args::ConfigVerb::Show { defaults: true, .. }) => {
             return offline::config_defaults(screen);
         }

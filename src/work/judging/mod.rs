@@ -8,7 +8,7 @@
 mod digested;
 pub mod inspecting;
 pub mod pool;
-pub(super) mod roster;
+pub mod roster;
 mod unpacking;
 
 use crate::model::code::{Whose, whose};
@@ -19,7 +19,6 @@ use crate::model::trouble::{Kind, Trouble};
 use crate::rules::bagit::policy::Policy;
 use crate::rules::bagit::{BagFacts, JudgeError, Opened, algorithm_named_by, judge};
 use crate::rules::ours;
-use crate::rules::packed::Container;
 use crate::rules::read::{ReadAt, Slice};
 use crate::rules::tar::{FolderEntry, FolderIndex, IndexError, Indexed, Limits, index};
 use crate::work::desk::bag_name;
@@ -215,15 +214,15 @@ impl Judging {
         }
     }
 
-    /// Opens the bag; a packed one is unpacked first.
-    fn open(&self, path: &Path, tally: &mut Tally<'_>) -> Result<(HeldBag, Container), Stop> {
+    /// Opens the bag; a packed one is unpacked first, and the media type of what it was in comes with it.
+    fn open(&self, path: &Path, tally: &mut Tally<'_>) -> Result<(HeldBag, &'static str), Stop> {
         let bag = HeldBag::open(path).map_err(Stop::Io)?;
-        let Some(tar) = bag.tar() else { return Ok((bag, Container::Plain)) };
+        let Some(tar) = bag.tar() else { return Ok((bag, "")) };
         match unpacking::plain(tar, bag.name(), self.unpack, &self.scratch)? {
-            Found::Plain => Ok((bag, Container::Plain)),
-            Found::Tar(tar, container, findings) => {
+            Found::Plain => Ok((bag, "")),
+            Found::Tar(tar, media, findings) => {
                 findings.into_iter().for_each(|finding| tally.weigh(finding));
-                Ok((bag.with_tar(tar), container))
+                Ok((bag.with_tar(tar), media))
             }
             Found::Refused(findings) => {
                 findings.into_iter().for_each(|finding| tally.weigh(finding));
@@ -233,7 +232,7 @@ impl Judging {
     }
 
     fn run(&self, path: &Path, tally: &mut Tally<'_>) -> Result<(), Stop> {
-        let (bag, container) = self.open(path, tally)?;
+        let (bag, packed) = self.open(path, tally)?;
         let bag = Arc::new(bag);
         let scratch = TemporaryScratch::new(&self.scratch);
         let mut roster = Roster::new(&self.scratch);
@@ -256,12 +255,8 @@ impl Judging {
             indexed.bytes,
         );
         let name = name_of(&bag);
-        let facts = BagFacts {
-            name: &name,
-            top: &indexed.top,
-            payload_folder: indexed.payload_folder,
-            packed: container.media(),
-        };
+        let facts =
+            BagFacts { name: &name, top: &indexed.top, payload_folder: indexed.payload_folder, packed };
         let policy = &self.policy;
         let verdict = judge(
             &facts,
@@ -343,7 +338,7 @@ fn open<'b>(bag: &'b HeldBag, member: &Member) -> Opened<'b, Stop> {
 }
 
 /// A file of a folder bag, from its first byte to its last.
-pub(super) struct Whole {
+pub struct Whole {
     file: Pread,
     at: u64,
     left: u64,
@@ -351,7 +346,7 @@ pub(super) struct Whole {
 
 impl Whole {
     /// All of it.
-    pub(super) fn of(file: Pread) -> Whole {
+    pub fn of(file: Pread) -> Whole {
         Whole { at: 0, left: file.size(), file }
     }
 }

@@ -20,6 +20,10 @@ pub struct Validate {
     /// Warnings that good bags do not have are errors
     #[arg(long)]
     pub strict: bool,
+    /// Judge by this profile, too: its name (strongroom profile list), or its file. One that is named in a bag is never
+    /// fetched. Profiles taken in are known when --data or --config says where
+    #[arg(long, value_name = "NAME|FILE")]
+    pub profile: Option<String>,
     /// Look into packed bags (gzip, bzip2, zstd, zip) whatever they are called; those that are named .tar.gz, .zip and
     /// so on are looked into anyway
     #[arg(long)]

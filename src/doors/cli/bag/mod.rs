@@ -10,14 +10,15 @@ pub mod told;
 mod validate;
 
 use super::Screen;
+use super::args::Global;
 use super::talk::Told;
 use crate::doors::exit::Exit;
 use args::BagVerb;
 
 /// Does it.
-pub fn run(screen: &Screen, verb: &BagVerb) -> Told<Exit> {
+pub fn run(screen: &Screen, global: &Global, verb: &BagVerb) -> Told<Exit> {
     match verb {
-        BagVerb::Validate(what) => validate::validate(screen, what),
+        BagVerb::Validate(what) => validate::validate(screen, global, what),
         BagVerb::Inspect(what) => inspect::inspect(screen, what),
         BagVerb::Make(what) => make::make(screen, what),
     }

@@ -6,7 +6,10 @@
 
 use super::args::Validate;
 use super::told::{self, Report};
+use crate::books::config::{Config, Given};
+use crate::books::profiles::{self, ProfileError};
 use crate::doors::cli::Screen;
+use crate::doors::cli::args::Global;
 use crate::doors::cli::talk::Told;
 use crate::doors::exit::{self, Exit};
 use crate::doors::progress::Gauge;
@@ -41,8 +44,8 @@ const SORT_BYTES: usize = 4 << 20;
 const LOOK: Duration = Duration::from_millis(125);
 
 /// Judges every bag.
-pub fn validate(screen: &Screen, what: &Validate) -> Told<Exit> {
-    let judging = judging(Policy { strict: what.strict, ..Policy::default() }, what.unpack, threads(what))?;
+pub fn validate(screen: &Screen, global: &Global, what: &Validate) -> Told<Exit> {
+    let judging = judging(policy(global, what)?, what.unpack, threads(what))?;
     let began = Instant::now();
     let mut told = Vec::with_capacity(what.paths.len());
     std::thread::scope(|scope| {
@@ -60,6 +63,38 @@ pub fn validate(screen: &Screen, what: &Validate) -> Told<Exit> {
         screen.text(&told::summary(&told, began.elapsed()));
     }
     Ok(exit_of(told.iter().map(|bag| bag.0).max()))
+}
+
+/// How bags are judged: nothing but what was given on the command line has a say in it.
+fn policy(global: &Global, what: &Validate) -> Told<Policy> {
+    let mut policy = Policy { strict: what.strict, ..Policy::default() };
+    if let Some(profile) = &what.profile {
+        let registry = registry(global)?;
+        let found = profiles::find(profile, registry.as_deref()).map_err(|error| {
+            let sort = if matches!(error, ProfileError::Unknown { .. }) { Sort::NotFound } else { Sort::Io };
+            let complaint = Complaint::new(sort, "no bag was judged").because(error.to_string());
+            Box::new(complaint.then_try(error.advice()))
+        })?;
+        policy.profile = Some(found);
+    }
+    Ok(policy)
+}
+
+/// The registry of profiles, when somebody says where it is: this verb looks for no configuration by itself.
+fn registry(global: &Global) -> Told<Option<PathBuf>> {
+    let data = match (&global.data, &global.config) {
+        (Some(data), _) => Some(data.clone()),
+        (None, Some(file)) => {
+            let given = Given::new(Some(file.clone()), None);
+            let config = Config::load(&given).map_err(|faults| {
+                let first = faults.0.into_iter().next().map(Complaint::from);
+                Box::new(first.unwrap_or_else(|| Complaint::new(Sort::Config, "the configuration is wrong")))
+            })?;
+            Some(config.data.clone())
+        }
+        (None, None) => None,
+    };
+    Ok(data.map(|data| profiles::folder_of(&data)).filter(|folder| folder.is_dir()))
 }
 
 /// What judges bags at the command line: no configuration has a say in it.

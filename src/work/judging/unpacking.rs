@@ -129,7 +129,7 @@ mod tests {
     fn a_bag_is_unpacked_when_its_name_or_its_user_says_so() {
         let packed = gzip(b"a tar, or so");
         for (name, asked) in [("bag.tar.gz", false), ("BAG.TGZ", false), ("bag.tar", true)] {
-            let Found::Tar(tar, _, findings) = look(&packed, name, asked) else {
+            let Found::Tar(tar, container, findings) = look(&packed, name, asked) else {
                 panic!("{name} is refused")
             };
             let mut text = String::new();

@@ -404,3 +404,17 @@ fn a_zip64_is_read() {
     zip[place] = 2;
     assert_eq!(codes(&zip).len(), 1);
 }
+
+#[test]
+fn what_macos_puts_beside_the_bag_is_passed_over_and_told() {
+    let zip = Zip::of(&[
+        ("bag/data/a", b"x"),
+        ("__MACOSX/", b""),
+        ("__MACOSX/bag/data/._a", &[9; 100]),
+        ("bag/bagit.txt", b"y"),
+    ]);
+    assert_eq!(codes(&zip.bytes()), ["SER-APPLEDOUBLE"]);
+    let paths: Vec<String> =
+        indexed(&zip.bytes()).unwrap().iter().map(|member| member.path.shown()).collect();
+    assert_eq!(paths, ["data/a", "bagit.txt"]);
+}

@@ -9,7 +9,7 @@ use super::views::{ItemView, TroubleView};
 use crate::books::config::units::show_bytes;
 use crate::model::code::code;
 use crate::model::finding::escape;
-use crate::rules::groups::{Group, Groups, Part, parted, told};
+use crate::rules::groups::{Group, Groups, Part, cut, parted, told};
 
 /// What the letter has to tell of one deposit.
 #[derive(Clone, Copy, Debug)]
@@ -197,7 +197,7 @@ pub fn file_name(bag: &str) -> String {
     let plain =
         |c: char| !c.is_control() && !matches!(c, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|');
     let mut name: String = bag.chars().map(|c| if plain(c) { c } else { '_' }).collect();
-    name.truncate(name.floor_char_boundary(BYTES_MAX));
+    name.truncate(cut(&name, BYTES_MAX).len());
     if name.is_empty() || name.starts_with(['.', '-']) { format!("_{name}") } else { name }
 }
 

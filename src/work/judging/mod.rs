@@ -11,12 +11,15 @@ pub mod pool;
 pub mod roster;
 mod unpacking;
 
+use crate::model::code::{Whose, whose};
 use crate::model::digest::Algorithm;
 use crate::model::fact::Member;
 use crate::model::finding::{Finding, Severity, escape};
 use crate::model::trouble::{Kind, Trouble};
 use crate::rules::bagit::policy::Policy;
 use crate::rules::bagit::{BagFacts, JudgeError, Opened, algorithm_named_by, judge};
+use crate::rules::ours;
+use crate::rules::packed::Container;
 use crate::rules::read::{ReadAt, Slice};
 use crate::rules::tar::{FolderEntry, FolderIndex, IndexError, Indexed, Limits, index};
 use crate::work::desk::bag_name;
@@ -121,10 +124,18 @@ struct Tally<'a> {
     judged: Judged,
     policy: &'a Policy,
     each: &'a mut dyn FnMut(Finding),
+    /// Errors that are ours: they give no verdict on the bag.
+    ours: u64,
 }
 
-impl Tally<'_> {
+impl<'a> Tally<'a> {
+    fn new(policy: &'a Policy, each: &'a mut dyn FnMut(Finding)) -> Tally<'a> {
+        Tally { judged: Judged::none(), policy, each, ours: 0 }
+    }
+
     fn take(&mut self, finding: Finding) {
+        let is_ours = finding.severity == Severity::Error && whose(&finding.code) == Whose::Ours;
+        self.ours += u64::from(is_ours);
         match finding.severity {
             Severity::Error => self.judged.errors += 1,
             Severity::Warning => self.judged.warnings += 1,
@@ -144,11 +155,13 @@ impl Tally<'_> {
             Ok(()) | Err(Stop::Refused) => Vec::new(),
             Err(stop) => told(stop),
         };
-        let outcome = match (unjudged.is_empty(), self.judged.errors, self.judged.warnings) {
-            (false, _, _) => Outcome::Unjudged,
-            (true, 0, 0) => Outcome::Valid,
-            (true, 0, _) => Outcome::Warning,
-            (true, _, _) => Outcome::Invalid,
+        let theirs = self.judged.errors - self.ours;
+        let outcome = match (unjudged.is_empty(), theirs, self.ours, self.judged.warnings) {
+            (false, ..) => Outcome::Unjudged,
+            (true, 1.., ..) => Outcome::Invalid,
+            (true, 0, 1.., _) => Outcome::Unjudged,
+            (true, 0, 0, 0) => Outcome::Valid,
+            (true, 0, 0, _) => Outcome::Warning,
         };
         unjudged.into_iter().for_each(|finding| self.take(finding));
         self.judged.outcome = outcome;
@@ -158,11 +171,7 @@ impl Tally<'_> {
 
 /// Why there is no verdict, as findings that are nobody's fault but ours.
 fn told(stop: Stop) -> Vec<Finding> {
-    let env = |error: &io::Error, path: &[u8], what: String| {
-        let full = error.kind() == io::ErrorKind::StorageFull;
-        let code = if full { "ENV-DISK-SPACE" } else { "ENV-IO" };
-        Finding::new(code, Severity::Error, path, what)
-    };
+    let env = ours::of_io;
     match stop {
         Stop::Refused => Vec::new(),
         Stop::Io(error) => {
@@ -192,29 +201,29 @@ fn told(stop: Stop) -> Vec<Finding> {
 impl Judging {
     /// Judges the bag at this path; findings go out through `each`, in the order they are made.
     pub fn judge(&self, path: &Path, each: &mut dyn FnMut(Finding)) -> Judged {
-        let mut tally = Tally { judged: Judged::none(), policy: &self.policy, each };
+        let mut tally = Tally::new(&self.policy, each);
         let ended = self.run(path, &mut tally);
         tally.finish(ended)
     }
 
     /// Looks into the bag at this path without judging it; what is found wrong on the way goes out through `each`.
     pub fn inspect(&self, path: &Path, each: &mut dyn FnMut(Finding)) -> (Judged, Option<Inside>) {
-        let mut tally = Tally { judged: Judged::none(), policy: &self.policy, each };
+        let mut tally = Tally::new(&self.policy, each);
         match self.look(path, &mut tally) {
             Ok(inside) => (tally.finish(Ok(())), Some(inside)),
             Err(stop) => (tally.finish(Err(stop)), None),
         }
     }
 
-    /// Opens the bag; a packed one is unpacked first, and the media type of what it was in comes with it.
-    fn open(&self, path: &Path, tally: &mut Tally<'_>) -> Result<(HeldBag, &'static str), Stop> {
+    /// Opens the bag; a packed one is unpacked first.
+    fn open(&self, path: &Path, tally: &mut Tally<'_>) -> Result<(HeldBag, Container), Stop> {
         let bag = HeldBag::open(path).map_err(Stop::Io)?;
-        let Some(tar) = bag.tar() else { return Ok((bag, "")) };
+        let Some(tar) = bag.tar() else { return Ok((bag, Container::Plain)) };
         match unpacking::plain(tar, bag.name(), self.unpack, &self.scratch)? {
-            Found::Plain => Ok((bag, "")),
-            Found::Tar(tar, media, findings) => {
+            Found::Plain => Ok((bag, Container::Plain)),
+            Found::Tar(tar, container, findings) => {
                 findings.into_iter().for_each(|finding| tally.weigh(finding));
-                Ok((bag.with_tar(tar), media))
+                Ok((bag.with_tar(tar), container))
             }
             Found::Refused(findings) => {
                 findings.into_iter().for_each(|finding| tally.weigh(finding));
@@ -224,7 +233,7 @@ impl Judging {
     }
 
     fn run(&self, path: &Path, tally: &mut Tally<'_>) -> Result<(), Stop> {
-        let (bag, packed) = self.open(path, tally)?;
+        let (bag, container) = self.open(path, tally)?;
         let bag = Arc::new(bag);
         let scratch = TemporaryScratch::new(&self.scratch);
         let mut roster = Roster::new(&self.scratch);
@@ -247,8 +256,12 @@ impl Judging {
             indexed.bytes,
         );
         let name = name_of(&bag);
-        let facts =
-            BagFacts { name: &name, top: &indexed.top, payload_folder: indexed.payload_folder, packed };
+        let facts = BagFacts {
+            name: &name,
+            top: &indexed.top,
+            payload_folder: indexed.payload_folder,
+            packed: container.media(),
+        };
         let policy = &self.policy;
         let verdict = judge(
             &facts,
@@ -264,7 +277,7 @@ impl Judging {
         )
         .map_err(no_verdict)?;
         if !bag.unchanged().map_err(Stop::Io)? {
-            return Err(Stop::Io(io::Error::other(pool::CHANGED)));
+            return Err(Stop::Io(ours::changed()));
         }
         tally.judged.version = verdict.version.map(|version| version.to_string());
         tally.judged.algorithms = verdict.algorithms;
@@ -298,6 +311,11 @@ fn settle(indexed: Result<Indexed, IndexError<Stop>>, tally: &mut Tally<'_>) -> 
     };
     std::mem::take(&mut indexed.findings).into_iter().for_each(|finding| tally.weigh(finding));
     Ok(indexed)
+}
+
+/// Why a bag could not be judged, as findings.
+pub fn unjudged(error: JudgeError<Stop>) -> Vec<Finding> {
+    told(no_verdict(error))
 }
 
 fn no_verdict(error: JudgeError<Stop>) -> Stop {

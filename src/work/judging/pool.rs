@@ -7,6 +7,7 @@
 use crate::model::digest::Algorithm;
 use crate::model::fact::Member;
 use crate::rules::digester::{digest_fanned, digest_reader};
+use crate::rules::ours;
 use crate::rules::read::{ReadAt, Slice};
 use crate::worlds::source::held::HeldBag;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -150,15 +151,12 @@ fn alone(batch: &Batch, member: &mut Member, buf: &mut Vec<u8>) -> io::Result<()
         None => {
             let file = batch.bag.open_member(&member.path)?;
             if file.size() != member.size {
-                return Err(io::Error::other(CHANGED));
+                return Err(ours::changed());
             }
             stretch(batch, &file, member, buf)
         }
     }
 }
-
-/// What is said of a file whose size is no longer what it was.
-pub const CHANGED: &str = "it changed while it was looked at";
 
 fn stretch(batch: &Batch, from: &dyn ReadAt, member: &mut Member, buf: &mut Vec<u8>) -> io::Result<()> {
     let (offset, size) = (member.offset, member.size);

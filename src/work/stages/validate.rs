@@ -84,6 +84,7 @@ impl StageWork for Validate {
             bagit_version: judged.version.map(|version| version.to_string()),
         });
         if tally.errors > 0 {
+            job.unpacked_tar_unchanged()?;
             return Err(Stop::Refused { trouble: tally.trouble(job), found: Box::new(found) });
         }
         let names: Vec<&str> = judged.algorithms.iter().map(|algorithm| algorithm.name()).collect();

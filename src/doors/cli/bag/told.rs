@@ -6,7 +6,7 @@
 use crate::books::config::units::show_bytes;
 use crate::doors::cli::table::{Style, Tone};
 use crate::model::finding::{Finding, Severity, escape};
-use crate::rules::groups::{Group, Groups, parted, told};
+use crate::rules::groups::{Group, Groups, Part, parted, told};
 use crate::work::judging::{Judged, Outcome};
 use serde_json::{Value, json};
 use std::os::unix::ffi::OsStrExt;
@@ -87,10 +87,8 @@ fn why(report: &Report<'_>) -> String {
     let judged = report.judged;
     let severity = if judged.errors > 0 { Severity::Error } else { Severity::Warning };
     let ours = judged.outcome == Outcome::Unjudged;
-    let first = report
-        .groups
-        .all()
-        .find(|group| group.severity == severity && (!ours || group.code.starts_with("ENV-")));
+    let first =
+        report.groups.all().find(|group| group.severity == severity && (!ours || group.part == Part::Ours));
     let Some(first) = first else { return String::new() };
     let path = first.named.first().map(|finding| finding.path.shown()).filter(|path| !path.is_empty());
     let at = path.map(|path| format!(" {path}")).unwrap_or_default();

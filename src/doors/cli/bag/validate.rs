@@ -16,6 +16,7 @@ use crate::doors::progress::Gauge;
 use crate::model::finding::{Finding, Severity};
 use crate::rules::bagit::policy::Policy;
 use crate::rules::groups::Groups;
+use crate::rules::ours;
 use crate::rules::tar::Limits;
 use crate::work::desk::complaint::{Complaint, Sort};
 use crate::work::judging::pool::{Meter, Pool};
@@ -188,11 +189,9 @@ impl Sink {
 
     /// Findings could not be kept: a list that is cut short must not pass for the whole.
     fn lost(&mut self, scratch: &Path, error: &io::Error) {
-        let full = error.kind() == io::ErrorKind::StorageFull;
-        let code = if full { "ENV-DISK-SPACE" } else { "ENV-IO" };
         let what = format!("The findings could not be kept until they are told: {error}.");
         let advice = "Point TMPDIR to a folder with space, then judge the bag again.";
-        let finding = Finding::new(code, Severity::Error, b"", what).advice(advice);
+        let finding = ours::of_io(error, b"", what).advice(advice);
         self.groups.take(&finding);
         let mut spool = Spool::new(scratch, usize::MAX);
         if spool.push(told::finding(&finding).to_string().as_bytes()).is_ok() {

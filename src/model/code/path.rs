@@ -40,7 +40,7 @@ pub(super) const PATH: [Code; 13] = [
         "The manifest was made with find . and a checksum tool.",
         "Nothing to do where it is a warning; new manifests should start each path with data/.",
     ]).strict(),
-    row("PATH-PERCENT-RAW", Warning, File, "RFC 8493, 2.1.3", [
+    row("PATH-PERCENT-RAW", Depends("a warning; an error where one path has a bare % and a %25, so that nobody can tell which name is meant"), File, "RFC 8493, 2.1.3", [
         "A listed path has a % that BagIt 1.0 wants written as %25; the file was found under the written name.",
         "Many tools, Fedora's among them, did not encode the percent sign when BagIt 1.0 was new.",
         "Nothing to do where it is a warning; update the bagging tool.",

@@ -24,8 +24,8 @@ pub(super) const COMP: [Code; 4] = [
         "One manifest was made anew after a file was added, the other was not.",
         "Make the manifest that lacks it again.",
     ]),
-    row("COMP-RENAMED", Error, File, VALID, [
-        "A listed file is not there, and an unlisted one has its checksum: the file was renamed.",
+    row("COMP-RENAMED", Depends("an error; a warning where the names differ only in Unicode normalisation, for then they are matched"), File, VALID, [
+        "A listed file is not there, and one of another name has its checksum: the file was renamed.",
         "The name was changed after bagging, or on the way: upper and lower case, accents, percent encoding, backslashes.",
         "Give the file the listed name, or make the bag again.",
     ]),

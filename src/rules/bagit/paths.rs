@@ -28,10 +28,11 @@ pub type Outside = (&'static str, &'static str);
 /// Reads a path of a manifest or of fetch.txt.
 pub fn read(written: &[u8], version: Version) -> Result<Listed, Outside> {
     let decoded = decode(written, version.is_rfc());
-    if let Some(outside) = outside(written).or_else(|| outside(&decoded)) {
+    let path = join(&decoded);
+    // `./C:/x` leads outside only when its `.` is gone.
+    if let Some(outside) = outside(written).or_else(|| outside(&decoded)).or_else(|| outside(&path)) {
         return Err(outside);
     }
-    let path = join(&decoded);
     if path.is_empty() {
         return Err(("MAN-LINE", "names nothing"));
     }
@@ -229,6 +230,8 @@ mod tests {
             ("C:\\x", "PATH-DRIVE"),
             ("\\\\?\\C:\\x", "PATH-DRIVE"),
             ("\\\\server\\x", "PATH-DRIVE"),
+            ("./C:/x", "PATH-DRIVE"),
+            (".//~/x", "PATH-HOME"),
             ("a\0b", "MAN-LINE"),
             ("./", "MAN-LINE"),
         ] {

@@ -14,7 +14,7 @@ pub mod manifest;
 pub mod paths;
 mod percent;
 pub mod policy;
-mod report;
+pub mod report;
 mod rows;
 pub mod text;
 mod told;

@@ -516,3 +516,18 @@ fn the_sample_configuration_is_accepted() {
     let said = house.ok(&["config", "show", "--defaults", "--json"]).json();
     assert!(said["keys"].as_array().unwrap().iter().all(|key| key["reason"].as_str().unwrap().len() > 20));
 }
+
+#[test]
+fn what_the_tar_was_warned_about_is_told_once() {
+    let house = House::new();
+    house.bag("bad.tar", &["--damage", "wrong-oxum"]);
+    let mut tar = fs::read(house.path("bad.tar")).unwrap();
+    tar.extend_from_slice(&[b'x'; 1024]);
+    fs::write(house.path("bad.tar"), tar).unwrap();
+    let said = house.run(&["ingest", "bad.tar", "--json"]);
+    let item = &said.json()["items"][0];
+    let codes: Vec<&str> =
+        item["findings"].as_array().unwrap().iter().map(|found| found["code"].as_str().unwrap()).collect();
+    assert_eq!(codes, ["SER-TRAILING-DATA", "OXUM-MISMATCH"]);
+    assert_eq!((item["errors"].as_u64(), item["warnings"].as_u64()), (Some(1), Some(1)));
+}

@@ -112,10 +112,16 @@ pub enum Verb {
         #[arg(long, value_name = "TEXT", default_value = "")]
         reason: String,
     },
-    /// What a trouble kind, a stage or an exit code means, and what to do
+    /// What a trouble kind, a finding's code, a stage or an exit code means, and what to do
     Explain {
-        /// KIND, STAGE, standing or EXIT code; without one, the list of all
+        /// KIND, CODE or area of codes, STAGE, standing or EXIT code; without one, the list of all
         word: Option<String>,
+    },
+    /// Print a page of the manual, made from the tables the program works with: strongroom man findings | man -l -
+    #[command(hide = true, alias = "man-page")]
+    Man {
+        /// The page; without one, which there are
+        page: Option<String>,
     },
     /// Check configuration, disks, targets, ledger, clock and socket; say how to mend each
     Doctor,

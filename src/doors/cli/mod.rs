@@ -4,6 +4,7 @@
 //! - What fails says what, why, what happens now and what to type; and ends with the code of its sort.
 
 pub mod args;
+pub mod codes;
 pub mod explain;
 mod ingest;
 pub mod offline;
@@ -104,6 +105,7 @@ fn run(screen: &Screen, cli: Cli) -> Told<Exit> {
     let given = Given::new(cli.global.config.clone(), cli.global.data.clone());
     match &cli.verb {
         Verb::Explain { word } => return offline::explain(screen, word.as_deref()),
+        Verb::Man { page } => return offline::man(screen, page.as_deref()),
         Verb::CheckConfig { file } => return offline::check_config(screen, file.clone(), &given),
         Verb::MakeBag(what) => return offline::make_bag(screen, what),
         Verb::Config(args::ConfigVerb::Show { defaults: true, .. }) => {

@@ -61,18 +61,3 @@ pub fn no_end(caught: &mut Caught) {
     let advice = "Nothing to do if the bag is complete; some bagging tools leave the mark out.";
     caught.push(about("SER-NO-END", Severity::Warning, b"", what).advice(advice));
 }
-
-/// The name of the compression or archive format these first bytes belong to.
-pub fn compression(first: &[u8]) -> Option<&'static str> {
-    const MAGIC: [(&[u8], &str); 8] = [
-        (b"\x1f\x8b", "compressed with gzip"),
-        (b"PK\x03\x04", "a ZIP archive"),
-        (b"PK\x05\x06", "a ZIP archive"),
-        (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
-        (b"\xfd7zXZ\0", "compressed with xz"),
-        (b"\x28\xb5\x2f\xfd", "compressed with zstd"),
-        (b"BZh", "compressed with bzip2"),
-        (b"\x1f\x9d", "compressed with compress"),
-    ];
-    MAGIC.iter().find(|(magic, _)| first.starts_with(magic)).map(|(_, name)| *name)
-}

@@ -50,6 +50,11 @@ pub fn is_zero(block: &[u8]) -> bool {
     block.iter().all(|byte| *byte == 0)
 }
 
+/// True when this block could be a header: its checksum is right.
+pub fn is_header(block: &[u8; BLOCK]) -> bool {
+    checksum_holds(block)
+}
+
 /// The header in this block, or `None` when its checksum is wrong.
 pub fn parse(block: &[u8; BLOCK]) -> Option<Header> {
     if !checksum_holds(block) {

@@ -21,8 +21,9 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+pub use caught::grouped;
 pub use folder::{FolderEntry, FolderIndex};
-pub use header::BLOCK;
+pub use header::{BLOCK, is_header};
 
 use crate::model::fact::Member;
 use crate::model::finding::Finding;

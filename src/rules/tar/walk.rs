@@ -8,6 +8,7 @@ use super::twins::{Named, Twins};
 use super::{IndexError, Indexed, Limits, end};
 use crate::model::fact::{BagPath, Member};
 use crate::model::finding::{Finding, Severity, escape};
+use crate::rules::packed::{Container, refused_by_name};
 use crate::rules::read::ReadAt;
 use crate::rules::sort::{Scratch, Sorter};
 use std::io;
@@ -131,10 +132,9 @@ impl<'a> Survey<'a> {
             let what = format!("The header at byte {} is damaged: its checksum is wrong.", grouped(at));
             return self.refuse("SER-HEADER-DAMAGED", b"", what, UPLOAD);
         }
-        if let Some(name) = end::compression(block) {
-            let what = format!("The deposit is {name}, not a plain tar.");
-            let advice = "Unpack it and send a plain tar: tar -cf NAME.tar NAME.";
-            return self.refuse("SER-COMPRESSED", b"", what, advice);
+        let container = Container::of(block);
+        if container != Container::Plain {
+            return self.caught.push(refused_by_name(container));
         }
         let what = "The deposit is not a tar: it does not start with a tar header.".to_string();
         self.refuse("SER-NOT-TAR", b"", what, "Send the bag as a tar: tar -cf NAME.tar NAME.");

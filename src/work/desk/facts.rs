@@ -27,23 +27,13 @@ impl Desk {
         Ok(Answer::Findings { findings, more })
     }
 
-    /// Findings of reading the tar, then of judging the bag.
+    /// Findings of reading the tar and of judging the bag.
     pub(super) fn findings_of(&self, item: &Item, after: u64, limit: usize) -> Told<(Vec<Finding>, bool)> {
-        let mut skip = after;
         let mut findings: Vec<Finding> = Vec::new();
-        for (of, seal) in findings_of(&item.found) {
-            if skip >= seal.count {
-                skip -= seal.count;
-                continue;
-            }
-            let want = limit + 1 - findings.len();
+        if let Some((of, seal)) = findings_of(&item.found).filter(|(_, seal)| after < seal.count) {
             match item.found.record {
-                Some(_) => self.kept_findings(item, of, skip, want, &mut findings)?,
-                None => self.page(item, seal, skip, want, &mut findings)?,
-            }
-            skip = 0;
-            if findings.len() > limit {
-                break;
+                Some(_) => self.kept_findings(item, of, after, limit + 1, &mut findings)?,
+                None => self.page(item, seal, after, limit + 1, &mut findings)?,
             }
         }
         let more = findings.len() > limit;

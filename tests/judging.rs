@@ -107,7 +107,7 @@ fn judge_members<'o>(
         assert_eq!(size, member.size);
         member.digests = digests;
     }
-    let facts = BagFacts { name, top: &indexed.top, payload_folder: indexed.payload_folder };
+    let facts = BagFacts { name, top: &indexed.top, payload_folder: indexed.payload_folder, packed: "" };
     let mut findings = indexed.findings;
     let verdict = bagit::judge::<Infallible>(
         &facts,

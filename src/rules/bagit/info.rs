@@ -23,10 +23,15 @@ pub struct Oxum {
 /// Labels that RFC 8493 says should not be repeated.
 const ONCE: [&str; 4] = ["bagging-date", "bag-size", "bag-group-identifier", "bag-count"];
 
+/// Takes an element when it is whole: label as written, value, line.
+pub type Watching<'w> = dyn FnMut(&str, &str, u64, &mut Out<'_>) -> Result<(), Halt> + 'w;
+
 /// Judges the file line by line.
 pub struct Reader<'n> {
     name: &'n str,
     version: Version,
+    plain: bool,
+    watching: Option<&'n mut Watching<'n>>,
     open: Option<(String, String, u64)>,
     elements: u64,
     orphans: u64,
@@ -37,7 +42,27 @@ pub struct Reader<'n> {
 impl<'n> Reader<'n> {
     /// Nothing read yet.
     pub fn new(name: &'n str, version: Version) -> Reader<'n> {
-        Reader { name, version, open: None, elements: 0, orphans: 0, seen: BTreeMap::new(), oxum: None }
+        Reader {
+            name,
+            version,
+            plain: false,
+            watching: None,
+            open: None,
+            elements: 0,
+            orphans: 0,
+            seen: BTreeMap::new(),
+            oxum: None,
+        }
+    }
+
+    /// Gives every element to `watching`, too.
+    pub fn watched(self, watching: &'n mut Watching<'n>) -> Reader<'n> {
+        Reader { watching: Some(watching), ..self }
+    }
+
+    /// For a tag file that is not the bag's own metadata: no label has a meaning of its own.
+    pub fn plain(self) -> Reader<'n> {
+        Reader { plain: true, ..self }
     }
 
     fn fault(&self, code: &str, severity: Severity, line: u64, what: String) -> Finding {
@@ -79,7 +104,7 @@ impl<'n> Reader<'n> {
         };
         self.judge_separator(at, label, value, out)?;
         self.elements += 1;
-        self.open = Some((label.trim().to_ascii_lowercase(), value.trim().to_string(), at));
+        self.open = Some((label.trim().to_string(), value.trim().to_string(), at));
         Ok(())
     }
 
@@ -129,7 +154,13 @@ impl<'n> Reader<'n> {
     /// The element that was open is whole now.
     fn close(&mut self, out: &mut Out<'_>) -> Result<(), Halt> {
         let Some((label, value, at)) = self.open.take() else { return Ok(()) };
-        let name = self.name;
+        if let Some(watching) = &mut self.watching {
+            watching(&label, &value, at, out)?;
+        }
+        if self.plain {
+            return Ok(());
+        }
+        let (name, label) = (self.name, label.to_ascii_lowercase());
         let reserved = ONCE.contains(&label.as_str()) || label == "payload-oxum";
         let count = if reserved {
             *self.seen.entry(label.clone()).and_modify(|count| *count += 1).or_insert(1)

@@ -7,6 +7,7 @@
 use super::Open;
 use super::manifest::Manifest;
 use super::paths::{self, base_name, is_apple_double, same_text};
+use super::profile::watch::Watch;
 use super::report::{Halt, Out};
 use super::rows::{Entry, Present, Value, is_below, split_key};
 use super::told;
@@ -40,6 +41,7 @@ pub fn run(
     sources: &[Manifest],
     version: Version,
     open: &Open<'_, '_>,
+    watch: &mut Watch<'_>,
     out: &mut Out<'_>,
 ) -> Result<Counted, Halt> {
     let mut join = Join {
@@ -52,6 +54,7 @@ pub fn run(
         holes: 0,
         first_hole: Vec::new(),
         waiting: Vec::new(),
+        watch,
         out,
     };
     let mut folded: Vec<u8> = Vec::new();
@@ -96,7 +99,7 @@ struct Waiting {
     listed: Vec<(Vec<u8>, Entry)>,
 }
 
-struct Join<'a, 'o, 'x, 'y> {
+struct Join<'a, 'o, 'x, 'y, 'p> {
     sources: &'a [Manifest],
     payload: Vec<u16>,
     tags: Vec<u16>,
@@ -106,10 +109,11 @@ struct Join<'a, 'o, 'x, 'y> {
     holes: u64,
     first_hole: Vec<u8>,
     waiting: Vec<Waiting>,
+    watch: &'a mut Watch<'p>,
     out: &'a mut Out<'o>,
 }
 
-impl<'a> Join<'a, '_, '_, '_> {
+impl<'a> Join<'a, '_, '_, '_, '_> {
     fn source(&self, place: u16) -> &'a Manifest {
         &self.sources[usize::from(place)]
     }
@@ -175,6 +179,7 @@ impl<'a> Join<'a, '_, '_, '_> {
         }
         for name in &group {
             if let Some(present) = &name.present {
+                self.watch.file(&name.path, present.size, self.out)?;
                 self.count(name, present)?;
             }
             if let Some((line, length)) = name.fetch {

@@ -14,6 +14,7 @@ pub mod manifest;
 pub mod paths;
 mod percent;
 pub mod policy;
+pub mod profile;
 pub mod report;
 mod rows;
 pub mod text;
@@ -33,6 +34,7 @@ use info::Oxum;
 use manifest::Manifest;
 use percent::Percents;
 use policy::Policy;
+use profile::watch::Watch;
 use report::{Halt, Out, about, quoted};
 use rows::{Present, Value, key};
 use std::cell::RefCell;
@@ -49,6 +51,19 @@ pub struct BagFacts<'a> {
     pub top: &'a str,
     /// There is a folder `data`, be it empty.
     pub payload_folder: bool,
+    /// The media type of what the bag was packed in, where that is not a plain tar; else empty.
+    pub packed: &'a str,
+}
+
+impl<'a> BagFacts<'a> {
+    /// The media type of what the bag came in; `None` for a folder.
+    pub fn media(&self) -> Option<&'a str> {
+        match (self.packed.is_empty(), self.top.is_empty()) {
+            (false, _) => Some(self.packed),
+            (true, false) => Some("application/tar"),
+            (true, true) => None,
+        }
+    }
 }
 
 /// What judging came to.
@@ -138,7 +153,7 @@ pub fn judge<'o, E>(
         let mut say = |finding: Finding| each(finding).map_err(keep);
         let mut members = members.map(|member| member.map_err(keep));
         let mut out = Out::new(&mut say, policy);
-        let desk = Desk { bag, open: &open, scratch, limits };
+        let desk = Desk { bag, open: &open, scratch, limits, policy };
         desk.judge(&mut members, &mut out)
     };
     verdict.map_err(|halt| match halt {
@@ -158,6 +173,7 @@ struct Desk<'a, 'o> {
     open: &'a Open<'a, 'o>,
     scratch: &'a dyn Scratch,
     limits: &'a Limits,
+    policy: &'a Policy,
 }
 
 /// Tag files with a meaning of their own.
@@ -204,25 +220,32 @@ impl Desk<'_, '_> {
         let mut percents = Percents::new(self.scratch, self.limits.sort_bytes / 8);
         let mut tags = TagFiles::default();
         let mut tag_folder = None;
+        let mut watch = Watch::new(self.policy);
+        watch.start(self.bag, out)?;
         for member in members {
             let member = member?;
             percents.present(&member.path.0).map_err(Halt::Scratch)?;
             rows.push(key(&member.path.0), Value::Present(Present::of(&member)).encode())
                 .map_err(Halt::Scratch)?;
             tags.note(&member, out)?;
+            watch.member(&member);
             if tag_folder.is_none() && !member.path.is_payload() && member.path.0.contains(&b'/') {
                 tag_folder = Some(member.path);
             }
         }
         tags.manifests.sort_by(|a, b| (a.0.is_tag, &a.0.name).cmp(&(b.0.is_tag, &b.0.name)));
         let declared = self.declaration(&tags, out)?;
+        let mut manifests = tags.manifests.iter().map(|(manifest, _)| manifest);
+        watch.declared(declared, &mut manifests, tags.fetch.is_some(), out)?;
         self.structure(&tags, tag_folder.as_ref(), declared.version, out)?;
         self.read_manifests(&tags, declared, &mut rows, &mut percents, out)?;
         self.read_fetch(&tags, declared, &mut rows, out)?;
         percents.decide(&mut rows)?;
-        let oxum = self.read_info(&tags, declared, out)?;
+        let oxum = self.read_info(&tags, declared, &mut watch, out)?;
+        self.read_ruled(declared, &mut watch, out)?;
         let sources: Vec<Manifest> = tags.manifests.iter().map(|(manifest, _)| manifest.clone()).collect();
-        let counted = join::run(rows, &sources, declared.version, self.open, out)?;
+        let counted = join::run(rows, &sources, declared.version, self.open, &mut watch, out)?;
+        watch.finish(out)?;
         self.judge_oxum(oxum, counted, declared.version, out)?;
         Ok(Verdict {
             errors: out.errors,
@@ -366,6 +389,7 @@ impl Desk<'_, '_> {
         &self,
         tags: &TagFiles,
         declared: Declared,
+        watch: &mut Watch<'_>,
         out: &mut Out<'_>,
     ) -> Result<Option<Oxum>, Halt> {
         let wanted = declared.version.info_name();
@@ -373,9 +397,48 @@ impl Desk<'_, '_> {
         let by_name = |name: &str| tags.info.iter().find(|member| member.path.0 == name.as_bytes());
         let Some(member) = by_name(wanted).or_else(|| tags.info.first()) else { return Ok(None) };
         let name = member.path.shown();
-        let mut reader = info::Reader::new(&name, declared.version);
+        let mut each = |label: &str, value: &str, line: u64, out: &mut Out<'_>| {
+            watch.element(&name, label, value, line, out)
+        };
+        let mut reader = info::Reader::new(&name, declared.version).watched(&mut each);
         self.lines(member, declared, out, &mut |line, out| reader.take(&line, out))?;
         reader.finish(out)
+    }
+
+    /// Reads the other tag files that the profile has rules for, as mildly as the drafts read the bag's metadata.
+    fn read_ruled(&self, declared: Declared, watch: &mut Watch<'_>, out: &mut Out<'_>) -> Result<(), Halt> {
+        /// Lines of bagit.txt that are looked at; it has two.
+        const ELEMENTS_MAX: usize = 100;
+        for member in watch.to_read() {
+            let name = member.path.shown();
+            if name == "bagit.txt" {
+                // Its faults were told by those who judge it; here only its values are of interest.
+                let mut elements: Vec<(String, String, u64)> = Vec::new();
+                let mut each = |label: &str, value: &str, line: u64, _: &mut Out<'_>| {
+                    if elements.len() < ELEMENTS_MAX {
+                        elements.push((label.to_string(), value.to_string(), line));
+                    }
+                    Ok(())
+                };
+                let mut hush = |_| Ok(());
+                let mut hush = Out::new(&mut hush, self.policy);
+                let utf8 = Declared { charset: text::Charset::Utf8, ..declared };
+                let mut reader = info::Reader::new(&name, Version::V0_97).plain().watched(&mut each);
+                self.lines(&member, utf8, &mut hush, &mut |line, out| reader.take(&line, out))?;
+                reader.finish(&mut hush)?;
+                for (label, value, line) in elements {
+                    watch.element(&name, &label, &value, line, out)?;
+                }
+                continue;
+            }
+            let mut each = |label: &str, value: &str, line: u64, out: &mut Out<'_>| {
+                watch.element(&name, label, value, line, out)
+            };
+            let mut reader = info::Reader::new(&name, Version::V0_97).plain().watched(&mut each);
+            self.lines(&member, declared, out, &mut |line, out| reader.take(&line, out))?;
+            reader.finish(out)?;
+        }
+        Ok(())
     }
 
     fn judge_oxum(

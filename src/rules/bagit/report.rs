@@ -1,7 +1,6 @@
 //! Findings on their way out, and why judging stops.
 
 use super::policy::Policy;
-use crate::model::code::weigh;
 use crate::model::digest::Algorithm;
 use crate::model::fact::BagPath;
 use crate::model::finding::{Finding, Severity, escape};
@@ -32,7 +31,7 @@ pub enum Halt {
 
 /// Counts findings and hands them on.
 pub struct Out<'a> {
-    strict: bool,
+    policy: &'a Policy,
     say: &'a mut dyn FnMut(Finding) -> Result<(), Halt>,
     /// Errors so far.
     pub errors: u64,
@@ -44,13 +43,13 @@ pub struct Out<'a> {
 
 impl<'a> Out<'a> {
     /// Hands findings to `say`, weighed by the policy.
-    pub fn new(say: &'a mut dyn FnMut(Finding) -> Result<(), Halt>, policy: &Policy) -> Out<'a> {
-        Out { strict: policy.strict, say, errors: 0, warnings: 0, notes: 0 }
+    pub fn new(say: &'a mut dyn FnMut(Finding) -> Result<(), Halt>, policy: &'a Policy) -> Out<'a> {
+        Out { policy, say, errors: 0, warnings: 0, notes: 0 }
     }
 
     /// Takes a finding.
-    pub fn say(&mut self, mut finding: Finding) -> Result<(), Halt> {
-        finding.severity = weigh(&finding.code, finding.severity, self.strict);
+    pub fn say(&mut self, finding: Finding) -> Result<(), Halt> {
+        let finding = self.policy.weigh(finding);
         match finding.severity {
             Severity::Error => self.errors += 1,
             Severity::Warning => self.warnings += 1,

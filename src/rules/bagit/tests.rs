@@ -76,6 +76,7 @@ impl Bag {
             name: "bag",
             top: "bag",
             payload_folder: self.0.keys().any(|path| path.starts_with(b"data/")),
+            packed: "",
         };
         let verdict = judge::<String>(
             &bag,
@@ -283,7 +284,7 @@ fn an_oxum_that_counts_folders_is_explained() {
 #[test]
 fn the_name_of_the_tar_is_compared_with_its_folder() {
     let bag = Bag::new("1.0", &[("a", "ay")]);
-    let facts = BagFacts { name: "sent", top: "made", payload_folder: true };
+    let facts = BagFacts { name: "sent", top: "made", payload_folder: true, packed: "" };
     let mut codes = Vec::new();
     let judged = judge::<()>(
         &facts,
@@ -339,7 +340,7 @@ fn what_is_our_fault_is_an_error_and_no_finding() {
     let unsummed = bag.judge_with(&Limits::default(), &[Algorithm::Sha256]).unwrap_err();
     assert!(matches!(unsummed, JudgeError::Unsummed { algorithm: Algorithm::Md5, .. }));
 
-    let facts = BagFacts { name: "bag", top: "", payload_folder: true };
+    let facts = BagFacts { name: "bag", top: "", payload_folder: true, packed: "" };
     let scratch = MemoryScratch::default();
     let mut members = bag.members(&Algorithm::OURS).into_iter().map(Ok);
     let failed = judge::<&str>(

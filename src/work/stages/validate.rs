@@ -58,7 +58,12 @@ impl StageWork for Validate {
         let bytes = job.members()?;
         let mut members = FactsReader::<Member>::open(disk, &folder, &digests.digests)?
             .map(|member| member.map_err(Stop::from).and_then(|member| job.drained().map(|()| member)));
-        let bag = BagFacts { name: &job.item.bag, top: &unpack.top, payload_folder: unpack.payload_folder };
+        let bag = BagFacts {
+            name: &job.item.bag,
+            top: &unpack.top,
+            payload_folder: unpack.payload_folder,
+            packed: "",
+        };
         let open = |member: &Member| -> Result<Box<dyn Read>, Stop> {
             let (from, offset) = bytes.of(member)?;
             Ok(Box::new(OwnedSlice { from, at: offset, left: member.size }))

@@ -80,8 +80,8 @@ pub fn lines<H>(
             other => other.map_err(failed)?,
         };
         let end = start + count;
-        // The first three bytes decide about a byte order mark; wait for them.
-        if decoder.first && end < 3 && count > 0 {
+        // The first bytes decide about byte order marks, of which there may be two; wait for them.
+        if decoder.first && end < 5 && count > 0 {
             start = end;
             continue;
         }
@@ -283,6 +283,22 @@ mod tests {
             [(1, b"a".to_vec(), false), (2, b"\xe9".to_vec(), true), (3, b"b".to_vec(), false)]
         );
         assert!(read(b"\xd8\0", Charset::Utf16).0[0].2);
+    }
+
+    #[test]
+    fn two_byte_order_marks_are_passed_over_however_the_bytes_come() {
+        let bytes = b"\xef\xbb\xbf\xfe\xff\0g";
+        let be = Charset::Other(encoding_rs::UTF_16BE);
+        for cut in 0..bytes.len() {
+            let (front, back) = bytes.split_at(cut);
+            let mut seen = Vec::new();
+            let mut read = front.chain(back);
+            let told = lines::<io::Error>(&mut read, be, 10, &|error| error, &mut |line| {
+                seen.push(line.text.to_vec());
+                Ok(())
+            });
+            assert!(told.unwrap().bom && seen == [b"g"], "cut at {cut}: {seen:?}");
+        }
     }
 
     #[test]

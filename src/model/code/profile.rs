@@ -1,7 +1,7 @@
 //! PROF: what the profile of a depositor asks for beyond BagIt.
 
 use super::About::{Bag, File};
-use super::Weight::{Error, Warning};
+use super::Weight::{Error, Note, Warning};
 use super::{Code, row};
 
 const INFO: &str = "BagIt Profiles 1.4, Bag-Info";
@@ -11,7 +11,7 @@ const PAYLOAD: &str = "BagIt Profiles 1.4, Payload-Files-Required and Payload-Fi
 
 #[rustfmt::skip]
 pub(super) const PROF: [Code; 20] = [
-    row("PROF-UNKNOWN", Error, Bag, FIELDS, [
+    row("PROF-UNKNOWN", Note, Bag, FIELDS, [
         "The bag names a profile that is not registered here. Profiles are never fetched because a bag names them.",
         "The identifier is mistyped or of another version, or the receiver has not been told of this profile.",
         "Compare BagIt-Profile-Identifier in bag-info.txt with the one agreed upon; the operator can register the profile.",

@@ -267,7 +267,7 @@ impl Bag {
 
     fn judged(&self, members: Vec<Member>, limits: &Limits, policy: &Policy) -> (Verdict, Vec<Finding>) {
         // A bag without payload has its folder none the less.
-        let facts = BagFacts { name: "bag", top: "bag", payload_folder: true };
+        let facts = BagFacts { name: "bag", top: "bag", payload_folder: true, ..BagFacts::default() };
         let mut findings = Vec::new();
         let verdict = judge::<Infallible>(
             &facts,

@@ -12,19 +12,23 @@ pub mod fetch;
 pub mod finding;
 pub mod inventory;
 pub mod manifest;
+pub mod packed;
 pub mod path;
 pub mod percent;
+pub mod profile;
 pub mod tar;
 pub mod text;
 
 /// Every check by its name, which is also the name of its target and of its folder of seeds.
-pub const CHECKS: [(&str, fn(&[u8])); 8] = [
+pub const CHECKS: [(&str, fn(&[u8])); 10] = [
     ("bag", bag::check),
     ("bag_info", bag_info::check),
     ("fetch", fetch::check),
     ("inventory", inventory::check),
     ("manifest", manifest::check),
+    ("packed", packed::check),
     ("percent", percent::check),
+    ("profile", profile::check),
     ("tar", tar::check),
     ("text", text::check),
 ];

@@ -20,7 +20,7 @@ type Files = BTreeMap<Vec<u8>, Vec<u8>>;
 pub fn check(data: &[u8]) {
     let mut draw = Draw::new(data);
     let bag = Bag::draw(&mut draw);
-    let verdict = bag.judge();
+    let verdict = bag.judged(bag.members(), &limits(), &Policy::default());
     assert_eq!(verdict.0.errors, 0, "a sound bag is refused: {:?}\n{}", verdict.1, shown(&bag.files));
     assert_eq!(verdict.0.version, Some(bag.version));
     let payload = || {
@@ -31,13 +31,11 @@ pub fn check(data: &[u8]) {
         (payload().count() as u64, payload().sum())
     );
     let mut damaged = Bag { files: bag.files.clone(), ..bag };
-    let mut must_fail = false;
     for _ in 0..1 + draw.below(4) {
-        must_fail |= damaged.damage(&bag.files, &mut draw);
+        damaged.damage(&mut draw);
     }
-    let (verdict, findings) = damaged.judge();
-    // More damage may have undone the damage.
-    let must_fail = must_fail && damaged.differs(&bag.files);
+    let (verdict, findings) = damaged.judge_in_every_way();
+    let must_fail = damaged.cannot_be_what_is_listed(&bag.files);
     assert!(verdict.errors > 0 || !must_fail, "damage was not seen: {findings:?}\n{}", shown(&damaged.files));
 }
 
@@ -45,6 +43,11 @@ fn shown(files: &Files) -> String {
     let one =
         |(path, bytes): (&Vec<u8>, &Vec<u8>)| format!("{}: {}\n", path.escape_ascii(), bytes.escape_ascii());
     files.iter().map(one).collect()
+}
+
+/// Lines short enough that too long ones are met.
+fn limits() -> Limits {
+    Limits { line_bytes: 600, ..Limits::default() }
 }
 
 struct Bag {
@@ -172,67 +175,64 @@ impl Bag {
         }
     }
 
-    /// Damages it in one way; true when its manifests cannot fit what is there any more.
-    fn damage(&mut self, sound: &Files, draw: &mut Draw<'_>) -> bool {
+    /// Damages it in one way.
+    fn damage(&mut self, draw: &mut Draw<'_>) {
         let paths: Vec<Vec<u8>> = self.files.keys().cloned().collect();
         let path = paths[draw.below(paths.len())].clone();
-        // Only the tag manifests are listed nowhere; and a listed file may be found under another name, if its bytes are.
-        let listed = !path.starts_with(b"tagmanifest-") && sound.contains_key(&path);
         let bytes = self.files[&path].clone();
-        let twin = self.files.iter().any(|(other, same)| *other != path && *same == bytes);
         match draw.below(5) {
             0 => {
                 let at = draw.place(bytes.len());
                 let cut = draw.below(40).min(bytes.len() - at);
                 let with = draw.some().to_vec();
                 self.files.entry(path).and_modify(|bytes| drop(bytes.splice(at..at + cut, with)));
-                false
             }
-            1 if path != b"bagit.txt" => {
-                self.files.remove(&path);
-                listed && !twin
-            }
+            1 if paths.len() > 1 => drop(self.files.remove(&path)),
             2 => {
                 let name = format!("data/{}{}", draw.one(&PIECES), draw.byte());
-                if !self.takes(&name) || self.files.contains_key(name.as_bytes()) {
-                    return false;
+                if self.takes(&name) {
+                    self.files.insert(name.into_bytes(), draw.some().to_vec());
                 }
-                // A side file of macOS that looks like one is passed over.
-                let is_side_file = name.starts_with("data/._");
-                self.files.insert(name.into_bytes(), draw.some().to_vec());
-                !is_side_file
             }
-            3 => {
-                self.files.insert(draw.one(&TAG_FILES).as_bytes().to_vec(), draw.some().to_vec());
-                false
-            }
-            _ if !bytes.is_empty() && path.starts_with(b"data/") => {
+            3 => drop(self.files.insert(draw.one(&TAG_FILES).as_bytes().to_vec(), draw.some().to_vec())),
+            _ if !bytes.is_empty() => {
                 let at = draw.place(bytes.len() - 1);
                 self.files.entry(path).and_modify(|bytes| bytes[at] ^= 1 << draw.below(8));
-                listed
             }
-            _ => false,
+            _ => {}
         }
     }
 
-    /// The payload is another, and manifests and bagit.txt are as they were.
-    fn differs(&self, sound: &Files) -> bool {
-        let judged_by = |files: &Files| -> Files {
+    /// Manifests and bagit.txt are as they were, and the payload is one that they cannot mean. A missing file may be there
+    /// under another name, if its bytes are; and side files of macOS are passed over.
+    fn cannot_be_what_is_listed(&self, sound: &Files) -> bool {
+        let part = |files: &Files, payload: bool| -> Files {
             let mut files = files.clone();
-            files.retain(|path, _| path.starts_with(b"manifest-") || path == b"bagit.txt");
+            files.retain(|path, _| match payload {
+                true => path.starts_with(b"data/"),
+                false => path.starts_with(b"manifest-") || path == b"bagit.txt",
+            });
             files
         };
-        let payload = |files: &Files| -> Files {
-            let mut files = files.clone();
-            files.retain(|path, _| path.starts_with(b"data/"));
-            files
+        if part(&self.files, false) != part(sound, false) {
+            return false;
+        }
+        let (there, listed) = (part(&self.files, true), part(sound, true));
+        let changed =
+            there.iter().any(|(path, bytes)| listed.get(path).is_some_and(|before| before != bytes));
+        let missing: Vec<&Vec<u8>> =
+            listed.iter().filter(|(path, _)| !there.contains_key(*path)).map(|row| row.1).collect();
+        let lost = missing.iter().any(|bytes| !there.values().any(|other| other == *bytes));
+        let side = |path: &[u8]| path.windows(3).any(|part| part == b"/._");
+        let unlisted = |(path, bytes): (&Vec<u8>, &Vec<u8>)| {
+            !listed.contains_key(path) && !side(path) && !missing.contains(&bytes)
         };
-        judged_by(&self.files) == judged_by(sound) && payload(&self.files) != payload(sound)
+        changed || lost || there.iter().any(unlisted)
     }
 
     /// Judges it in several ways that must not matter; the verdict with its findings.
-    fn judge(&self) -> (Verdict, Vec<Finding>) {
-        let limits = Limits { line_bytes: 600, ..Limits::default() };
+    fn judge_in_every_way(&self) -> (Verdict, Vec<Finding>) {
+        let limits = limits();
         let mut members = self.members();
         let lax = self.judged(members.clone(), &limits, &Policy::default());
         let weights = |findings: &[Finding]| {

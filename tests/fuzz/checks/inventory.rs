@@ -1,7 +1,11 @@
 //! Inventories: any JSON is read as a stream to the same rows that a plain reading gives, and version blocks are copied
 //! as they stand.
 
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
+use std::fmt;
+use std::marker::PhantomData;
 use strongroom::rules::ocfl::inventory::{Row, copy_versions, version_number, walk};
 
 type Rows = Vec<(u32, String, String)>;
@@ -29,27 +33,70 @@ pub fn check(data: &[u8]) {
         return;
     }
     // Nothing of an inventory may be lost by reading it as a stream.
-    let json: Value = serde_json::from_slice(data).expect("an inventory is JSON");
-    assert_eq!(json["id"], summary.id.as_str());
-    assert_eq!(json["head"], format!("v{}", summary.head).as_str());
-    let mut expected = paths(0, &json["manifest"]);
-    for (name, block) in json["versions"].as_object().expect("versions are named") {
-        expected.extend(paths(version_number(name).expect("a version has a number"), &block["state"]));
+    let plain: Plain = serde_json::from_slice(data).expect("an inventory is JSON, each field once");
+    assert_eq!((plain.id, plain.head), (summary.id, format!("v{}", summary.head)));
+    let mut expected = paths(0, &plain.manifest);
+    for (name, block) in &plain.versions.0 {
+        expected.extend(paths(version_number(name).expect("a version has a number"), &block.state));
     }
-    rows.sort();
-    expected.sort();
+    // The manifest may come behind the versions.
+    rows.sort_by_key(|row| row.0);
+    expected.sort_by_key(|row| row.0);
     assert_eq!(rows, expected);
     let text = [b"{", &copied[..], b"}"].concat();
     let again: Value = serde_json::from_slice(&text).expect("what is copied is JSON");
+    let json: Value = serde_json::from_slice(data).expect("it was read above");
     assert_eq!(again, json["versions"]);
 }
 
-fn paths(version: u32, by_digest: &Value) -> Rows {
-    let mut rows = Rows::new();
-    for (digest, paths) in by_digest.as_object().into_iter().flatten() {
-        for path in paths.as_array().expect("paths are a list") {
-            rows.push((version, digest.clone(), path.as_str().expect("a path is text").to_string()));
-        }
+fn paths(version: u32, by_digest: &Pairs<Vec<String>>) -> Rows {
+    let row = |digest: &String, path: &String| (version, digest.clone(), path.clone());
+    by_digest.0.iter().flat_map(|(digest, paths)| paths.iter().map(move |path| row(digest, path))).collect()
+}
+
+/// An inventory, held whole.
+#[derive(Deserialize)]
+struct Plain {
+    id: String,
+    head: String,
+    #[serde(default)]
+    manifest: Pairs<Vec<String>>,
+    versions: Pairs<Block>,
+}
+
+#[derive(Deserialize)]
+struct Block {
+    #[serde(default)]
+    state: Pairs<Vec<String>>,
+}
+
+/// The fields of an object in their order, repeated ones among them.
+struct Pairs<T>(Vec<(String, T)>);
+
+impl<T> Default for Pairs<T> {
+    fn default() -> Pairs<T> {
+        Pairs(Vec::new())
     }
-    rows
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Pairs<T>, D::Error> {
+        struct Each<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Each<T> {
+            type Value = Pairs<T>;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Pairs<T>, M::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        input.deserialize_map(Each(PhantomData))
+    }
 }

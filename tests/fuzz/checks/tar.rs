@@ -29,6 +29,7 @@ pub fn check(data: &[u8]) {
             indexed.findings.iter().for_each(finding::sound);
             assert!(!finding::refused(&indexed.findings), "accepted with an error: {shown}");
             accepted(&tar, &indexed, &members, &limits);
+            agrees_with_the_peer(&tar, &indexed, &members);
         }
         Err(IndexError::Refused(findings)) => {
             findings.iter().for_each(finding::sound);
@@ -76,6 +77,46 @@ fn accepted(tar: &[u8], indexed: &Indexed, members: &[Member], limits: &Limits) 
         assert_ne!(pair[0], pair[1], "one path twice");
         let below = pair[1].strip_prefix(pair[0]).is_some_and(|rest| rest.starts_with(b"/"));
         assert!(!below, "{} is a file and a folder", pair[0].escape_ascii());
+    }
+}
+
+/// What the `tar` crate, which other programs read this tar with, finds in it: name without dots, place, size. `None`
+/// when it does not read it to the end.
+fn of_the_peer(tar: &[u8]) -> Option<Vec<(Vec<u8>, u64, u64)>> {
+    let mut found = Vec::new();
+    for entry in ::tar::Archive::new(tar).entries().ok()? {
+        let entry = entry.ok()?;
+        let name = entry.path_bytes().into_owned();
+        let kind = entry.header().entry_type();
+        // Old tars tell a folder by its name.
+        if !(kind.is_file() || kind.is_contiguous()) || name.ends_with(b"/") {
+            continue;
+        }
+        let parts: Vec<&[u8]> =
+            name.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".").collect();
+        found.push((parts.join(&b'/'), entry.raw_file_position(), entry.size()));
+    }
+    Some(found)
+}
+
+/// A member that another reader sees elsewhere, or not at all, would be one bag here and another there.
+fn agrees_with_the_peer(tar: &[u8], indexed: &Indexed, members: &[Member]) {
+    let Some(found) = of_the_peer(tar) else { return };
+    let escaped = |name: &[u8]| strongroom::model::finding::escape(name);
+    let ours: Vec<(String, u64, u64)> = members
+        .iter()
+        .map(|member| (format!("{}/{}", indexed.top, escaped(&member.path.0)), member.offset, member.size))
+        .collect();
+    let theirs: Vec<(String, u64, u64)> =
+        found.iter().map(|(name, at, size)| (escaped(name), *at, *size)).collect();
+    for one in &ours {
+        assert!(theirs.contains(one), "{one:?} is not what the tar crate finds: {theirs:?}");
+    }
+    for other in theirs {
+        let known = ours.contains(&other);
+        let again = ours.iter().any(|one| one.0 == other.0 && one.1 < other.1 && one.2 == other.2);
+        let beside = !other.0.contains('/');
+        assert!(known || again || beside, "the tar crate finds {other:?}, which is not in {ours:?}");
     }
 }
 

@@ -86,6 +86,11 @@ fn of_the_peer(tar: &[u8]) -> Option<Vec<(Vec<u8>, u64, u64)>> {
     let mut found = Vec::new();
     for entry in ::tar::Archive::new(tar).entries().ok()? {
         let entry = entry.ok()?;
+        let header = entry.header().as_bytes();
+        // It takes the prefix of a name only in the one version of ustar that was ever written; GNU tar and we, in any.
+        if header[257..263] == *b"ustar\0" && header[263..265] != *b"00" {
+            return None;
+        }
         let name = entry.path_bytes().into_owned();
         let kind = entry.header().entry_type();
         // Old tars tell a folder by its name.

@@ -7,7 +7,7 @@ use super::report::{Halt, Out, about, quoted};
 use super::text::{self, Charset, Order};
 use super::version::Version;
 use crate::model::fact::BagPath;
-use crate::model::finding::{Finding, Severity};
+use crate::model::finding::{Finding, Severity, escape};
 
 /// What bagit.txt declares, or what is assumed when it does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,7 +189,7 @@ fn version_of(element: Option<&Element<'_>>, out: &mut Out<'_>) -> Result<(Versi
             ("DECL-VERSION", what, Version::V0_97)
         }
     };
-    out.say(fault(code, Severity::Error, what).line(element.line).values("1.0", element.value))?;
+    out.say(fault(code, Severity::Error, what).line(element.line).values("1.0", value_of(element)))?;
     Ok((nearest, false))
 }
 
@@ -209,13 +209,18 @@ fn spacing(element: &Element<'_>, rules: Version, out: &mut Out<'_>) -> Result<(
     Ok(())
 }
 
+/// What stands there, for a finding.
+fn value_of(element: &Element<'_>) -> String {
+    escape(element.value.as_bytes())
+}
+
 fn charset_of(element: Option<&Element<'_>>, out: &mut Out<'_>) -> Result<Charset, Halt> {
     let Some(element) = element else { return Ok(Charset::Utf8) };
     let Some(charset) = Charset::from_label(element.value) else {
         let shown = quoted(element.value.as_bytes());
         let what = format!("bagit.txt names the character encoding {shown}, which is none that we can read.");
         let finding = fault("DECL-ENCODING-UNKNOWN", Severity::Error, what).line(element.line);
-        out.say(finding.values("UTF-8", element.value))?;
+        out.say(finding.values("UTF-8", value_of(element)))?;
         return Ok(Charset::Utf8);
     };
     if charset != Charset::Utf8 {

@@ -202,7 +202,7 @@ fn line(path: &str, digest: &str) -> String {
 }
 
 /// A path as manifests of BagIt 1.0 write it.
-fn encode(path: &str) -> String {
+pub fn encode(path: &str) -> String {
     path.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 

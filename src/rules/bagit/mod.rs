@@ -18,7 +18,7 @@ pub mod paths;
 mod percent;
 pub mod policy;
 pub mod profile;
-mod report;
+pub mod report;
 mod rows;
 mod structure;
 pub mod text;

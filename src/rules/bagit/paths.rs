@@ -29,7 +29,9 @@ pub type Outside = (&'static str, &'static str);
 /// Reads a path of a manifest or of fetch.txt.
 pub fn read(written: &[u8], version: Version) -> Result<Listed, Outside> {
     let decoded = decode(written, version.is_rfc());
-    if let Some(outside) = outside(written).or_else(|| outside(&decoded)) {
+    let path = join(&decoded);
+    // `./C:/x` leads outside only when its `.` is gone.
+    if let Some(outside) = outside(written).or_else(|| outside(&decoded)).or_else(|| outside(&path)) {
         return Err(outside);
     }
     let backslashes = decoded.starts_with(b"data\\") || decoded.starts_with(b".\\data\\");
@@ -326,6 +328,8 @@ mod tests {
             ("C:\\x", "PATH-DRIVE"),
             ("\\\\?\\C:\\x", "PATH-DRIVE"),
             ("\\\\server\\x", "PATH-DRIVE"),
+            ("./C:/x", "PATH-DRIVE"),
+            (".//~/x", "PATH-HOME"),
             ("a\0b", "MAN-LINE"),
             ("./", "MAN-LINE"),
         ] {

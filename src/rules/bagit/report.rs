@@ -108,7 +108,7 @@ pub fn short(digest: &str) -> &str {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// Runs `judge` with an `Out` that collects codes and severities.

@@ -111,8 +111,8 @@ pub fn lines<H>(
             other => other.map_err(failed)?,
         };
         let end = start + count;
-        // The first three bytes decide about a byte order mark; wait for them.
-        if decoder.first && end < 3 && count > 0 {
+        // The first bytes decide about byte order marks, of which there may be two; wait for them.
+        if decoder.first && end < 5 && count > 0 {
             start = end;
             continue;
         }
@@ -339,6 +339,22 @@ mod tests {
                 .unwrap();
                 assert_eq!(seen[1..], ["aü", "\u{1f600}b", "c"], "{charset:?} {pad}");
             }
+        }
+    }
+
+    #[test]
+    fn two_byte_order_marks_are_passed_over_however_the_bytes_come() {
+        let bytes = b"\xef\xbb\xbf\xfe\xff\0g";
+        let be = Charset::Other(encoding_rs::UTF_16BE);
+        for cut in 0..bytes.len() {
+            let (front, back) = bytes.split_at(cut);
+            let mut seen = Vec::new();
+            let mut read = front.chain(back);
+            let told = lines::<io::Error>(&mut read, be, 10, &|error| error, &mut |line| {
+                seen.push(line.text.to_vec());
+                Ok(())
+            });
+            assert!(told.unwrap().bom && seen == [b"g"], "cut at {cut}: {seen:?}");
         }
     }
 

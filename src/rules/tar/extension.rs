@@ -5,6 +5,7 @@
 
 use super::Limits;
 use super::header::{BLOCK, is_zero, until_nul};
+use crate::model::finding::escape;
 use crate::rules::read::ReadAt;
 use std::io;
 
@@ -128,10 +129,7 @@ fn wanted(key: &[u8]) -> bool {
 
 fn keep(key: &[u8], value: &[u8], global: bool, pending: &mut Pending) -> Result<(), Fault> {
     if global && key != b"mtime" {
-        return Err(Fault::Broken(format!(
-            "it sets `{}` for all members that follow",
-            String::from_utf8_lossy(key)
-        )));
+        return Err(Fault::Broken(format!("it sets `{}` for all members that follow", escape(key))));
     }
     let repeated = |key: &str| Err(Fault::Broken(format!("it gives `{key}` twice")));
     match key {
@@ -152,10 +150,7 @@ fn keep(key: &[u8], value: &[u8], global: bool, pending: &mut Pending) -> Result
         b"size" => {
             let size = decimal(value).filter(|size| i64::try_from(*size).is_ok());
             let size = size.ok_or_else(|| {
-                Fault::Lost(format!(
-                    "its size is `{}`",
-                    String::from_utf8_lossy(&value[..value.len().min(40)])
-                ))
+                Fault::Lost(format!("its size is `{}`", escape(&value[..value.len().min(40)])))
             })?;
             pending.size = Some(size);
             Ok(())
@@ -290,6 +285,9 @@ mod tests {
         assert!(matches!(pax(b"11 size=-1\n", false), Err(Fault::Lost(_))));
         assert!(matches!(pax(b"10 path=a\n", true), Err(Fault::Broken(_))));
         assert!(pax(b"15 comment=abc\n", true).is_ok());
+        // What a hostile tar says is never said to a terminal as it stands.
+        let Err(Fault::Lost(why)) = pax(b"13 size=\x1b[2J\n", false) else { panic!("no size") };
+        assert_eq!(why, "its size is `\\u{1b}[2J`");
         let many = b"5 a=\n".repeat(10_001);
         assert!(matches!(pax(&many, false), Err(Fault::TooMuch(_))));
     }

@@ -27,6 +27,11 @@ pub fn clean(raw: &[u8], limits: &Limits) -> Result<Vec<u8>, Box<Finding>> {
         return refuse("SER-PATH-TOO-LONG", what, "Shorten the name, and make the bag again.");
     }
     let path = parts.join(&b'/');
+    // `./C:/x` leads outside only when its `.` is gone; and `./` alone is a folder without a name.
+    if let Some(why) = escapes(&path).filter(|_| !path.is_empty()) {
+        let what = format!("The name `{shown}` {why}.");
+        return refuse("SER-PATH-ESCAPES", what, "Make the tar again from the folder that holds the bag.");
+    }
     if path.len() > limits.path_bytes {
         let what = format!(
             "The name that starts with `{shown}` has {} bytes; at most {} are accepted.",
@@ -198,7 +203,7 @@ mod tests {
     #[test]
     fn names_are_refused_or_cleaned() {
         #[rustfmt::skip]
-        let table: [(&[u8], Result<&[u8], &str>); 21] = [
+        let table: [(&[u8], Result<&[u8], &str>); 23] = [
             (b"bag/data/a", Ok(b"bag/data/a")),
             (b"./bag/data/a", Ok(b"bag/data/a")),
             (b"./././bag//data/./a/", Ok(b"bag/data/a")),
@@ -219,6 +224,8 @@ mod tests {
             (b"C:\\x", Err("SER-PATH-ESCAPES")),
             (b"c:/x", Err("SER-PATH-ESCAPES")),
             (b"\\\\server\\x", Err("SER-PATH-ESCAPES")),
+            (b"./C:/x", Err("SER-PATH-ESCAPES")),
+            (b".//\\\\server/x", Err("SER-PATH-ESCAPES")),
             (b"bag/a\0b", Err("SER-PATH-ESCAPES")),
         ];
         for (raw, expected) in table {

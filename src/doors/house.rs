@@ -12,6 +12,7 @@ use crate::books::volume::Floor;
 use crate::model::checkpoint::Stage;
 use crate::model::trouble::Trouble;
 use crate::rules::packed::{Caps, Container};
+use crate::rules::tar;
 use crate::work::desk::Desk;
 use crate::work::desk::complaint::{Complaint, Sort};
 use crate::work::job::{Accept, Settings};
@@ -209,7 +210,13 @@ fn settings(config: &Config, ledger_id: String) -> Settings {
         workers: Stage::ALL.iter().map(|stage| (*stage, config.workers.of(*stage))).collect(),
         digesters: config.workers.hashers,
         copiers: config.workers.copiers,
-        files_max: config.limits.files_max,
+        tar: tar::Limits {
+            members: config.limits.files_max,
+            path_bytes: config.limits.path_bytes_max,
+            component_bytes: config.limits.name_bytes_max,
+            depth: config.limits.depth_max,
+            ..tar::Limits::default()
+        },
         bytes_max: config.limits.bytes_max,
         accept: accept(config),
         packed: Caps {

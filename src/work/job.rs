@@ -16,6 +16,7 @@ use crate::model::trouble::{Kind, Stop, Trouble};
 use crate::rules::digester::digest_reader;
 use crate::rules::packed::{Caps, Container};
 use crate::rules::read::{ReadAt, Slice};
+use crate::rules::tar::Limits;
 use crate::worlds::World;
 use crate::worlds::disk::Place;
 use std::collections::BTreeMap;
@@ -42,8 +43,8 @@ pub struct Settings {
     pub digesters: usize,
     /// Threads that copy to one target.
     pub copiers: usize,
-    /// Files that one bag may have.
-    pub files_max: u64,
+    /// What a tar or folder may cost to index: files, lengths of paths.
+    pub tar: Limits,
     /// Bytes that one deposit may have.
     pub bytes_max: u64,
     /// Forms in which a bag may come in one file.

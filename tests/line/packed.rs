@@ -159,3 +159,14 @@ fn a_tar_that_changed_in_staging_is_made_again_and_never_the_depositors_fault() 
         assert_eq!(only(&house).checkpoint.standing.name(), "kept", "change {change} before {stage}");
     }
 }
+
+#[test]
+fn more_files_than_are_taken_here_hold_the_item_and_blame_nobody() {
+    let mut house = house();
+    house.settings.tar.members = 3;
+    house.deposit("photos", &FILES);
+    house.run();
+    let item = only(&house);
+    assert_eq!(item.checkpoint.standing.name(), "held");
+    assert_eq!(item.checkpoint.standing.trouble().unwrap().kind.name(), "over-limit");
+}

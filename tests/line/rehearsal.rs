@@ -12,6 +12,7 @@ use strongroom::model::object::Policy;
 use strongroom::rules::bagit::make;
 use strongroom::rules::packed::{Caps, Container};
 use strongroom::rules::sort::MemoryScratch;
+use strongroom::rules::tar::Limits;
 use strongroom::work::job::{Accept, Settings};
 use strongroom::work::pipeline::Pipeline;
 use strongroom::work::stages::INGEST_LINE;
@@ -75,7 +76,7 @@ fn settings() -> Settings {
         workers: BTreeMap::new(),
         digesters: 1,
         copiers: 1,
-        files_max: 1_000,
+        tar: Limits { members: 1_000, ..Limits::default() },
         bytes_max: 1 << 30,
         accept: Accept { everybody: Container::READ.to_vec(), ..Accept::default() },
         packed: Caps::default(),

@@ -311,6 +311,9 @@ impl Builder {
             files_max: self.number("limits.files_max"),
             files_versions_max: self.number("limits.files_versions_max"),
             bytes_max: self.number("limits.bytes_max"),
+            path_bytes_max: self.count("limits.path_bytes_max"),
+            name_bytes_max: self.count("limits.name_bytes_max"),
+            depth_max: self.count("limits.depth_max"),
             packed_ratio_max: self.number("limits.packed_ratio_max"),
             packed_bytes_max: self.number("limits.packed_bytes_max"),
         }

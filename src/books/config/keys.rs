@@ -74,7 +74,7 @@ const WEIGHS: Shape = Shape::OneOf(&["profile", "error", "warning", "note"]);
 
 /// The table.
 #[rustfmt::skip]
-pub const KEYS: [Key; 47] = [
+pub const KEYS: [Key; 50] = [
     key("data", Shape::Path, "\"./strongroom-data\"", "Folder below which everything lies that has no path of its own. A relative folder, so that a first try needs no rights; an installed service names /var/lib/strongroom."),
     key("i_accept_copies_on_one_disk", Shape::Flag, "false", "Two targets of one policy on one file system are refused, because one broken disk would take both copies. True is for trying out only; the embedded default without a file has it so."),
     key("accept", CONTAINERS, "[\"tar\"]", "Forms in which depositors may send a bag in one file. Plain tars only, because they are read in place: a packed deposit (a compressed tar, or a zip) is unpacked into staging first, which costs space and time, and one flipped bit may cost all of it. What a deposit is, its first bytes say, not its name; plain tars are always taken."),
@@ -112,6 +112,9 @@ pub const KEYS: [Key; 47] = [
     key("limits.files_max", Shape::Count(1, 100_000_000), "10000000", "Files in one bag; a larger bag is held. Ten times the largest bag that was tried, and small enough that no list of it fills a disk."),
     key("limits.files_versions_max", Shape::Count(1, 1_000_000_000), "20000000", "Files times versions of one object; a deposit that would go beyond it is held. An inventory names every file of every version, and grows by about 300 bytes for each."),
     key("limits.bytes_max", Shape::Size, "\"64 TiB\"", "Bytes of one bag; a larger one is held. No deposit came near it, and a tar that lies about its size is caught before space is promised."),
+    key("limits.path_bytes_max", Shape::Count(64, 65_536), "4096", "Bytes of a path in a bag. 4,096 is what the kernel takes in one call."),
+    key("limits.name_bytes_max", Shape::Count(16, 255), "255", "Bytes of one part of a path. 255 is what file systems hold; some that encrypt names hold 143."),
+    key("limits.depth_max", Shape::Count(1, 4_096), "256", "Folders within folders. Deeper ones are made by mistake or to harm: many programs climb them by calling themselves."),
     key("limits.packed_ratio_max", Shape::Count(1, 100_000), "250", "Bytes that may come out of a packed deposit for each byte of it (below 64 MiB they are not counted). Scans and texts pack 2 to 20 times smaller, a tar of many small files up to 100 times; what packs better was made to fill a disk."),
     key("limits.packed_bytes_max", Shape::Size, "\"1 TiB\"", "Bytes that may come out of one packed deposit. They lie in staging until the bag is kept, so a larger one should be sent as a plain tar, which is read in place."),
     key("retry.first", Shape::Time, "\"30 s\"", "First pause after a trouble that time may cure. Long enough for a mount to come back, short enough that nobody waits for it."),

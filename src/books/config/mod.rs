@@ -97,6 +97,12 @@ pub struct Limits {
     pub files_versions_max: u64,
     /// Bytes of a bag.
     pub bytes_max: u64,
+    /// Bytes of a path.
+    pub path_bytes_max: usize,
+    /// Bytes of one part of a path.
+    pub name_bytes_max: usize,
+    /// Parts of a path.
+    pub depth_max: usize,
     /// Bytes that come out of a packed deposit for each of its own.
     pub packed_ratio_max: u64,
     /// Bytes that come out of a packed deposit.

@@ -55,24 +55,24 @@ impl StageWork for Unpack {
             members.push(&member)?;
             Ok(())
         };
-        let limits = Limits { members: job.settings.files_max, ..Limits::default() };
+        let limits = &job.settings.tar;
         let (mut packed, mut warned): (Option<Packed>, Vec<Finding>) = (None, Vec::new());
         let indexed = match job.item.deposit.form {
             Form::Tar => {
                 let tar = job.tar()?;
                 let container = packed_as(job, &*tar)?;
                 match plain_tar::unpack(job, &folder, &*tar, container) {
-                    Ok(None) => index(&*tar, &limits, &scratch, &mut each),
+                    Ok(None) => index(&*tar, limits, &scratch, &mut each),
                     Ok(Some((made, told))) => {
                         warned = told;
                         let tar = job.world.disk.open(&folder.join(&made.file)).map_err(Trouble::from)?;
                         packed = Some(made);
-                        index(&*tar, &limits, &scratch, &mut each).map_err(plain_tar::of_staging)
+                        index(&*tar, limits, &scratch, &mut each).map_err(plain_tar::of_staging)
                     }
                     Err(error) => Err(error),
                 }
             }
-            Form::Folder => walk_folder(job, &limits, &scratch, &mut each),
+            Form::Folder => walk_folder(job, limits, &scratch, &mut each),
         };
         drop(scratch);
         job.deposit_unchanged()?;

@@ -186,7 +186,7 @@ fn what_cannot_be_read_is_not_judged_and_every_such_file_is_named() {
                 found.as_array().unwrap().iter().map(|one| one["path"].to_string()).collect();
             paths.sort();
             assert_eq!(paths, [r#""data/000/file-000001.bin""#, r#""data/000/file-000002.bin""#]);
-            assert_eq!(codes(&said.lines()[0]), ["ENV-IO", "ENV-IO"]);
+            assert_eq!(codes(&said.lines()[0]), ["FIX-UNREADABLE", "FIX-UNREADABLE"]);
         }
     }
     for path in ["nothing-there", "/dev/null"] {

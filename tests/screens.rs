@@ -10,13 +10,18 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 use strongroom::books::config::{Config, Given};
+use strongroom::doors::cli::bag::told;
 use strongroom::doors::cli::table::Style;
 use strongroom::doors::cli::{args::Cli, explain, offline, overview, text};
 use strongroom::doors::man::SHEETS;
 use strongroom::model::code::codes;
+use strongroom::model::digest::Algorithm;
 use strongroom::model::finding::{Finding, Severity};
+use strongroom::rules::groups::Groups;
 use strongroom::work::desk::complaint::{Complaint, Sort};
+use strongroom::work::desk::letter::Letter;
 use strongroom::work::desk::words::{Check, ItemStory, ItemView, MovedRow, RefusedRow};
+use strongroom::work::judging::{Judged, Outcome};
 
 fn style(tty: bool) -> Style {
     Style { tty, color: false, quiet: false, now: "2026-11-21T10:00:00Z".parse().unwrap() }
@@ -154,7 +159,37 @@ fn one_item_says_what_happened_to_it_and_what_to_do() {
     see("item_refused.txt", &text::story(&style(true), &story(&refused(), &findings())));
     see("item_retrying.txt", &text::story(&style(true), &story(&retrying(), &[])));
     see("item_kept.txt", &text::story(&style(true), &story(&kept(), &[])));
-    see("letter.txt", &text::letter(&refused(), &findings(), false));
+}
+
+#[test]
+fn a_letter_says_what_to_do_first_what_blocks_then_file_by_file() {
+    let letter = |item: &ItemView, found: &[Finding]| {
+        let mut groups = Groups::default();
+        found.iter().for_each(|finding| groups.take(finding));
+        Letter { item, groups: &groups, all: "all in uva-ms-2213.findings.json" }.text()
+    };
+    let mut found = findings();
+    found.extend((0..4_330).map(|n| {
+        let path = format!("data/img/{n:04}.tif");
+        let what =
+            format!("`{path}` is listed in manifest-sha256.txt (line {}) but is not in the bag.", n + 1);
+        Finding::new("COMP-MISSING", Severity::Error, path, what)
+            .advice("Add the file, or make the bag again if it should not be there.")
+    }));
+    found.push(
+        Finding::new(
+            "OXUM-MISMATCH",
+            Severity::Error,
+            "bag-info.txt",
+            "Payload-Oxum says 4 files and 22,178 bytes; the payload has 4 files and 5,794 bytes.",
+        )
+        .advice("Every checksum is right. Correct Payload-Oxum to 5794.4."),
+    );
+    see("letter.txt", &letter(&refused(), &found));
+    see("letter_ours.txt", &letter(&retrying(), &[]));
+    let over =
+        trouble("over-limit", "operator", "reading /srv/inbox/uva.edu/films.tar: 12,000,000 members", 61);
+    see("letter_over_limit.txt", &letter(&item(61, json!({"standing": "held", "trouble": over})), &[]));
 }
 
 #[test]
@@ -272,4 +307,40 @@ fn the_first_help_fits_on_a_screen() {
     let help = Cli::command().term_width(100).render_help().to_string();
     assert!(help.lines().count() < 60, "{help}");
     see("help.txt", &help);
+}
+
+#[test]
+fn validating_says_the_verdict_first_and_then_what_blocks() {
+    let judged = |outcome, errors, warnings| Judged {
+        outcome,
+        errors,
+        warnings,
+        notes: 0,
+        files: 2_112,
+        bytes: 19_756_849_561,
+        version: Some("1.0".into()),
+        algorithms: vec![Algorithm::Sha256],
+    };
+    let mut groups = Groups::default();
+    findings().iter().for_each(|finding| groups.take(finding));
+    for n in 0..4_331 {
+        let path = format!("data/lost/{n:04}.tif");
+        let what = format!("`{path}` is listed in manifest-sha256.txt (line {n}) but is not in the bag.");
+        let missing = Finding::new("COMP-MISSING", Severity::Error, &path, what);
+        groups.take(&missing.advice("Add the file, or make the bag again if it should not be there."));
+    }
+    let (none, took) = (Groups::default(), std::time::Duration::from_secs(61));
+    for (name, style) in [("bag_validate.txt", style(true)), ("bag_validate.tsv", style(false))] {
+        let line = |path: &str, judged: &Judged, groups: &Groups| {
+            told::line(&style, &told::Report { path: Path::new(path), judged, groups, took })
+        };
+        let mut screen = line("uva-ms-2213.tar", &judged(Outcome::Invalid, 4_333, 1), &groups);
+        screen.push_str(&told::groups(&style, &groups));
+        screen.push('\n');
+        screen.push_str(&line("in/uva-ms-2214.tar", &judged(Outcome::Valid, 0, 0), &none));
+        screen.push_str(&line("in/uva-ms-2215", &judged(Outcome::Unjudged, 1, 0), &none));
+        let bags = [(Outcome::Valid, 12, 4_096), (Outcome::Invalid, 1, 100), (Outcome::Unjudged, 0, 0)];
+        screen.push_str(&told::summary(&bags, took));
+        see(name, &screen);
+    }
 }

@@ -3,4 +3,5 @@
 pub mod config;
 pub mod facts;
 pub mod ledger;
+pub mod profiles;
 pub mod volume;

@@ -153,15 +153,19 @@ impl Groups {
     }
 }
 
-/// What a finding says, with the path it is about; the path is said once, not twice.
+/// What a finding says, with the path it is about (said once, not twice) and the switch that decided its weight.
 pub fn told(finding: &Finding) -> String {
     // Sentences name at most so much of a path, too.
     let raw = &finding.path.0.0;
     let path = escape(&raw[..raw.len().min(SHOWN_MAX)]);
-    match finding.path.is_bag() || finding.message.contains(&path) {
+    let mut text = match finding.path.is_bag() || finding.message.contains(&path) {
         true => finding.message.clone(),
         false => format!("{path}: {}", finding.message),
+    };
+    if let Some(rule) = &finding.rule {
+        text.push_str(&format!(" (by the rule {rule})"));
     }
+    text
 }
 
 /// A number with its thousands parted: 4,312.
@@ -177,12 +181,21 @@ pub fn parted(number: u64) -> String {
     text
 }
 
+/// At most so many bytes of a text, and no character by half.
+pub fn cut(text: &str, bytes_max: usize) -> &str {
+    let mut end = bytes_max.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
 fn shortened(finding: &Finding) -> Finding {
     let mut finding = finding.clone();
     finding.path.0.0.truncate(TEXT_MAX);
     for text in [Some(&mut finding.message), finding.expected.as_mut(), finding.found.as_mut()] {
         let Some(text) = text.filter(|text| text.len() > TEXT_MAX) else { continue };
-        text.truncate(text.floor_char_boundary(TEXT_MAX));
+        text.truncate(cut(text, TEXT_MAX).len());
         text.push('…');
     }
     finding
@@ -258,6 +271,8 @@ mod tests {
         assert_eq!(told(&finding("X", Severity::Error, "data/a")), "data/a: says so");
         let named = Finding::new("X", Severity::Error, "data/a", "`data/a` is not there.");
         assert_eq!(told(&named), "`data/a` is not there.");
+        let ruled = Finding { rule: Some("oxum = warning".into()), ..named };
+        assert_eq!(told(&ruled), "`data/a` is not there. (by the rule oxum = warning)");
         assert_eq!(parted(18_253_611_008), "18,253,611,008");
         assert_eq!(parted(999), "999");
     }

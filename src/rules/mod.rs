@@ -4,6 +4,7 @@ pub mod bagit;
 pub mod digester;
 pub mod groups;
 pub mod ocfl;
+pub mod ours;
 pub mod packed;
 pub mod premis;
 pub mod read;

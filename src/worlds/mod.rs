@@ -12,6 +12,7 @@ pub mod disk;
 pub mod fate;
 pub mod source;
 pub mod target;
+pub mod temporary;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -141,6 +141,9 @@ pub enum Verb {
     /// What is kept
     #[command(subcommand)]
     Object(ObjectVerb),
+    /// Look at bags where they lie, and make them: no daemon, no ledger, no configuration
+    #[command(subcommand)]
+    Bag(super::bag::args::BagVerb),
     /// Make a bag for trying out, for tests and for measuring; the same words make the same bytes
     #[command(hide = true)]
     MakeBag(MakeBag),
@@ -268,6 +271,9 @@ pub enum TroubleVerb {
         /// Print a letter for the depositor instead
         #[arg(long)]
         letter: bool,
+        /// Write the letter, and the list of all findings beside it, into this folder
+        #[arg(long, value_name = "DIR", requires = "letter")]
+        to: Option<PathBuf>,
     },
     /// How many, by cause
     Summary {
@@ -364,6 +370,7 @@ mod tests {
             "strongroom config show --defaults",
             "strongroom state verify --json",
             "strongroom object restore strongroom:u/b --to out",
+            "strongroom bag validate a.tar folder --strict --json",
         ];
         for line in lines {
             let parsed = Cli::try_parse_from(line.split(' '));

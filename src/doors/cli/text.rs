@@ -9,6 +9,7 @@ use crate::books::config::units::{show_age, show_bytes};
 use crate::model::event::{Event, Outcome};
 use crate::model::finding::{Finding, Severity};
 use crate::model::item::Attempt;
+use crate::rules::groups::told;
 use crate::work::desk::words::{FileView, ItemStory, ItemView, MovedRow, RefusedRow, SummaryRow};
 
 /// Items of a list.
@@ -216,42 +217,6 @@ pub fn findings(style: &Style, findings: &[Finding], more: bool, item: &ItemView
             item.id
         ));
     }
-    text
-}
-
-/// What a finding says, with the path it is about; said once, not twice.
-fn told(finding: &Finding) -> String {
-    match finding.path.is_bag() || finding.message.contains(&finding.path.shown()) {
-        true => finding.message.clone(),
-        false => format!("{}: {}", finding.path.shown(), finding.message),
-    }
-}
-
-/// A letter that the operator can send to the depositor.
-pub fn letter(item: &ItemView, findings: &[Finding], more: bool) -> String {
-    let mut text = format!(
-        "Subject: your deposit {} was not accepted\n\n\
-         We received your bag \"{}\" ({}) at {}.\n\
-         It was not stored, for this reason:\n\n",
-        item.bag,
-        item.bag,
-        show_bytes(item.bytes),
-        moment(item.received_at)
-    );
-    match &item.trouble {
-        Some(trouble) => text.push_str(&format!("  {}.\n", trouble.meaning)),
-        None => text.push_str("  It is not in trouble now; no letter is needed.\n"),
-    }
-    for finding in findings.iter().filter(|finding| finding.severity == Severity::Error) {
-        text.push_str(&format!("  - {} [{}]\n", told(finding), finding.code));
-        if !finding.advice.is_empty() {
-            text.push_str(&format!("    {}\n", finding.advice));
-        }
-    }
-    if more {
-        text.push_str("  - and more of the same kind; ask us for the full list.\n");
-    }
-    text.push_str("\nPlease send a new bag under the same name; it takes the place of this one.\n");
     text
 }
 

@@ -28,7 +28,8 @@ fn about(page: Page) -> Page {
         )
         .text(
             "An error makes the bag invalid. A warning is accepted, and worth mending. A note is worth knowing. Under \
-             `--strict` those warnings are errors that say so below. A profile may raise a weight, never lower it.",
+             `--strict` those warnings are errors that say so below. A profile may raise a weight, never lower it. Where a switch of the \
+             configuration decided it, the finding names the switch.",
         )
         .text(&format!(
             "Where people read findings they come in this order: what blocks the bag as a whole, then faults of single files, \

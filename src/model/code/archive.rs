@@ -16,7 +16,7 @@ pub(super) const SER: [Code; 23] = [
         "Another file was uploaded under the bag's name, the upload was damaged at its start, or the archive is of another kind.",
         "Send the bag as a plain tar, made beside its folder: tar -cf NAME.tar NAME.",
     ]),
-    row("SER-COMPRESSED", Error, Bag, "Policy of this receiver", [
+    row("SER-COMPRESSED", Depends("an error where packed deposits are not accepted, or not so; else a note"), Bag, "Policy of this receiver", [
         "The deposit is compressed, or an archive of another kind (gzip, zstd, bzip2, xz, zip, 7z), and such deposits are not accepted here, or not within the limits set for them.",
         "The tar was made with -z or -j, or a tool compresses by default; the file name does not matter, its first bytes do.",
         "Unpack it and send a plain tar: gunzip NAME.tar.gz, or tar -cf NAME.tar NAME. The receiver can accept compressed deposits by its configuration.",

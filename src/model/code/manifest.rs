@@ -117,7 +117,7 @@ pub(super) const TAGM: [Code; 8] = [
         "The tag manifest was made of the whole bag with a checksum tool.",
         "Take the line out.",
     ]),
-    row("TAGM-SETS-DIFFER", Warning, File, TAG_MANIFEST, [
+    row("TAGM-SETS-DIFFER", Depends("a warning when they list different files, a note when only the algorithms differ"), File, TAG_MANIFEST, [
         "Tag manifests do not list the same files, or are not of the same algorithms as the payload manifests.",
         "One of them was made anew after a tag file was added, and the other was not.",
         "Make the tag manifests again, one for each algorithm of the payload manifests.",

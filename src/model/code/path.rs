@@ -40,10 +40,10 @@ pub(super) const PATH: [Code; 13] = [
         "The manifest was made with find . and a checksum tool.",
         "Nothing to do where it is a warning; new manifests should start each path with data/.",
     ]).strict(),
-    row("PATH-PERCENT-RAW", Warning, File, "RFC 8493, 2.1.3", [
+    row("PATH-PERCENT-RAW", Depends("a warning; an error where % and %25 stand in one name, for nobody can tell which file it means"), File, "RFC 8493, 2.1.3", [
         "A listed path has a % that BagIt 1.0 wants written as %25; the file was found under the written name.",
         "Many tools, Fedora's among them, did not encode the percent sign when BagIt 1.0 was new.",
-        "Nothing to do where it is a warning; update the bagging tool.",
+        "Nothing to do where it is a warning; update the bagging tool. Else write every % of the name as %25.",
     ]).strict(),
     row("PATH-NORMALISATION", Warning, File, "RFC 8493, 6.1.1.3", [
         "Two names are the same text with accents spelled differently (NFC, NFD): listed one way and stored the other, or both in the bag.",

@@ -24,10 +24,10 @@ pub(super) const COMP: [Code; 4] = [
         "One manifest was made anew after a file was added, the other was not.",
         "Make the manifest that lacks it again.",
     ]),
-    row("COMP-RENAMED", Error, File, VALID, [
+    row("COMP-RENAMED", Depends("an error; a warning where only the spelling of accents differs (NFC, NFD), for then the file was found"), File, VALID, [
         "A listed file is not there, and an unlisted one has its checksum: the file was renamed.",
         "The name was changed after bagging, or on the way: upper and lower case, accents, percent encoding, backslashes.",
-        "Give the file the listed name, or make the bag again.",
+        "Nothing to do where it is a warning. Else give the file the listed name, or make the bag again.",
     ]),
 ];
 

@@ -1,7 +1,7 @@
 //! PROF: what the profile of a depositor asks for beyond BagIt.
 
 use super::About::{Bag, File};
-use super::Weight::{Error, Note, Warning};
+use super::Weight::{Depends, Error, Warning};
 use super::{Code, row};
 
 const INFO: &str = "BagIt Profiles 1.4, Bag-Info";
@@ -11,8 +11,8 @@ const PAYLOAD: &str = "BagIt Profiles 1.4, Payload-Files-Required and Payload-Fi
 
 #[rustfmt::skip]
 pub(super) const PROF: [Code; 20] = [
-    row("PROF-UNKNOWN", Note, Bag, FIELDS, [
-        "The bag names a profile that is not registered here. Profiles are never fetched because a bag names them.",
+    row("PROF-UNKNOWN", Depends("a note, for the bag is judged without it; an error where its depositor must use a registered one"), Bag, FIELDS, [
+        "The bag names a profile by which it was not judged, because it is not registered here or another one was asked for. Profiles are never fetched because a bag names them.",
         "The identifier is mistyped or of another version, or the receiver has not been told of this profile.",
         "Compare BagIt-Profile-Identifier in bag-info.txt with the one agreed upon; the operator can register the profile.",
     ]),
@@ -51,7 +51,7 @@ pub(super) const PROF: [Code; 20] = [
         "The tag was not filled in, is misspelled, or stands in another tag file.",
         "Add the tag to the file that the message names, and make the tag manifests again.",
     ]),
-    row("PROF-TAG-EMPTY", Error, Bag, INFO, [
+    row("PROF-TAG-EMPTY", Depends("an error; a warning where the profile does not say whether a value is needed"), Bag, INFO, [
         "A tag that the profile requires is there, but without a value.",
         "The form was not filled in.",
         "Give the tag a value, and make the tag manifests again.",

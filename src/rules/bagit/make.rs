@@ -272,6 +272,11 @@ impl<'a> TarWriter<'a> {
         TarWriter { out, mtime }
     }
 
+    /// What is written from now on carries this modification time.
+    pub fn set_mtime(&mut self, mtime: u64) {
+        self.mtime = mtime;
+    }
+
     /// Writes a folder; its name ends with `/`, and holds no NUL byte.
     pub fn folder(&mut self, name: impl AsRef<[u8]>) -> io::Result<()> {
         self.header(name.as_ref(), 0, tar::EntryType::Directory, None)

@@ -53,7 +53,7 @@ impl<'a> FolderIndex<'a> {
             FolderEntry::Special => {
                 let what = format!("`{}` is a link, device, socket or pipe.", escape(&path.0));
                 let advice = "Bags hold only files and folders: put a copy there or leave it out.";
-                self.survey.catch(about("SER-LINK", Severity::Error, &path.0, what).advice(advice));
+                self.survey.catch(about("STRUCT-NOT-A-FILE", Severity::Error, &path.0, what).advice(advice));
                 return Ok(());
             }
         };

@@ -55,6 +55,16 @@ pub fn is_header(block: &[u8; BLOCK]) -> bool {
     checksum_holds(block)
 }
 
+/// Which tar writers' format a header is in, for whoever wants to know what made an archive.
+pub fn format(block: &[u8; BLOCK]) -> &'static str {
+    match (block[156], &block[257..265]) {
+        (b'x' | b'g', _) => "pax",
+        (_, b"ustar  \0") => "gnu",
+        (_, [b'u', b's', b't', b'a', b'r', 0, ..]) => "ustar",
+        _ => "v7",
+    }
+}
+
 /// The header in this block, or `None` when its checksum is wrong.
 pub fn parse(block: &[u8; BLOCK]) -> Option<Header> {
     if !checksum_holds(block) {

@@ -225,7 +225,7 @@ fn a_folder_gives_the_same_members() {
     let mut walk = FolderIndex::new(&limits, &scratch);
     walk.take("data/link".into(), FolderEntry::Special).unwrap();
     let refused = walk.finish::<Infallible>(&mut |_| Ok(())).unwrap_err();
-    assert!(matches!(refused, IndexError::Refused(findings) if findings[0].code == "SER-LINK"));
+    assert!(matches!(refused, IndexError::Refused(findings) if findings[0].code == "STRUCT-NOT-A-FILE"));
 }
 
 #[test]

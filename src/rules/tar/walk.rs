@@ -2,7 +2,7 @@
 
 use super::caught::{Caught, about, grouped};
 use super::extension::{Fault, Pending, read_exact_at, read_gnu, read_pax};
-use super::header::{BLOCK, Header, Kind, is_zero, parse};
+use super::header::{BLOCK, Header, Kind, format, is_zero, parse};
 use super::names::{Top, clean};
 use super::twins::{Named, Twins};
 use super::{IndexError, Indexed, Limits, end};
@@ -80,6 +80,7 @@ impl<'a> Survey<'a> {
                 self.damaged(at, &first);
                 break;
             };
+            self.found.formats.insert(format(block));
             match self.member(tar, at, header, &mut pending)? {
                 Then::At(next) => at = next,
                 Then::Enough => return self.close(tar),

@@ -3,6 +3,7 @@
 //! - A source is only read here; what happens to a deposit after it is kept is a decision above.
 //! - No path from a bag is opened except beneath its deposit, and no link is followed.
 
+pub mod held;
 pub mod local;
 pub mod rehearsal;
 

@@ -34,6 +34,7 @@ pub fn read<'t>(page: &mut Page<'t>, mut table: Table<'t>) -> Profile {
             let rule = page.table(&row).and_then(|table| tag(page, table));
             profile.tags.extend(rule);
         }
+        said_twice(&mut profile);
     } else {
         page.wrong_field("tags", "it is missing; a profile without rules for tags has an empty list");
     }
@@ -53,6 +54,17 @@ pub fn read<'t>(page: &mut Page<'t>, mut table: Table<'t>) -> Profile {
     }
     super::standard::unknown(page, table);
     profile
+}
+
+/// DART's profiles list the versions they accept twice; one fault must be told once.
+fn said_twice(profile: &mut Profile) {
+    let versions = &profile.versions;
+    for rule in &mut profile.tags {
+        let of_version = rule.file == "bagit.txt" && rule.label.eq_ignore_ascii_case("BagIt-Version");
+        if of_version && versions.iter().all(|version| rule.values.contains(version)) {
+            rule.values.retain(|value| !versions.contains(value));
+        }
+    }
 }
 
 fn info<'t>(page: &mut Page<'t>, table: &mut Table<'t>, profile: &mut Profile) {

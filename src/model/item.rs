@@ -105,6 +105,22 @@ pub struct Unpacked {
     pub payload_folder: bool,
     /// Findings of the tar reader (warnings).
     pub findings: Seal,
+    /// When the deposit was packed: the plain tar that it was unpacked to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packed: Option<Packed>,
+}
+
+/// The plain tar in staging that a packed deposit was unpacked to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Packed {
+    /// What the deposit is: `gzip`, `zstd`, `bzip2`, `zip`.
+    pub container: String,
+    /// Its file within the item's folder.
+    pub file: String,
+    /// Its bytes.
+    pub bytes: u64,
+    /// Its SHA-256.
+    pub sha256: String,
 }
 
 /// Checksum: digests of every member.

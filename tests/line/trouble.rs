@@ -82,7 +82,7 @@ fn damaged_facts_are_never_trusted() {
 }
 
 /// Runs until the item stands before this stage, held by an operator.
-fn stop_before(house: &mut House, stage: Stage) -> Item {
+pub fn stop_before(house: &mut House, stage: Stage) -> Item {
     for work in strongroom::work::stages::INGEST {
         if work.name() == stage {
             break;

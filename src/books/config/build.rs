@@ -25,7 +25,8 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
     let staging = from.places("staging", &data, &["staging"]);
     let targets = from.places("target", &data, &["target-a", "target-b"]);
     let policies = from.policies(&targets);
-    let depositors = from.depositors(&policies);
+    let accept = from.words("accept");
+    let depositors = from.depositors(&policies, &accept);
     let any_depositor = from.rows("depositor").is_empty();
     let workers = from.workers();
     let limits = from.limits();
@@ -40,6 +41,7 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
         staging,
         targets,
         policies,
+        accept,
         depositors,
         any_depositor,
         workers,
@@ -108,6 +110,13 @@ impl Builder {
     fn text(&mut self, path: &str) -> String {
         match self.value(path).0 {
             Value::Text(text) => text,
+            other => unreachable_shape(path, &other),
+        }
+    }
+
+    fn words(&mut self, path: &str) -> Vec<String> {
+        match self.value(path).0 {
+            Value::Names(words) => words,
             other => unreachable_shape(path, &other),
         }
     }
@@ -226,14 +235,13 @@ impl Builder {
             Some(Setting { value: Value::Names(names), line }) => (names.clone(), Origin::File(*line)),
             _ => (all.to_vec(), Origin::Default),
         };
-        let shown: Vec<String> = targets.iter().map(|target| quoted(target)).collect();
-        let targets = self.note(&path, format!("[{}]", shown.join(", ")), origin, targets);
+        let targets = self.note(&path, listed(&targets), origin, targets);
         let copies = self.count(&format!("{at}.copies"));
         self.flag(&format!("{at}.i_accept_one_copy"));
         Policy { name, targets, copies }
     }
 
-    fn depositors(&mut self, policies: &[Policy]) -> Vec<DepositorConfig> {
+    fn depositors(&mut self, policies: &[Policy], accept: &[String]) -> Vec<DepositorConfig> {
         let rows = self.rows("depositor");
         if rows.is_empty() {
             let policy = match policies {
@@ -241,7 +249,8 @@ impl Builder {
                 _ => "default".to_string(),
             };
             self.note("depositor.local.policy", quoted(&policy), Origin::Default, ());
-            return vec![DepositorConfig { name: "local".into(), policy }];
+            self.note("depositor.local.accept", listed(accept), Origin::Default, ());
+            return vec![DepositorConfig { name: "local".into(), policy, accept: accept.to_vec() }];
         }
         let mut depositors = Vec::new();
         for at in rows {
@@ -252,7 +261,12 @@ impl Builder {
                 continue;
             };
             let policy = self.text(&format!("{at}.policy"));
-            depositors.push(DepositorConfig { name, policy });
+            let own = format!("{at}.accept");
+            let accept = match self.tree.settings.contains_key(&own) {
+                true => self.words(&own),
+                false => self.note(&own, listed(accept), Origin::Default, accept.to_vec()),
+            };
+            depositors.push(DepositorConfig { name, policy, accept });
         }
         depositors
     }
@@ -268,6 +282,11 @@ impl Builder {
             files_max: self.number("limits.files_max"),
             files_versions_max: self.number("limits.files_versions_max"),
             bytes_max: self.number("limits.bytes_max"),
+            path_bytes_max: self.count("limits.path_bytes_max"),
+            name_bytes_max: self.count("limits.name_bytes_max"),
+            depth_max: self.count("limits.depth_max"),
+            packed_ratio_max: self.number("limits.packed_ratio_max"),
+            packed_bytes_max: self.number("limits.packed_bytes_max"),
         }
     }
 
@@ -307,6 +326,10 @@ fn default_of(key: &Key) -> Value {
         Shape::Count(..) => Value::Number(text.parse().unwrap_or(0)),
         Shape::Flag => Value::Flag(text == "true"),
         Shape::Names => Value::Names(Vec::new()),
+        Shape::SomeOf(words) => {
+            let quoted = |word: &&&str| key.default.contains(&format!("\"{word}\""));
+            Value::Names(words.iter().filter(quoted).map(|word| word.to_string()).collect())
+        }
         Shape::Path | Shape::Name | Shape::OneOf(_) => Value::Text(text.to_string()),
     }
 }
@@ -319,10 +342,12 @@ fn show(key: &Key, value: &Value) -> String {
         (_, Value::Number(number)) => number.to_string(),
         (_, Value::Flag(flag)) => flag.to_string(),
         (_, Value::Text(text)) => quoted(text),
-        (_, Value::Names(names)) => {
-            format!("[{}]", names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", "))
-        }
+        (_, Value::Names(names)) => listed(names),
     }
+}
+
+fn listed(names: &[String]) -> String {
+    format!("[{}]", names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", "))
 }
 
 fn quoted(text: &str) -> String {

@@ -210,7 +210,9 @@ pub fn changes(old: &Config, new: &Config) -> (Vec<String>, Vec<String>) {
         let none = "nothing".to_string();
         let text = format!("{key}: {} -> {}", was.unwrap_or(&none), is.unwrap_or(&none));
         let live = ["depositor.", "serve.inbox_settle", "serve.drain"];
-        if live.iter().any(|prefix| key.starts_with(prefix)) { taken.push(text) } else { restart.push(text) }
+        // What is accepted is the line's to know, and the line is built at the start.
+        let is_live = live.iter().any(|prefix| key.starts_with(prefix)) && !key.ends_with(".accept");
+        if is_live { taken.push(text) } else { restart.push(text) }
     }
     (taken, restart)
 }

@@ -22,6 +22,8 @@ pub enum Shape {
     Flag,
     /// One of these words.
     OneOf(&'static [&'static str]),
+    /// Several of these words.
+    SomeOf(&'static [&'static str]),
 }
 
 impl Shape {
@@ -36,6 +38,7 @@ impl Shape {
             Shape::Count(least, most) => format!("a number from {least} to {most}"),
             Shape::Flag => "true or false".into(),
             Shape::OneOf(words) => format!("one of {}", words.join(", ")),
+            Shape::SomeOf(words) => format!("a list of some of {}", words.join(", ")),
         }
     }
 }
@@ -60,13 +63,17 @@ const fn key(path: &'static str, shape: Shape, default: &'static str, reason: &'
 /// Default of `data`.
 pub const DATA: &str = "./strongroom-data";
 
+/// Forms in which a deposit may come in one file.
+const CONTAINERS: Shape = Shape::SomeOf(&["tar", "gzip", "zstd", "bzip2", "zip"]);
+
 const WORKERS: Shape = Shape::Count(1, 64);
 
 /// The table.
 #[rustfmt::skip]
-pub const KEYS: [Key; 35] = [
+pub const KEYS: [Key; 42] = [
     key("data", Shape::Path, "\"./strongroom-data\"", "Folder below which everything lies that has no path of its own. A relative folder, so that a first try needs no rights; an installed service names /var/lib/strongroom."),
     key("i_accept_copies_on_one_disk", Shape::Flag, "false", "Two targets of one policy on one file system are refused, because one broken disk would take both copies. True is for trying out only; the embedded default without a file has it so."),
+    key("accept", CONTAINERS, "[\"tar\"]", "Forms in which depositors may send a bag in one file. Plain tars only, because they are read in place: a packed deposit (a compressed tar, or a zip) is unpacked into staging first, which costs space and time, and one flipped bit may cost all of it. What a deposit is, its first bytes say, not its name; plain tars are always taken."),
     key("ledger.path", Shape::Path, "DATA/ledger", "Folder of the ledger: journal and index. Small, written often, synced always: put it on a fast and sound disk."),
     key("ledger.mirror", Shape::Path, "", "Second copy of the journal, on another disk than the ledger. None by default, because a mirror on the same disk would only look safe; with one, a lost or damaged journal is repaired on start."),
     key("staging[].name", Shape::Name, "\"staging\"", "Name of a staging volume; it is kept in the ledger, so it must not change while items are in work."),
@@ -81,6 +88,7 @@ pub const KEYS: [Key; 35] = [
     key("policy.*.i_accept_one_copy", Shape::Flag, "false", "Fewer than two copies are refused unless this says that somebody meant it."),
     key("depositor[].name", Shape::Name, "\"local\"", "Who sends bags; it is part of every object's identifier, so it must never change."),
     key("depositor[].policy", Shape::Name, "\"default\"", "Policy that this depositor's objects follow."),
+    key("depositor[].accept", CONTAINERS, "accept", "Forms in which this depositor may send a bag in one file, when others than everybody's."),
     key("workers.download", WORKERS, "2", "Items that may be in this stage at once. Two, so that a small deposit is not behind a large one."),
     key("workers.unpack", WORKERS, "2", "Items that may be in this stage at once. It reads tar headers only."),
     key("workers.checksum", WORKERS, "1", "Items that may be in this stage at once. One, because one item already uses every core (workers.hashers)."),
@@ -92,6 +100,11 @@ pub const KEYS: [Key; 35] = [
     key("limits.files_max", Shape::Count(1, 100_000_000), "10000000", "Files in one bag; a larger bag is held. Ten times the largest bag that was tried, and small enough that no list of it fills a disk."),
     key("limits.files_versions_max", Shape::Count(1, 1_000_000_000), "20000000", "Files times versions of one object; a deposit that would go beyond it is held. An inventory names every file of every version, and grows by about 300 bytes for each."),
     key("limits.bytes_max", Shape::Size, "\"64 TiB\"", "Bytes of one bag; a larger one is held. No deposit came near it, and a tar that lies about its size is caught before space is promised."),
+    key("limits.path_bytes_max", Shape::Count(64, 65_536), "4096", "Bytes of a path in a bag. 4,096 is what the kernel takes in one call."),
+    key("limits.name_bytes_max", Shape::Count(16, 255), "255", "Bytes of one part of a path. 255 is what file systems hold; some that encrypt names hold 143."),
+    key("limits.depth_max", Shape::Count(1, 4_096), "256", "Folders within folders. Deeper ones are made by mistake or to harm: many programs climb them by calling themselves."),
+    key("limits.packed_ratio_max", Shape::Count(1, 100_000), "250", "Bytes that may come out of a packed deposit for each byte of it (below 64 MiB they are not counted). Scans and texts pack 2 to 20 times smaller, a tar of many small files up to 100 times; what packs better was made to fill a disk."),
+    key("limits.packed_bytes_max", Shape::Size, "\"1 TiB\"", "Bytes that may come out of one packed deposit. They lie in staging until the bag is kept, so a larger one should be sent as a plain tar, which is read in place."),
     key("retry.first", Shape::Time, "\"30 s\"", "First pause after a trouble that time may cure. Long enough for a mount to come back, short enough that nobody waits for it."),
     key("retry.longest", Shape::Time, "\"1 h\"", "Longest pause; every pause is longer than the one before, and spread by chance so that items do not come back all at once."),
     key("socket.path", Shape::Path, "DATA/socket", "Unix socket of the daemon. Who may open it may give every order, so it is made 0660; the service's unit puts it below /run/strongroom."),

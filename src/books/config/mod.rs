@@ -51,6 +51,8 @@ pub struct DepositorConfig {
     pub name: String,
     /// Policy of its objects.
     pub policy: String,
+    /// Forms in which it may send a bag in one file.
+    pub accept: Vec<String>,
 }
 
 /// How many do something at once.
@@ -81,6 +83,16 @@ pub struct Limits {
     pub files_versions_max: u64,
     /// Bytes of a bag.
     pub bytes_max: u64,
+    /// Bytes of a path.
+    pub path_bytes_max: usize,
+    /// Bytes of one part of a path.
+    pub name_bytes_max: usize,
+    /// Parts of a path.
+    pub depth_max: usize,
+    /// Bytes that come out of a packed deposit for each of its own.
+    pub packed_ratio_max: u64,
+    /// Bytes that come out of a packed deposit.
+    pub packed_bytes_max: u64,
 }
 
 /// When to try again.
@@ -159,6 +171,8 @@ pub struct Config {
     pub targets: Vec<PlaceConfig>,
     /// Policies.
     pub policies: Vec<Policy>,
+    /// Forms in which depositors may send a bag in one file.
+    pub accept: Vec<String>,
     /// Depositors.
     pub depositors: Vec<DepositorConfig>,
     /// True when the file names no depositor: then any name is taken, with the default policy.
@@ -282,7 +296,7 @@ impl Config {
             ));
         }
         let policy = self.depositors.first().map_or_else(|| "default".into(), |first| first.policy.clone());
-        Ok(DepositorConfig { name: name.to_string(), policy })
+        Ok(DepositorConfig { name: name.to_string(), policy, accept: self.accept.clone() })
     }
 
     /// The target of this name.

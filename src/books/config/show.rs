@@ -46,6 +46,7 @@ fn header(table: &str) -> String {
 
 fn example(key: &Key) -> String {
     match key.path {
+        "depositor[].accept" => "[\"tar\", \"zip\"]".into(),
         "ledger.mirror" => "\"/srv/other-disk/strongroom-mirror\"".into(),
         "target[].name" => "\"vault-a\"".into(),
         "workers.hashers" => "4".into(),

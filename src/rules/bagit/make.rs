@@ -114,10 +114,10 @@ pub fn tar_bag(
     scratch: &dyn Scratch,
 ) -> io::Result<Made> {
     let mut tar = TarWriter::new(out, plan.mtime);
-    tar.folder(&format!("{name}/"))?;
-    tar.folder(&format!("{name}/data/"))?;
+    tar.folder(format!("{name}/"))?;
+    tar.folder(format!("{name}/data/"))?;
     let made =
-        bag(&mut |path, size, read| tar.file(&format!("{name}/{path}"), size, read), files, plan, scratch)?;
+        bag(&mut |path, size, read| tar.file(format!("{name}/{path}"), size, read), files, plan, scratch)?;
     tar.finish()?;
     Ok(made)
 }

@@ -404,3 +404,47 @@ fn a_zip64_is_read() {
     zip[place] = 2;
     assert_eq!(codes(&zip).len(), 1);
 }
+
+#[test]
+fn what_macos_puts_beside_the_bag_is_passed_over_and_told() {
+    let zip = Zip::of(&[
+        ("bag/data/a", b"x"),
+        ("__MACOSX/", b""),
+        ("__MACOSX/bag/data/._a", &[9; 100]),
+        ("bag/bagit.txt", b"y"),
+    ]);
+    assert_eq!(codes(&zip.bytes()), ["SER-APPLEDOUBLE"]);
+    let paths: Vec<String> =
+        indexed(&zip.bytes()).unwrap().iter().map(|member| member.path.shown()).collect();
+    assert_eq!(paths, ["data/a", "bagit.txt"]);
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_make_a_decoder_panic_or_write_more_than_is_allowed(
+        flips in proptest::collection::vec((proptest::prelude::any::<u16>(), proptest::prelude::any::<u8>()), 1..30),
+        which in 0usize..4,
+    ) {
+        let tar = plain_tar();
+        let zip = Zip::of(&[("bag/", b""), ("bag/data/a", &[3; 5_000]), ("bag/bagit.txt", b"xyz")]).bytes();
+        let mut packed = match which {
+            0 => gz(&tar),
+            1 => bzip::compress(&tar),
+            2 => zstd::compress(&tar),
+            _ => zip,
+        };
+        let size = packed.len();
+        for (place, byte) in flips {
+            packed[usize::from(place) % size] = byte;
+        }
+        for container in Container::READ {
+            let mut out = Vec::new();
+            let caps = Caps { bytes: 300_000, ..Caps::default() };
+            let done = unpack(&packed, container, &caps, &mut out, &mut |_| Ok(()));
+            proptest::prop_assert!(out.len() <= 300_000);
+            if let Err(error) = done {
+                proptest::prop_assert!(matches!(error, PackedError::Refused(_)), "{error}");
+            }
+        }
+    }
+}

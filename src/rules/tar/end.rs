@@ -15,11 +15,8 @@ pub fn judge(tar: &dyn ReadAt, at: u64, empty: bool, caught: &mut Caught) -> Res
         caught.push(about("SER-EMPTY", Severity::Error, b"", what).advice(advice));
     }
     let behind = at + BLOCK as u64;
-    if tar.size() < behind + BLOCK as u64 {
-        if !empty {
-            no_end(caught);
-        }
-        return Ok(());
+    if tar.size() < behind + BLOCK as u64 && !empty {
+        no_end(caught);
     }
     let mut window = vec![0; 64 << 10];
     let mut at = behind;

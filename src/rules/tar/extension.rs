@@ -4,7 +4,7 @@
 //! - What a header says counts for the next real member only.
 
 use super::Limits;
-use super::header::until_nul;
+use super::header::{BLOCK, is_zero, until_nul};
 use crate::model::finding::escape;
 use crate::rules::read::ReadAt;
 use std::io;
@@ -14,6 +14,8 @@ use std::io;
 pub struct Pending {
     /// Its name.
     pub path: Option<Vec<u8>>,
+    /// What it points to, when it is a link.
+    pub link: Option<Vec<u8>>,
     /// Its size.
     pub size: Option<u64>,
     /// Its modification time, whole seconds.
@@ -69,8 +71,9 @@ pub fn read_pax(
         }
         let head = body.get(at, HEAD_MAX)?;
         let Some((length, key_at)) = record_length(head) else {
-            // Some writers pad the body with NULs; that is no record.
-            if head[0] == 0 {
+            // Some writers pad the body with NULs; that is no record. More than a block of them is no padding.
+            let rest = offset + size - at;
+            if head[0] == 0 && rest <= BLOCK as u64 && is_zero(body.get(at, rest as usize)?) {
                 return Ok(Ok(()));
             }
             return Ok(Err(Fault::Broken("a record does not start with its length".into())));
@@ -121,7 +124,7 @@ fn decimal(text: &[u8]) -> Option<u64> {
 }
 
 fn wanted(key: &[u8]) -> bool {
-    matches!(key, b"path" | b"size" | b"mtime") || key.starts_with(b"GNU.sparse.")
+    matches!(key, b"path" | b"linkpath" | b"size" | b"mtime") || key.starts_with(b"GNU.sparse.")
 }
 
 fn keep(key: &[u8], value: &[u8], global: bool, pending: &mut Pending) -> Result<(), Fault> {
@@ -136,6 +139,10 @@ fn keep(key: &[u8], value: &[u8], global: bool, pending: &mut Pending) -> Result
         b"path" if value.is_empty() => Ok(()),
         b"path" => {
             pending.path = Some(value.to_vec());
+            Ok(())
+        }
+        b"linkpath" => {
+            pending.link = Some(value.to_vec());
             Ok(())
         }
         b"size" if pending.size.is_some() => repeated("size"),
@@ -161,7 +168,7 @@ fn keep(key: &[u8], value: &[u8], global: bool, pending: &mut Pending) -> Result
     }
 }
 
-/// Reads a GNU long name (`keep`) or long link target (not kept).
+/// Reads a GNU long name, or (not `is_name`) the long target of a link.
 pub fn read_gnu(
     tar: &dyn ReadAt,
     offset: u64,
@@ -173,15 +180,21 @@ pub fn read_gnu(
     if size > limits.extension_value_bytes as u64 {
         return Ok(Err(Fault::TooMuch(format!("it has {size} bytes"))));
     }
-    if !is_name {
-        return Ok(Ok(()));
-    }
-    if pending.path.is_some() {
+    if is_name && pending.path.is_some() || !is_name && pending.link.is_some() {
         return Ok(Err(Fault::Broken("it names a member that has been named before".into())));
     }
     let mut body = Window { tar, end: offset + size, at: u64::MAX, bytes: Vec::new() };
-    let name = body.take(offset, size as usize)?;
-    pending.path = Some(until_nul(&name).to_vec());
+    let told = body.take(offset, size as usize)?;
+    let name = until_nul(&told).to_vec();
+    // Some readers would stop at it, and others go on behind it.
+    if !is_zero(&told[name.len()..]) {
+        return Ok(Err(Fault::Broken("its name holds a NUL byte".into())));
+    }
+    if is_name {
+        pending.path = Some(name);
+    } else {
+        pending.link = Some(name);
+    }
     Ok(Ok(()))
 }
 

@@ -12,6 +12,7 @@ use crate::model::item::{Item, Judged};
 use crate::model::trouble::{Kind, Stop, Trouble};
 use crate::rules::bagit::policy::Policy;
 use crate::rules::bagit::{BagFacts, JudgeError, judge};
+use crate::rules::packed::Container;
 use crate::rules::read::Slice;
 use crate::rules::tar::Limits;
 use crate::work::job::{Done, Job, Settings, success};
@@ -58,12 +59,10 @@ impl StageWork for Validate {
         let bytes = job.members()?;
         let mut members = FactsReader::<Member>::open(disk, &folder, &digests.digests)?
             .map(|member| member.map_err(Stop::from).and_then(|member| job.drained().map(|()| member)));
-        let bag = BagFacts {
-            name: &job.item.bag,
-            top: &unpack.top,
-            payload_folder: unpack.payload_folder,
-            packed: "",
-        };
+        let packed = unpack.packed.as_ref().and_then(|packed| Container::from_name(&packed.container));
+        let packed = packed.map_or("", Container::media);
+        let bag =
+            BagFacts { name: &job.item.bag, top: &unpack.top, payload_folder: unpack.payload_folder, packed };
         let open = |member: &Member| -> Result<Box<dyn Read>, Stop> {
             let (from, offset) = bytes.of(member)?;
             Ok(Box::new(OwnedSlice { from, at: offset, left: member.size }))
@@ -84,6 +83,7 @@ impl StageWork for Validate {
             bagit_version: judged.version.map(|version| version.to_string()),
         });
         if tally.errors > 0 {
+            job.unpacked_tar_unchanged()?;
             return Err(Stop::Refused { trouble: tally.trouble(job), found: Box::new(found) });
         }
         let names: Vec<&str> = judged.algorithms.iter().map(|algorithm| algorithm.name()).collect();

@@ -124,10 +124,12 @@ impl Entry {
                 // Info-ZIP: seconds since 1970; the directory's copy holds the modification time only.
                 0x5455 if body.len() >= 5 && body[0] & 1 != 0 => entry.mtime = u64::from(long_at(body, 1)),
                 // Info-ZIP: the name in UTF-8, when it was made for this very name.
-                0x7075 if body.len() > 5 && body[0] == 1 => {
-                    if long_at(body, 1) == crc32fast::hash(&entry.raw_name) {
-                        entry.name = body[5..].to_vec();
-                    }
+                0x7075
+                    if body.len() > 5
+                        && body[0] == 1
+                        && long_at(body, 1) == crc32fast::hash(&entry.raw_name) =>
+                {
+                    entry.name = body[5..].to_vec();
                 }
                 _ => {}
             }

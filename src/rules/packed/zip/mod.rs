@@ -14,7 +14,7 @@ mod entry;
 
 use super::pump::{Done, Feed, Halt, Sink};
 use super::{Caps, REMAKE, UPLOAD, deflate, refusal, shown};
-use crate::model::finding::Finding;
+use crate::model::finding::{Finding, Severity};
 use crate::rules::bagit::make::TarWriter;
 use crate::rules::read::ReadAt;
 use crate::rules::tar::grouped;
@@ -47,8 +47,12 @@ pub fn to_tar(zip: &dyn ReadAt, feed: &mut Feed<'_>, sink: &mut Sink<'_>, caps: 
     while let Some(entry) = next {
         next = members.next()?;
         let until = next.as_ref().map_or(end.start, |after| after.offset);
-        member(feed, sink, &entry, until)?;
-        done.parts += 1;
+        let beside = is_of_macos(&entry.name);
+        member(feed, sink, &entry, until, beside)?;
+        done.parts += u64::from(!beside);
+        if beside && done.findings.is_empty() {
+            done.findings.push(of_macos(&entry.name));
+        }
     }
     match TarWriter::new(sink, 0).finish() {
         Ok(()) => Ok(done),
@@ -66,12 +70,14 @@ struct Survey {
 fn survey(zip: &dyn ReadAt, end: &End, caps: &Caps) -> Result<Survey, Halt> {
     let mut survey = Survey::default();
     if end.entries > caps.members {
+        // Our limit, and no fault of the bag's.
         let what = format!(
-            "The zip has {} members; at most {} are taken.",
+            "The zip has {} members; {} is the most that is taken here.",
             grouped(end.entries),
             grouped(caps.members)
         );
-        return Err(refusal("SER-LIMIT", b"", what, "Split the deposit into several bags.").into());
+        let advice = "Nothing is wrong with the bag: ask for a higher limit, or split it.";
+        return Err(refusal("ENV-LIMIT", b"", what, advice).into());
     }
     let mut members = Directory::open(zip, end);
     let mut above = None;
@@ -95,7 +101,14 @@ fn survey(zip: &dyn ReadAt, end: &End, caps: &Caps) -> Result<Survey, Halt> {
 }
 
 /// Reads one member and writes it; `until` is where the next one starts.
-fn member(feed: &mut Feed<'_>, sink: &mut Sink<'_>, entry: &Entry, until: u64) -> Result<(), Halt> {
+/// `beside`: it is read, and left out of the tar.
+fn member(
+    feed: &mut Feed<'_>,
+    sink: &mut Sink<'_>,
+    entry: &Entry,
+    until: u64,
+    beside: bool,
+) -> Result<(), Halt> {
     entry::compare_header(feed, entry)?;
     let room = until.saturating_sub(feed.place());
     if entry.packed > room {
@@ -107,12 +120,11 @@ fn member(feed: &mut Feed<'_>, sink: &mut Sink<'_>, entry: &Entry, until: u64) -
         );
         return Err(refusal("SER-HEADER-DAMAGED", &entry.name, what, UPLOAD).into());
     }
-    let written = if entry.is_folder() {
-        TarWriter::new(sink, entry.mtime).folder(&entry.name)
+    if beside {
+        feed.skip(entry.packed)?;
     } else {
-        file(feed, sink, entry)
-    };
-    written.map_err(|error| blame(feed, sink, entry, &error))?;
+        write(feed, sink, entry).map_err(|error| blame(feed, sink, entry, &error))?;
+    }
     entry::read_descriptor(feed, entry, until)?;
     if feed.place() < until {
         return Err(between(feed.place(), until).into());
@@ -120,7 +132,8 @@ fn member(feed: &mut Feed<'_>, sink: &mut Sink<'_>, entry: &Entry, until: u64) -
     Ok(())
 }
 
-fn file(feed: &mut Feed<'_>, sink: &mut Sink<'_>, entry: &Entry) -> io::Result<()> {
+/// Writes a member, and holds its bytes against their length and checksum.
+fn write(feed: &mut Feed<'_>, sink: &mut Sink<'_>, entry: &Entry) -> io::Result<()> {
     let mut stretch = feed.by_ref().take(entry.packed);
     let crc = {
         let read: Box<dyn Read + '_> = match entry.method {
@@ -128,7 +141,16 @@ fn file(feed: &mut Feed<'_>, sink: &mut Sink<'_>, entry: &Entry) -> io::Result<(
             _ => Box::new(&mut stretch),
         };
         let mut summed = Summed { read, crc: crc32fast::Hasher::new() };
-        TarWriter::new(sink, entry.mtime).file(&entry.name, entry.plain, &mut summed)?;
+        let mut tar = TarWriter::new(sink, entry.mtime);
+        if entry.is_folder() {
+            tar.folder(&entry.name)?;
+            // Some programs deflate nothing to two bytes.
+            if summed.read(&mut [0])? > 0 {
+                return Err(broken("a folder has no bytes".to_string()));
+            }
+        } else {
+            tar.file(&entry.name, entry.plain, &mut summed)?;
+        }
         summed.crc.finalize()
     };
     if stretch.limit() > 0 {
@@ -151,6 +173,17 @@ fn blame(feed: &mut Feed<'_>, sink: &mut Sink<'_>, entry: &Entry, error: &io::Er
         refusal("SER-HEADER-DAMAGED", &entry.name, what, UPLOAD).into()
     };
     feed.failed().or_else(|| sink.failed()).unwrap_or_else(damaged)
+}
+
+/// What macOS puts beside the folder that it packs: nothing of the bag.
+fn is_of_macos(name: &[u8]) -> bool {
+    name.starts_with(b"__MACOSX/")
+}
+
+fn of_macos(name: &[u8]) -> Finding {
+    let what = "`__MACOSX` beside the bag is what macOS adds to a zip; it is passed over.".to_string();
+    let advice = "Nothing to do; a plain tar made with COPYFILE_DISABLE=1 would not have it.";
+    Finding::new("SER-APPLEDOUBLE", Severity::Warning, name, what).advice(advice)
 }
 
 fn between(from: u64, to: u64) -> Finding {

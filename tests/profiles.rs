@@ -273,3 +273,68 @@ fn a_shipped_profile_judges_as_the_file_of_its_publisher_does() {
         }
     }
 }
+
+/// Runs the program; gives exit code, stdout and stderr.
+fn strongroom(args: &[&str]) -> (i32, String, String) {
+    let ran = std::process::Command::new(env!("CARGO_BIN_EXE_strongroom"))
+        .args(args)
+        .env_remove("STRONGROOM_DATA")
+        .env_remove("STRONGROOM_CONFIG")
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (ran.status.code().unwrap(), text(ran.stdout), text(ran.stderr))
+}
+
+#[test]
+fn profiles_are_taken_in_and_used_by_name_at_the_command_line() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (data, file) = (scratch.path().join("data"), scratch.path().join("house rules.json"));
+    let (data, file_name) = (data.to_str().unwrap(), file.to_str().unwrap());
+    let run = |args: &[&str]| strongroom(&[&["--data", data], args].concat());
+    fs::write(&file, shipped::text("btr-1.0").unwrap().replace("BTR 1.0", "House rules")).unwrap();
+
+    let (code, _, told) = run(&["profile", "add", file_name]);
+    assert!(code == 2 && told.contains("--name"), "a name with a blank is refused: {told}");
+    let (code, out, told) = run(&["profile", "add", file_name, "--name", "house-1"]);
+    assert!(code == 0 && out.contains("house-1 is taken in"), "{out}{told}");
+    let (code, out, _) = run(&["profile", "list", "--json"]);
+    let listed: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, listed["profiles"].as_array().unwrap().len()), (0, 5));
+    assert_eq!(listed["profiles"][4]["name"], "house-1");
+    let (code, out, _) = run(&["profile", "show", "house-1"]);
+    assert!(code == 0 && out.starts_with("House rules") && out.contains("Payload-Oxum: required"), "{out}");
+    let (code, out, _) = run(&["profile", "list"]);
+    assert!(code == 0 && out.contains("aptrust-2.3") && out.contains("House rules"), "{out}");
+
+    let config = scratch.path().join("strongroom.toml");
+    let checked = |name: &str| {
+        let text = format!(
+            "data = \"{data}\"\ni_accept_copies_on_one_disk = true\n[[depositor]]\nname = \"u\"\nprofile = \"{name}\"\n"
+        );
+        fs::write(&config, text).unwrap();
+        strongroom(&["check-config", config.to_str().unwrap()])
+    };
+    assert_eq!(checked("house-1").0, 0);
+    let (code, _, told) = checked("house-2");
+    assert!(code == 78 && told.contains("did you mean house-1?"), "{told}");
+
+    let changed = fs::read_to_string(&file).unwrap().replace("0.97", "0.96");
+    fs::write(Path::new(data).join("profiles/house-1.json"), changed).unwrap();
+    let (code, _, told) = run(&["profile", "show", "house-1"]);
+    assert!(code == 5 && told.contains("was changed since it was taken in"), "{told}");
+    assert_eq!((checked("house-1").0, run(&["profile", "list"]).0), (78, 1));
+    assert_eq!(run(&["profile", "remove", "house-1"]).0, 0);
+    assert_eq!(run(&["profile", "show", "house-1"]).0, 4);
+
+    fs::write(&file, "{\n\"Bag-Info\": [],\n\"Accept-BagIt-Version\": [1.0]}").unwrap();
+    let (code, out, _) = run(&["profile", "check", file_name]);
+    assert!(code == 1 && out.contains("line 3, Accept-BagIt-Version[0]: 1.0 is a number"), "{out}");
+    let (code, out, _) = run(&["profile", "check", file_name, "--json"]);
+    let told: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let lines: Vec<Option<u64>> =
+        told["faults"].as_array().unwrap().iter().map(|fault| fault["line"].as_u64()).collect();
+    assert_eq!((code, &told["ok"], lines), (1, &false.into(), vec![None, Some(2), Some(3)]));
+    let (code, _, told) = run(&["profile", "add", file_name, "--name", "x"]);
+    assert!(code == 5 && told.contains("wrong in itself"), "{told}");
+}

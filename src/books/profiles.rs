@@ -167,11 +167,16 @@ pub fn find(name_or_path: &str, registry: Option<&Path>) -> Result<Arc<Profile>,
         return pinned_profile(folder, name_or_path, pinned).map(Arc::new);
     }
     let path = Path::new(name_or_path);
-    if !path.is_file() {
+    if !path.exists() {
         let known = shipped::names().map(String::from).chain(pins.into_keys()).collect();
         return Err(ProfileError::Unknown { asked: name_or_path.into(), known });
     }
-    Ok(Arc::new(Profile::read(&read(path)?)))
+    of_file(path).map(Arc::new)
+}
+
+/// The profile in this file.
+pub fn of_file(path: &Path) -> Result<Profile, ProfileError> {
+    Ok(Profile::read(&read(path)?))
 }
 
 /// As `find`, by name only, and refusing one that is wrong in itself: for configurations.

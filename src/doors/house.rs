@@ -6,6 +6,7 @@
 //! - Targets are opened when they are first needed: one that is missing does not keep the others from work.
 
 use crate::books::config::{Config, PlaceConfig};
+use crate::books::judging::JudgingRules;
 use crate::books::ledger::Ledger;
 use crate::books::volume::Floor;
 use crate::model::checkpoint::Stage;
@@ -227,5 +228,6 @@ fn settings(config: &Config, ledger_id: String) -> Settings {
         retry_first: config.retry.first,
         look_every: LOOK_EVERY,
         retry_longest: config.retry.longest,
+        judging: Arc::new(JudgingRules::new(config)),
     }
 }

@@ -142,6 +142,21 @@ pub struct Judged {
     /// BagIt version of the bag's declaration, when it could be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bagit_version: Option<String>,
+    /// The profile it was judged by, when there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<ProfilePin>,
+    /// The depositor's rules that decided what a finding weighs: `oxum = warning`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<String>,
+}
+
+/// A profile, by the name it was asked for and by the bytes it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfilePin {
+    /// Its name.
+    pub name: String,
+    /// SHA-256 of its file.
+    pub sha256: String,
 }
 
 /// Store: the frozen plan and the copies made by it.

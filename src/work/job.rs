@@ -3,6 +3,7 @@
 //! - A stage reaches the world only through its job.
 //! - `drained` is asked at every part boundary; a part is at most a file or 64 MiB of small ones.
 
+use crate::books::judging::JudgingRules;
 use crate::books::ledger::{EventDraft, Ledger};
 use crate::books::volume::{Floor, Promises};
 use crate::model::checkpoint::Stage;
@@ -58,6 +59,8 @@ pub struct Settings {
     pub retry_first: Duration,
     /// Longest pause after such a trouble.
     pub retry_longest: Duration,
+    /// Who is judged how; what the configuration says when it is read again holds at once.
+    pub judging: Arc<JudgingRules>,
 }
 
 /// Forms in which depositors may send a bag in one file; a plain tar is always one of them.

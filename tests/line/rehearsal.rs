@@ -84,6 +84,7 @@ fn settings() -> Settings {
         look_every: Duration::from_millis(2),
         retry_first: Duration::from_secs(1),
         retry_longest: Duration::from_secs(60),
+        judging: Arc::default(),
     }
 }
 

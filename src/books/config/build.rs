@@ -4,11 +4,12 @@ use super::fault::Fault;
 use super::keys::{self, Key};
 use super::tree::{Setting, Tree, Value};
 use super::{
-    Config, DepositorConfig, Effective, Given, Limits, Origin, PlaceConfig, Retry, Serve, Workers, check,
-    units,
+    Config, DepositorConfig, Effective, Given, Judging, Limits, Origin, PlaceConfig, Retry, Serve, Workers,
+    check, units,
 };
 use crate::books::volume::Floor;
 use crate::model::object::Policy;
+use crate::rules::bagit::policy::{FileNames, StorageOption, Switches, Versions, Weighs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -159,8 +160,13 @@ impl Builder {
 
     fn rows(&self, table: &str) -> Vec<String> {
         let prefix = format!("{table}[");
-        let mut rows: Vec<String> =
-            self.tree.tables.keys().filter(|at| at.starts_with(&prefix)).cloned().collect();
+        let mut rows: Vec<String> = self
+            .tree
+            .tables
+            .keys()
+            .filter(|at| at.starts_with(&prefix) && at.ends_with(']'))
+            .cloned()
+            .collect();
         // As numbers: the tenth row comes after the ninth.
         rows.sort_by_key(|at| {
             at[prefix.len()..].trim_end_matches(']').parse::<usize>().unwrap_or(usize::MAX)
@@ -249,8 +255,20 @@ impl Builder {
                 _ => "default".to_string(),
             };
             self.note("depositor.local.policy", quoted(&policy), Origin::Default, ());
+            let rules = keys::KEYS.iter().filter(|key| key.path.starts_with("depositor[]."));
+            for key in rules.filter(|key| {
+                !matches!(key.path, "depositor[].name" | "depositor[].policy" | "depositor[].accept")
+            }) {
+                let shown = if key.default.is_empty() { "none" } else { key.default };
+                self.note(&key.path.replace("[]", ".local"), shown, Origin::Default, ());
+            }
             self.note("depositor.local.accept", listed(accept), Origin::Default, ());
-            return vec![DepositorConfig { name: "local".into(), policy, accept: accept.to_vec() }];
+            return vec![DepositorConfig {
+                name: "local".into(),
+                policy,
+                accept: accept.to_vec(),
+                judging: judging_without_settings(),
+            }];
         }
         let mut depositors = Vec::new();
         for at in rows {
@@ -266,9 +284,20 @@ impl Builder {
                 true => self.words(&own),
                 false => self.note(&own, listed(accept), Origin::Default, accept.to_vec()),
             };
-            depositors.push(DepositorConfig { name, policy, accept });
+            let judging = self.judging(&at);
+            depositors.push(DepositorConfig { name, policy, accept, judging });
         }
         depositors
+    }
+
+    fn judging(&mut self, at: &str) -> Judging {
+        let path = format!("{at}.profile");
+        let profile = match self.tree.settings.contains_key(&path) {
+            true => Some(self.text(&path)),
+            false => self.note(&path, "none", Origin::Default, None),
+        };
+        let strict = self.flag(&format!("{at}.strict"));
+        Judging { profile, strict, switches: switches(&mut |rule| self.text(&format!("{at}.rules.{rule}"))) }
     }
 
     fn workers(&mut self) -> Workers {
@@ -308,6 +337,27 @@ impl Builder {
 /// The tree gives every key the shape its row asks for; anything else is a mistake of this program.
 fn unreachable_shape(path: &str, found: &Value) -> ! {
     panic!("the table of keys and its reader disagree about {path}: {found:?}")
+}
+
+/// How bags are judged of whom the file says nothing.
+pub fn judging_without_settings() -> Judging {
+    let default = |rule: &str| {
+        let key = keys::key_of(&format!("depositor[0].rules.{rule}"));
+        key.map(|key| key.default.trim_matches('"').to_string()).unwrap_or_default()
+    };
+    Judging { profile: None, strict: false, switches: switches(&mut |rule| default(rule)) }
+}
+
+/// The tree takes no word that its row of the table does not have, so no word is passed over here.
+fn switches(word: &mut dyn FnMut(&str) -> String) -> Switches {
+    Switches {
+        folder_name: Weighs::from_word(&word("folder_name")).unwrap_or_default(),
+        bagit_version: Versions::from_word(&word("bagit_version")).unwrap_or_default(),
+        oxum: Weighs::from_word(&word("oxum")).unwrap_or_default(),
+        file_names: FileNames::from_word(&word("file_names")).unwrap_or_default(),
+        apple_double: Weighs::from_word(&word("apple_double")).unwrap_or_default(),
+        storage_option: StorageOption::from_word(&word("storage_option")).unwrap_or_default(),
+    }
 }
 
 /// The default of a key, from its row of the table.

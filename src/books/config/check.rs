@@ -3,6 +3,7 @@
 use super::fault::Fault;
 use super::tree::{Tree, Value};
 use super::{Config, PlaceConfig};
+use crate::books::profiles;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -164,6 +165,25 @@ pub fn one_disk(config: &Config) -> Vec<Fault> {
                     .then_try(
                         "mount the second disk; for trying out only: i_accept_copies_on_one_disk = true",
                     )
+            });
+        }
+    }
+    faults
+}
+
+/// Depositors whose profile is not there, or cannot be applied.
+pub fn profiles(config: &Config) -> Vec<Fault> {
+    let registry = profiles::folder_of(&config.data);
+    let mut faults = Vec::new();
+    for depositor in &config.depositors {
+        let Some(name) = &depositor.judging.profile else { continue };
+        if let Err(error) = profiles::named(name, &registry) {
+            faults.push(Fault {
+                file: config.file.clone(),
+                ..Fault::new(format!("the profile of depositor {} cannot be used", depositor.name))
+                    .because(error.to_string())
+                    .so("none of its bags could be judged")
+                    .then_try(error.advice())
             });
         }
     }

@@ -3,6 +3,8 @@
 //! - A key that is not in this table is refused.
 //! - The sample configuration, `config show --defaults` and the manual are made from this table.
 
+use crate::rules::bagit::policy::FileNames;
+
 /// What a key may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
@@ -68,9 +70,11 @@ const CONTAINERS: Shape = Shape::SomeOf(&["tar", "gzip", "zstd", "bzip2", "zip"]
 
 const WORKERS: Shape = Shape::Count(1, 64);
 
+const WEIGHS: Shape = Shape::OneOf(&["profile", "error", "warning", "note"]);
+
 /// The table.
 #[rustfmt::skip]
-pub const KEYS: [Key; 42] = [
+pub const KEYS: [Key; 50] = [
     key("data", Shape::Path, "\"./strongroom-data\"", "Folder below which everything lies that has no path of its own. A relative folder, so that a first try needs no rights; an installed service names /var/lib/strongroom."),
     key("i_accept_copies_on_one_disk", Shape::Flag, "false", "Two targets of one policy on one file system are refused, because one broken disk would take both copies. True is for trying out only; the embedded default without a file has it so."),
     key("accept", CONTAINERS, "[\"tar\"]", "Forms in which depositors may send a bag in one file. Plain tars only, because they are read in place: a packed deposit (a compressed tar, or a zip) is unpacked into staging first, which costs space and time, and one flipped bit may cost all of it. What a deposit is, its first bytes say, not its name; plain tars are always taken."),
@@ -89,6 +93,14 @@ pub const KEYS: [Key; 42] = [
     key("depositor[].name", Shape::Name, "\"local\"", "Who sends bags; it is part of every object's identifier, so it must never change."),
     key("depositor[].policy", Shape::Name, "\"default\"", "Policy that this depositor's objects follow."),
     key("depositor[].accept", CONTAINERS, "accept", "Forms in which this depositor may send a bag in one file, when others than everybody's."),
+    key("depositor[].profile", Shape::Name, "", "Profile by which this depositor's bags are judged: one that comes with the program, or one that was taken in (strongroom profile list). None by default: BagIt itself asks for nothing more."),
+    key("depositor[].strict", Shape::Flag, "false", "True makes errors of the warnings that have no reason to be in a new bag. Off, because bags made long ago are sent, too."),
+    key("depositor[].rules.folder_name", WEIGHS, "\"profile\"", "A tar whose folder has another name. \"profile\": an error where the profile wants the same name, as APTrust's do; else a warning."),
+    key("depositor[].rules.bagit_version", Shape::OneOf(&["profile", "current", "any"]), "\"profile\"", "Versions of BagIt. \"profile\": those that the profile accepts; \"current\": 0.97 and 1.0; \"any\": all that can be judged, also where the profile says less."),
+    key("depositor[].rules.oxum", WEIGHS, "\"error\"", "A Payload-Oxum that does not fit the payload. An error, as BagIt has it: it is the sender's own count."),
+    key("depositor[].rules.file_names", Shape::OneOf(&FileNames::WORDS), "\"profile\"", "How files may be called. \"profile\": as the profile has it; \"guide\": printable, no leading dash, at most 255 characters, as APTrust's guide asks; \"permissive\": no control characters; \"aptrust\" and \"posix\": few characters only."),
+    key("depositor[].rules.apple_double", WEIGHS, "\"warning\"", "Files named ._* that macOS adds and no manifest lists. A warning: they are no part of what was meant to be sent, and are told."),
+    key("depositor[].rules.storage_option", Shape::OneOf(&["profile", "standard"]), "\"standard\"", "A bag without Storage-Option where its profile requires one. \"standard\": it is taken to say Standard, as APTrust's guide has it; \"profile\": it is refused."),
     key("workers.download", WORKERS, "2", "Items that may be in this stage at once. Two, so that a small deposit is not behind a large one."),
     key("workers.unpack", WORKERS, "2", "Items that may be in this stage at once. It reads tar headers only."),
     key("workers.checksum", WORKERS, "1", "Items that may be in this stage at once. One, because one item already uses every core (workers.hashers)."),

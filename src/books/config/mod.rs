@@ -19,6 +19,7 @@ pub mod units;
 use crate::books::volume::Floor;
 use crate::model::checkpoint::Stage;
 use crate::model::object::Policy;
+use crate::rules::bagit::policy::Switches;
 pub use build::absolute;
 pub use check::changes;
 use fault::{Fault, Faults};
@@ -53,6 +54,19 @@ pub struct DepositorConfig {
     pub policy: String,
     /// Forms in which it may send a bag in one file.
     pub accept: Vec<String>,
+    /// How its bags are judged.
+    pub judging: Judging,
+}
+
+/// How a depositor's bags are judged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Judging {
+    /// Name of the profile.
+    pub profile: Option<String>,
+    /// Some warnings are errors.
+    pub strict: bool,
+    /// The six rules about which receivers disagree.
+    pub switches: Switches,
 }
 
 /// How many do something at once.
@@ -295,8 +309,24 @@ impl Config {
                     .then_try("--depositor uva.edu"),
             ));
         }
-        let policy = self.depositors.first().map_or_else(|| "default".into(), |first| first.policy.clone());
-        Ok(DepositorConfig { name: name.to_string(), policy, accept: self.accept.clone() })
+        let first = self.depositors.first();
+        let policy = first.map_or_else(|| "default".into(), |first| first.policy.clone());
+        Ok(DepositorConfig {
+            name: name.to_string(),
+            policy,
+            accept: self.accept.clone(),
+            judging: self.judging(name),
+        })
+    }
+
+    /// How bags of this depositor are judged. Where the file names no depositor, all are judged alike; one that it names no
+    /// more is judged as a depositor without settings is.
+    pub fn judging(&self, depositor: &str) -> Judging {
+        let known = self.depositors.iter().find(|known| known.name == depositor);
+        match known.or(self.depositors.first().filter(|_| self.any_depositor)) {
+            Some(known) => known.judging.clone(),
+            None => build::judging_without_settings(),
+        }
     }
 
     /// The target of this name.
@@ -309,9 +339,16 @@ impl Config {
         check::same_disk(self, targets)
     }
 
-    /// What is wrong with the folders that it names: targets of one policy on one file system.
+    /// Profiles that it names and that cannot be used.
+    pub fn faults_of_profiles(&self) -> Vec<Fault> {
+        check::profiles(self)
+    }
+
+    /// What is wrong with what it names on the disk: targets of one policy on one file system, profiles that are not there.
     pub fn faults_of_places(&self) -> Vec<Fault> {
-        check::one_disk(self)
+        let mut faults = check::one_disk(self);
+        faults.extend(self.faults_of_profiles());
+        faults
     }
 }
 

@@ -40,7 +40,7 @@ pub fn defaults() -> Vec<(&'static str, String, &'static str)> {
 fn header(table: &str) -> String {
     match table.strip_suffix("[]") {
         Some(name) => format!("[[{name}]]"),
-        None => format!("[{}]", table.replace('*', "default")),
+        None => format!("[{}]", table.replace("[]", "").replace('*', "default")),
     }
 }
 
@@ -49,6 +49,7 @@ fn example(key: &Key) -> String {
         "depositor[].accept" => "[\"tar\", \"zip\"]".into(),
         "ledger.mirror" => "\"/srv/other-disk/strongroom-mirror\"".into(),
         "target[].name" => "\"vault-a\"".into(),
+        "depositor[].profile" => "\"aptrust-2.3\"".into(),
         "workers.hashers" => "4".into(),
         "serve.inbox" => "\"/srv/inbox\"".into(),
         "policy.*.targets" => "[\"vault-a\", \"vault-b\"]".into(),

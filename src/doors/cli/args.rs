@@ -141,6 +141,9 @@ pub enum Verb {
     /// What is kept
     #[command(subcommand)]
     Object(ObjectVerb),
+    /// Profiles: what a receiver asks of bags beyond BagIt
+    #[command(subcommand)]
+    Profile(ProfileVerb),
     /// Look at bags where they lie, and make them: no daemon, no ledger, no configuration
     #[command(subcommand)]
     Bag(super::bag::args::BagVerb),
@@ -288,6 +291,37 @@ pub enum TroubleVerb {
     },
 }
 
+/// Verbs on profiles.
+#[derive(Debug, Subcommand)]
+pub enum ProfileVerb {
+    /// Those that come with strongroom, and those that were taken in
+    List,
+    /// What a profile asks for
+    Show {
+        /// Its name, or a file
+        #[arg(value_name = "PROFILE")]
+        profile: String,
+    },
+    /// Take a profile in, pinned by its bytes: BagIt Profiles 1.1 to 1.4, DART's JSON or exchange's configuration
+    Add {
+        /// The file
+        file: PathBuf,
+        /// Its name [default: the file's, without its suffix]
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+    },
+    /// Let a profile go that was taken in
+    Remove {
+        /// Its name
+        name: String,
+    },
+    /// Say whether a file is a sound profile, and what is wrong with it
+    Check {
+        /// The file
+        file: PathBuf,
+    },
+}
+
 /// Verbs on the configuration.
 #[derive(Debug, Subcommand)]
 pub enum ConfigVerb {
@@ -369,6 +403,9 @@ mod tests {
             "strongroom check-config f.toml",
             "strongroom config show --defaults",
             "strongroom state verify --json",
+            "strongroom profile list --json",
+            "strongroom profile add p.json --name house-1 --data d",
+            "strongroom profile check p.json",
             "strongroom object restore strongroom:u/b --to out",
             "strongroom bag validate a.tar folder --strict --json",
         ];

@@ -11,6 +11,7 @@ mod ingest;
 mod letter;
 pub mod offline;
 pub mod overview;
+mod profile;
 pub mod table;
 mod talk;
 pub mod text;
@@ -114,6 +115,7 @@ fn run(screen: &Screen, cli: Cli) -> Told<Exit> {
         Verb::Explain { word } => return offline::explain(screen, word.as_deref()),
         Verb::Man { page } => return offline::man(screen, page.as_deref()),
         Verb::CheckConfig { file } => return offline::check_config(screen, file.clone(), &given),
+        Verb::Profile(what) => return profile::run(screen, what, &given),
         Verb::MakeBag(what) => return offline::make_bag(screen, what),
         Verb::Bag(verb) => return bag::run(screen, &cli.global, verb),
         Verb::Config(args::ConfigVerb::Show { defaults: true, .. }) => {

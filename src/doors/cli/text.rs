@@ -149,6 +149,12 @@ fn head(style: &Style, item: &ItemView) -> String {
             (None, None) => text.push_str(&format!("{standing} at {}\n", item.stage)),
         },
     }
+    if let Some(pin) = &item.profile {
+        text.push_str(&format!("judged by profile {} (sha256 {})\n", pin.name, pin.sha256));
+    }
+    if !item.rules.is_empty() {
+        text.push_str(&format!("rules that decided: {}\n", item.rules.join(", ")));
+    }
     if let Some(asked) = &item.asked {
         text.push_str(&format!("asked to {asked}; done as soon as the worker lets go\n"));
     }
@@ -202,7 +208,12 @@ pub fn findings(style: &Style, findings: &[Finding], more: bool, item: &ItemView
             Severity::Warning => ("warning", Tone::Warn),
             Severity::Note => ("note", Tone::Dim),
         };
-        let clause = if finding.clause.is_empty() { String::new() } else { format!(" ({})", finding.clause) };
+        let rule = finding.rule.as_ref().map(|rule| format!("rule {rule}"));
+        let why: Vec<&str> = [finding.clause.as_str(), rule.as_deref().unwrap_or("")]
+            .into_iter()
+            .filter(|why| !why.is_empty())
+            .collect();
+        let clause = if why.is_empty() { String::new() } else { format!(" ({})", why.join("; ")) };
         let (word, told) = (style.paint(tone, word), told(finding));
         text.push_str(&format!("  {word} {}  {told}{clause}\n", finding.code));
         if !finding.advice.is_empty() {

@@ -107,6 +107,17 @@ impl Container {
         }
     }
 
+    /// Its media type, as profiles name it; nothing for a plain tar and for what is never read.
+    pub fn media(self) -> &'static str {
+        match self {
+            Container::Gzip => "application/gzip",
+            Container::Zstd => "application/zstd",
+            Container::Bzip2 => "application/x-bzip2",
+            Container::Zip => "application/zip",
+            _ => "",
+        }
+    }
+
     /// What a depositor can do to make a plain tar of it.
     pub fn advice(self) -> &'static str {
         match self {

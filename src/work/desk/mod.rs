@@ -72,6 +72,7 @@ impl Desk {
 
     /// From now on this configuration holds, as far as the desk is concerned.
     pub fn set_config(&self, config: Arc<Config>) {
+        self.settings.judging.set(&config);
         *self.config.write().unwrap_or_else(|broken| broken.into_inner()) = config;
     }
 

@@ -105,6 +105,8 @@ impl StageWork for Unpack {
                 }
                 let errors = refused.iter().filter(|finding| finding.severity == Severity::Error).count();
                 found.validate = Some(Judged {
+                    profile: None,
+                    rules: Vec::new(),
                     findings: findings.seal()?,
                     errors: errors as u64,
                     warnings: (refused.len() - errors) as u64,

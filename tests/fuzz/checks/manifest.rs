@@ -79,5 +79,5 @@ fn written(manifest: &Manifest, text: &[u8], version: Version) {
     let entry = entry.unwrap_or_else(|| panic!("{name:?} is not read back: {findings:?}"));
     assert!(findings.is_empty(), "{name:?}: {findings:?}");
     assert_eq!((entry.listed.path, entry.digest), (name.into_bytes(), Some(digest)));
-    assert!(!entry.listed.bare_percent);
+    assert!(!entry.listed.spelling.bare_percent);
 }

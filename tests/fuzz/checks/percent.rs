@@ -13,7 +13,7 @@ pub fn check(data: &[u8]) {
             let again =
                 paths::read(encode(meant).as_bytes(), Version::V1_0).expect("what was read can be written");
             assert_eq!(again.path, listed.path);
-            assert!(!again.bare_percent && !again.dots && !again.folder);
+            assert!(!again.spelling.bare_percent && !again.dots && !again.folder);
         }
     }
     let Ok(name) = std::str::from_utf8(data) else { return };
@@ -25,7 +25,7 @@ pub fn check(data: &[u8]) {
     match paths::read(below.as_bytes(), Version::V1_0) {
         Ok(listed) if plain => {
             assert_eq!(listed.path, format!("data/{name}").as_bytes());
-            assert!(!listed.dots && !listed.folder && !listed.bare_percent);
+            assert!(!listed.dots && !listed.folder && !listed.spelling.bare_percent);
         }
         Ok(_) => {}
         Err(why) => {

@@ -11,6 +11,7 @@
 //! ```
 
 mod dart;
+pub mod describe;
 mod exchange;
 mod json;
 mod names;
@@ -19,6 +20,8 @@ mod standard;
 mod told;
 pub mod watch;
 
+#[cfg(test)]
+mod test_bag;
 #[cfg(test)]
 mod tests;
 

@@ -1,113 +1,11 @@
 //! Profiles read and applied: every trap that others fell into.
 
+use super::test_bag::{Bag, NAMED};
 use super::*;
-use crate::model::fact::{BagPath, Member};
 use crate::model::finding::Severity;
 use crate::rules::bagit::policy::{FileNames, Policy, StorageOption, Switches, Versions};
-use crate::rules::bagit::{BagFacts, judge};
-use crate::rules::digester::digest_reader;
-use crate::rules::sort::MemoryScratch;
-use crate::rules::tar::Limits;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// A bag that follows BagIt 1.0, with these tag and payload files beside what it needs.
-struct Bag {
-    files: BTreeMap<String, String>,
-    kinds: Vec<&'static str>,
-    version: &'static str,
-    packed: &'static str,
-    top: &'static str,
-}
-
-const NAMED: &str = "BagIt-Profile-Identifier: https://example.org/p.json\n";
-
-impl Bag {
-    fn new(info: &str) -> Bag {
-        let files = [("data/a.txt", "a"), ("bag-info.txt", info)];
-        Bag {
-            files: files.map(|(path, text)| (path.to_string(), text.to_string())).into(),
-            kinds: vec!["manifest-sha256", "tagmanifest-sha256"],
-            version: "1.0",
-            packed: "",
-            top: "bag",
-        }
-    }
-
-    fn with(mut self, path: &str, text: &str) -> Bag {
-        self.files.insert(path.into(), text.into());
-        self
-    }
-
-    fn without(mut self, path: &str) -> Bag {
-        self.files.remove(path);
-        self
-    }
-
-    fn kinds(self, kinds: &[&'static str]) -> Bag {
-        Bag { kinds: kinds.to_vec(), ..self }
-    }
-
-    /// Every file of the bag, manifests made last.
-    fn all(&self) -> BTreeMap<String, String> {
-        let mut all = self.files.clone();
-        let bagit = format!("BagIt-Version: {}\nTag-File-Character-Encoding: UTF-8\n", self.version);
-        all.entry("bagit.txt".into()).or_insert(bagit);
-        for tag in [false, true] {
-            let before = all.clone();
-            for kind in self.kinds.iter().filter(|kind| kind.starts_with("tag") == tag) {
-                let algorithm = Algorithm::from_label(kind.rsplit_once('-').unwrap().1).unwrap();
-                let listed = before.iter().filter(|(path, _)| path.starts_with("data/") != tag);
-                let lines = listed.map(|(path, text)| {
-                    let digests = digest_reader(&mut text.as_bytes(), &[algorithm], &mut [0; 99]).unwrap().1;
-                    format!("{}  {path}\n", digests.get(algorithm).unwrap())
-                });
-                all.insert(format!("{kind}.txt"), lines.collect());
-            }
-        }
-        all
-    }
-
-    fn judged(&self, policy: &Policy) -> Vec<Finding> {
-        let files = self.all();
-        let member = |(number, (path, text)): (usize, (&String, &String))| Member {
-            number: number as u64,
-            path: BagPath(path.as_bytes().to_vec()),
-            size: text.len() as u64,
-            digests: digest_reader(&mut text.as_bytes(), &Algorithm::OURS, &mut [0; 99]).unwrap().1,
-            ..Member::default()
-        };
-        let facts = BagFacts { name: "bag", top: self.top, payload_folder: true, packed: self.packed };
-        let mut findings = Vec::new();
-        judge::<String>(
-            &facts,
-            &mut files.iter().enumerate().map(member).map(Ok),
-            &|member| Ok(Box::new(files[member.path.text().unwrap()].as_bytes())),
-            &MemoryScratch::default(),
-            &Limits::default(),
-            policy,
-            &mut |finding| {
-                findings.push(finding);
-                Ok(())
-            },
-        )
-        .unwrap();
-        findings
-    }
-
-    /// Codes of the profile and of what it may raise, with their weights.
-    fn told(&self, profile: &Value) -> Vec<String> {
-        let profile = Arc::new(Profile::read(profile.to_string().as_bytes()));
-        self.told_by(&Policy { profile: Some(profile), ..Policy::default() })
-    }
-
-    fn told_by(&self, policy: &Policy) -> Vec<String> {
-        let findings = self.judged(policy);
-        let told = findings.iter().filter(|finding| finding.severity > Severity::Note);
-        told.map(|finding| format!("{:?} {}", finding.severity, finding.code)).collect()
-    }
-}
 
 /// A standard profile that asks for nothing, with these fields set or (null) taken out.
 fn standard(fields: &Value) -> Value {

@@ -17,8 +17,10 @@ use crate::rules::bagit::{BagFacts, version};
 /// The tag by which a bag names its profiles.
 const IDENTIFIER: &str = "BagIt-Profile-Identifier";
 
-/// Labels whose case BagIt itself does not count (RFC 8493, 2.2.2), and the one above.
-const RESERVED: [&str; 17] = [
+/// Labels that are BagIt's own affair (RFC 8493, 2.1.1 and 2.2.2), and the one above.
+const RESERVED: [&str; 19] = [
+    "bagit-version",
+    "tag-file-character-encoding",
     "source-organization",
     "organization-address",
     "contact-name",
@@ -378,6 +380,11 @@ impl<'p> Watch<'p> {
         out: &mut Out<'_>,
     ) -> Result<(), Halt> {
         let file = if rule.file == "bag-info.txt" { self.info_name } else { &rule.file };
+        let no_declaration =
+            |(name, member): &(&str, Option<Member>)| *name == "bagit.txt" && member.is_none();
+        if rule.file == "bagit.txt" && self.rule_files.iter().any(no_declaration) {
+            return Ok(());
+        }
         if seen.count == 0 {
             return match rule.presence {
                 Presence::Required => out.say(self.excused(rule, told::tag_missing(profile, rule, file))),

@@ -82,3 +82,31 @@ fn a_tar_whose_headers_were_changed_is_mended_to_one_that_is_read() {
     checks::tar::mend(&mut tar);
     assert_eq!(members(&tar), whole);
 }
+
+#[test]
+fn the_fuzzer_builds_the_lower_floors_with_the_crates_of_the_house() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let dependencies = |file: &str| -> Vec<String> {
+        let text = fs::read_to_string(top.join(file)).unwrap();
+        let lines = text.lines().skip_while(|line| *line != "[dependencies]").skip(1);
+        let lines = lines.take_while(|line| !line.starts_with('[')).filter(|line| line.contains(" = "));
+        lines.map(str::to_string).collect()
+    };
+    let mut code = String::new();
+    for floor in ["model", "rules"] {
+        for entry in walkdir::WalkDir::new(top.join("src").join(floor)).into_iter().map(Result::unwrap) {
+            if entry.file_type().is_file() {
+                code.push_str(&fs::read_to_string(entry.path()).unwrap_or_default());
+            }
+        }
+    }
+    let fuzz = dependencies("tests/fuzz/Cargo.toml");
+    assert!(fuzz.len() > 10);
+    for line in dependencies("Cargo.toml") {
+        let package = line.split(" = ").next().unwrap();
+        let name = if package == "md-5" { "md5".to_string() } else { package.replace('-', "_") };
+        if code.contains(&format!("{name}::")) {
+            assert!(fuzz.contains(&line), "tests/fuzz/Cargo.toml lacks: {line}");
+        }
+    }
+}

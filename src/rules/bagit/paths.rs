@@ -29,9 +29,9 @@ pub type Outside = (&'static str, &'static str);
 /// Reads a path of a manifest or of fetch.txt.
 pub fn read(written: &[u8], version: Version) -> Result<Listed, Outside> {
     let decoded = decode(written, version.is_rfc());
-    let path = join(&decoded);
     // `./C:/x` leads outside only when its `.` is gone.
-    if let Some(outside) = outside(written).or_else(|| outside(&decoded)).or_else(|| outside(&path)) {
+    let joined = || outside(&join(&decoded));
+    if let Some(outside) = outside(written).or_else(|| outside(&decoded)).or_else(joined) {
         return Err(outside);
     }
     let backslashes = decoded.starts_with(b"data\\") || decoded.starts_with(b".\\data\\");

@@ -34,7 +34,7 @@ pub fn check(data: &[u8]) {
     for _ in 0..1 + draw.below(4) {
         damaged.damage(&mut draw);
     }
-    let (verdict, findings) = damaged.judge_in_every_way();
+    let (verdict, findings) = damaged.judge_in_every_way(draw.below(4) == 3);
     let must_fail = damaged.cannot_be_what_is_listed(&bag.files);
     assert!(verdict.errors > 0 || !must_fail, "damage was not seen: {findings:?}\n{}", shown(&damaged.files));
 }
@@ -231,7 +231,7 @@ impl Bag {
     }
 
     /// Judges it in several ways that must not matter; the verdict with its findings.
-    fn judge_in_every_way(&self) -> (Verdict, Vec<Finding>) {
+    fn judge_in_every_way(&self, narrowly: bool) -> (Verdict, Vec<Finding>) {
         let limits = limits();
         let mut members = self.members();
         let lax = self.judged(members.clone(), &limits, &Policy::default());
@@ -241,9 +241,12 @@ impl Bag {
             weights.sort();
             weights
         };
-        let narrow = Limits { sort_bytes: 200, ..limits.clone() };
-        let narrow = self.judged(members.clone(), &narrow, &Policy::default());
-        assert_eq!(narrow, lax, "the verdict depends on memory");
+        // Merging many runs is slow, and seldom needed to see a difference.
+        if narrowly {
+            let narrow = Limits { sort_bytes: 200, ..limits.clone() };
+            let narrow = self.judged(members.clone(), &narrow, &Policy::default());
+            assert_eq!(narrow, lax, "the verdict depends on memory");
+        }
         members.reverse();
         let turned = self.judged(members.clone(), &limits, &Policy::default());
         assert_eq!(weights(&turned.1), weights(&lax.1), "the verdict depends on the order of members");

@@ -68,7 +68,8 @@ pub fn check(data: &[u8]) {
     }
     declared(text);
     if let Ok(text) = std::str::from_utf8(text)
-        && !text.starts_with('\u{feff}')
+        // Byte order marks, one of them read backwards.
+        && !text.starts_with(['\u{feff}', '\u{fffe}'])
     {
         in_every_charset(text);
     }

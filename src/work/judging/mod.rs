@@ -124,7 +124,7 @@ struct Tally<'a> {
     judged: Judged,
     policy: &'a Policy,
     each: &'a mut dyn FnMut(Finding),
-    /// Errors that are ours: they give no verdict on the bag.
+    /// Errors that are ours and kept us from judging: they give no verdict on the bag.
     ours: u64,
 }
 
@@ -134,7 +134,9 @@ impl<'a> Tally<'a> {
     }
 
     fn take(&mut self, finding: Finding) {
-        let is_ours = finding.severity == Severity::Error && whose(&finding.code) == Whose::Ours;
+        // A wrong profile is not the depositor's fault either, but the bag was judged: it is not valid by that profile.
+        let kept_us = whose(&finding.code) == Whose::Ours && finding.code != "PROF-FILE-INVALID";
+        let is_ours = finding.severity == Severity::Error && kept_us;
         self.ours += u64::from(is_ours);
         match finding.severity {
             Severity::Error => self.judged.errors += 1,

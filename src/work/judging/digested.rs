@@ -54,7 +54,7 @@ impl<'a> Digesting<'a> {
         todo: Rows<'a>,
         bytes: u64,
     ) -> Digesting<'a> {
-        let (answer, answers) = bounded(under_way_max(pool));
+        let (answer, answers) = bounded(pool.batches_enough(&bag));
         Digesting {
             pool,
             bag,
@@ -103,14 +103,14 @@ impl<'a> Digesting<'a> {
         }
         let bytes: u64 = members.iter().map(|member| member.size).sum();
         // A file that is more than an even share of what is left would keep one thread busy when all others are done.
-        let share = self.bytes_left / self.pool.threads().max(1) as u64;
+        let share = self.bytes_left / self.pool.digesters() as u64;
         let alone = members.len() == 1 && bytes >= LARGE && bytes > share && self.algorithms.len() > 1;
         self.bytes_left = self.bytes_left.saturating_sub(bytes);
         self.pool.give(Batch {
             bag: self.bag.clone(),
             members,
             algorithms: self.algorithms.clone(),
-            fan: if alone { self.pool.threads() } else { 1 },
+            fan: if alone { self.pool.digesters() } else { 1 },
             meter: self.meter.clone(),
             answer: self.answer.clone(),
         })?;
@@ -123,7 +123,8 @@ impl<'a> Digesting<'a> {
             if let Some(member) = self.ready.pop_front() {
                 return Ok(Some(member));
             }
-            while !self.ended && self.under_way < under_way_max(self.pool) {
+            // Enough that no thread waits for the judge, and no more: each holds up to `MEMBERS_MAX` members.
+            while !self.ended && self.under_way < self.pool.batches_enough(&self.bag) {
                 self.ended = !self.give().map_err(Stop::Scratch)?;
             }
             if self.under_way == 0 {
@@ -145,11 +146,6 @@ impl<'a> Digesting<'a> {
             some => Err(Stop::Unreadable(some)),
         }
     }
-}
-
-/// Enough that no thread waits for the judge, and no more: each holds up to `MEMBERS_MAX` members.
-fn under_way_max(pool: &Pool) -> usize {
-    pool.threads() * 2 + 1
 }
 
 impl Iterator for Digesting<'_> {

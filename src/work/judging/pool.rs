@@ -1,6 +1,9 @@
 //! Threads that digest members, shared by all bags that are judged at the same time.
 //!
 //! - Small members of a tar are read together, one call for many of them; a large one goes through a buffer.
+//! - Small files of a folder go to more threads than there are processors: each waits for the disk with every file. (Cold,
+//!   100,000 files of 1 KiB on two processors: 5.8 s with two threads, 2.5 s with eight, 2.1 s with sixteen; warm no worse.)
+//!   Large ones do not, for many at once would only send the disk to and fro.
 //! - Memory is bounded by the number of threads and of batches under way, never by a bag.
 //! - A thread that panics answers with an error; nobody waits for it for ever.
 
@@ -52,38 +55,63 @@ pub type Digested = (Member, io::Result<()>);
 
 /// The threads.
 pub struct Pool {
-    batches: Option<Sender<Batch>>,
+    queues: Option<Queues>,
+    digesters: usize,
+    openers: usize,
     threads: Vec<JoinHandle<()>>,
 }
 
+/// What waits for a thread, by who takes it.
+struct Queues {
+    digest: Sender<Batch>,
+    open: Sender<Batch>,
+}
+
 impl Pool {
-    /// Starts so many threads.
+    /// Starts so many threads that digest, and as many that open small files.
     pub fn start(threads: usize) -> io::Result<Pool> {
-        let (batches, given) = bounded::<Batch>(threads);
-        let mut pool = Pool { batches: Some(batches), threads: Vec::new() };
-        for number in 0..threads.max(1) {
-            let given = given.clone();
-            let thread = std::thread::Builder::new().name(format!("digest-{number}"));
-            pool.threads.push(thread.spawn(move || work(&given))?);
+        Pool::with_openers(threads, threads)
+    }
+
+    /// Starts so many threads that digest, and so many more that open small files.
+    pub fn with_openers(digesters: usize, openers: usize) -> io::Result<Pool> {
+        let (digesters, openers) = (digesters.max(1), openers.max(1));
+        let (digest, to_digest) = bounded::<Batch>(digesters);
+        let (open, to_open) = bounded::<Batch>(openers);
+        let mut pool =
+            Pool { queues: Some(Queues { digest, open }), digesters, openers, threads: Vec::new() };
+        for (name, count, given) in [("digest", digesters, to_digest), ("open", openers, to_open)] {
+            for number in 0..count {
+                let given = given.clone();
+                let thread = std::thread::Builder::new().name(format!("{name}-{number}"));
+                pool.threads.push(thread.spawn(move || work(&given))?);
+            }
         }
         Ok(pool)
     }
 
-    /// How many threads there are.
-    pub fn threads(&self) -> usize {
-        self.threads.len()
+    /// How many threads digest.
+    pub fn digesters(&self) -> usize {
+        self.digesters
+    }
+
+    /// How many batches of one bag are enough for no thread to wait.
+    pub fn batches_enough(&self, bag: &HeldBag) -> usize {
+        2 * if bag.tar().is_some() { self.digesters } else { self.openers.max(self.digesters) } + 1
     }
 
     /// Hands a batch to the threads; waits while all of them have enough to do.
     pub fn give(&self, batch: Batch) -> io::Result<()> {
-        let batches = self.batches.as_ref().expect("it goes only when the pool is dropped");
-        batches.send(batch).map_err(|_| io::Error::other("the digesting threads ended"))
+        let queues = self.queues.as_ref().expect("they go only when the pool is dropped");
+        let small = batch.bag.tar().is_none() && batch.members.iter().all(|member| member.size < SPAN);
+        let queue = if small { &queues.open } else { &queues.digest };
+        queue.send(batch).map_err(|_| io::Error::other("the digesting threads ended"))
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.batches = None;
+        self.queues = None;
         for thread in self.threads.drain(..) {
             // What it panicked about went to whoever waited for the answer.
             let _ = thread.join();

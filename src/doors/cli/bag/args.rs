@@ -28,7 +28,7 @@ pub struct Validate {
     /// so on are looked into anyway
     #[arg(long)]
     pub unpack: bool,
-    /// Threads that digest [default: one for each processor]
+    /// Threads that read and digest [default: one for each processor, and more for folders of small files]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
     /// Bags: tar files, or folders

@@ -23,7 +23,7 @@ const FINDINGS_MAX: usize = 100_000;
 
 /// Looks into every bag.
 pub fn inspect(screen: &Screen, what: &Inspect) -> Told<Exit> {
-    let judging = judging(Policy::default(), what.unpack, 1)?;
+    let judging = judging(Policy::default(), what.unpack, (1, 1))?;
     let mut worst = None;
     for (place, path) in what.paths.iter().enumerate() {
         let mut findings: Vec<Finding> = Vec::new();

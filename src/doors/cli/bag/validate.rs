@@ -40,6 +40,9 @@ const SPOOL_BYTES: usize = 64 << 10;
 /// Memory of one sorter before it turns to the scratch folder; a bag has up to four at a time.
 const SORT_BYTES: usize = 4 << 20;
 
+/// Threads that open small files, unless there are more processors: no disk gains from more.
+const OPENERS_MAX: usize = 32;
+
 /// How often progress is shown.
 const LOOK: Duration = Duration::from_millis(125);
 
@@ -51,7 +54,7 @@ pub fn validate(screen: &Screen, global: &Global, what: &Validate) -> Told<Exit>
     std::thread::scope(|scope| {
         let (tasks, given) = bounded(AHEAD_MAX);
         let (done, results) = bounded(AHEAD_MAX);
-        for _ in 0..what.paths.len().min(judging.pool.threads()) {
+        for _ in 0..what.paths.len().min(judging.pool.digesters()) {
             let (given, done, judging) = (given.clone(), done.clone(), &judging);
             scope.spawn(move || judge_some(judging, screen.json, &given, &done));
         }
@@ -98,20 +101,24 @@ fn registry(global: &Global) -> Told<Option<PathBuf>> {
 }
 
 /// What judges bags at the command line: no configuration has a say in it.
-pub fn judging(policy: Policy, unpack: bool, threads: usize) -> Told<Judging> {
+pub fn judging(policy: Policy, unpack: bool, threads: (usize, usize)) -> Told<Judging> {
     Ok(Judging {
         policy,
         limits: Limits { sort_bytes: SORT_BYTES, ..Limits::default() },
         unpack,
         scratch: std::env::temp_dir(),
-        pool: Pool::start(threads).map_err(no_threads)?,
+        pool: Pool::with_openers(threads.0, threads.1).map_err(no_threads)?,
         meter: Arc::new(Meter::default()),
     })
 }
 
-fn threads(what: &Validate) -> usize {
+/// Threads that digest, and threads that open small files. Who says how many means all of them.
+fn threads(what: &Validate) -> (usize, usize) {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    what.threads.unwrap_or(processors).clamp(1, 256)
+    match what.threads {
+        Some(threads) => (threads.clamp(1, 256), threads.clamp(1, 256)),
+        None => (processors, (processors * 8).min(OPENERS_MAX).max(processors)),
+    }
 }
 
 fn no_threads(error: io::Error) -> Box<Complaint> {

@@ -194,6 +194,7 @@ fn settings(config: &Config, ledger_id: String) -> Settings {
         digesters: config.workers.hashers,
         copiers: config.workers.copiers,
         files_max: config.limits.files_max,
+        part_min: crate::work::staged::PART_MIN,
         bytes_max: config.limits.bytes_max,
         files_versions_max: config.limits.files_versions_max,
         retry_first: config.retry.first,

@@ -40,8 +40,12 @@ pub struct Deposit {
     pub form: Form,
     /// Bytes: of the tar, or of all files of the folder.
     pub bytes: u64,
-    /// What pins these very bytes without reading them: device, inode, size and modification time.
+    /// What pins these very bytes without reading them: device, inode, size and modification time; or what its source
+    /// names a version by.
     pub pin: String,
+    /// It is fetched into staging; else it is read where it lies.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fetched: bool,
 }
 
 /// Who asked for something.
@@ -87,6 +91,20 @@ pub struct Received {
     /// SHA-256 of the tar; for a folder, of its sorted listing (path, size, modification time).
     pub sha256: String,
     /// Bytes read.
+    pub bytes: u64,
+    /// Where it lies in staging; absent when it is read at its source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parts: Option<Parts>,
+}
+
+/// A deposit that was fetched: consecutive parts in a folder of their own, each whole and durable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parts {
+    /// Folder within the item's folder; its name follows from the deposit's pin.
+    pub folder: String,
+    /// Bytes of every part but the last.
+    pub part_bytes: u64,
+    /// Bytes in all.
     pub bytes: u64,
 }
 

@@ -5,8 +5,9 @@
 //! - Waiting for space or for a slot is no trouble: it is a `Wait`, and uses no try.
 
 use crate::model::checkpoint::Stage;
-use crate::model::item::Found;
+use crate::model::item::{Deposit, Found};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// Who can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -264,6 +265,20 @@ pub enum Stop {
         trouble: Trouble,
         /// Which stage.
         to: Stage,
+    },
+    /// It failed, and it is known for how long trying again has no sense.
+    Later {
+        /// What stops it.
+        trouble: Trouble,
+        /// Not before.
+        after: Duration,
+    },
+    /// The source has another deposit there now: it is received anew, with space promised for it.
+    Changed {
+        /// What changed.
+        trouble: Trouble,
+        /// The deposit as it is now.
+        deposit: Box<Deposit>,
     },
     /// The process is being drained; what was done is kept.
     Drained,

@@ -8,10 +8,11 @@ use crate::books::volume::{Floor, Promises};
 use crate::model::checkpoint::Stage;
 use crate::model::event::{EventType, Outcome};
 use crate::model::fact::Member;
-use crate::model::item::{Deposit, Form, Found, Item, ItemId};
+use crate::model::item::{Deposit, Form, Found, Item, ItemId, Parts};
 use crate::model::object::{Kept, ObjectRow, Policy, VersionRow};
 use crate::model::trouble::{Kind, Stop, Trouble};
 use crate::rules::read::ReadAt;
+use crate::work::staged::Joined;
 use crate::worlds::World;
 use crate::worlds::disk::Place;
 use std::collections::BTreeMap;
@@ -40,6 +41,8 @@ pub struct Settings {
     pub copiers: usize,
     /// Files that one bag may have.
     pub files_max: u64,
+    /// Bytes of the smallest part that a deposit is fetched in.
+    pub part_min: u64,
     /// Bytes that one deposit may have.
     pub bytes_max: u64,
     /// Files times versions that one object may have.
@@ -150,7 +153,14 @@ impl<'a> Job<'a> {
 
     /// Fails when the deposit is no longer what was received.
     pub fn deposit_unchanged(&self) -> Result<(), Trouble> {
-        let now = self.world.source.look(&self.item.deposit.key)?;
+        let now = match self.world.source.look(&self.item.deposit.key) {
+            // What was fetched is here, whole, and was proved: its source may go away.
+            Err(error) if self.fetched().is_some() => {
+                log::info!(ITEM = self.item.id.0; "the source was not asked again: {error}");
+                return Ok(());
+            }
+            other => other?,
+        };
         if now.pin == self.item.deposit.pin {
             return Ok(());
         }
@@ -161,11 +171,29 @@ impl<'a> Job<'a> {
         Err(Trouble::new(Kind::DepositChanged, because).about(&self.item.deposit.key))
     }
 
+    fn fetched(&self) -> Option<&'a Parts> {
+        self.item.found.download.as_ref()?.parts.as_ref()
+    }
+
+    /// The deposited tar: in staging when it was fetched, else where it lies.
+    pub fn tar(&self) -> Result<Arc<dyn ReadAt>, Stop> {
+        let Some(parts) = self.fetched() else {
+            return Ok(Arc::from(self.world.source.open(&self.item.deposit.key).map_err(Trouble::from)?));
+        };
+        match Joined::open(self.world.disk.clone(), self.folder()?, parts) {
+            Ok(joined) => Ok(Arc::new(joined)),
+            Err(trouble) if trouble.kind == Kind::FactsDamaged => {
+                Err(Stop::Back { trouble: trouble.while_doing("reading the deposit"), to: Stage::Download })
+            }
+            Err(trouble) => Err(trouble.into()),
+        }
+    }
+
     /// The bytes of the bag's members.
-    pub fn members(&self) -> Result<MemberBytes<'a>, Trouble> {
+    pub fn members(&self) -> Result<MemberBytes<'a>, Stop> {
         let key = &self.item.deposit.key;
         let tar = match self.item.deposit.form {
-            Form::Tar => Some(Arc::from(self.world.source.open(key)?)),
+            Form::Tar => Some(self.tar()?),
             Form::Folder => None,
         };
         Ok(MemberBytes { world: self.world, key, tar })

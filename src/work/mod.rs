@@ -4,4 +4,5 @@ pub mod desk;
 pub mod job;
 pub mod pipeline;
 pub mod restore;
+pub mod staged;
 pub mod stages;

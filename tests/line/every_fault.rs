@@ -53,6 +53,7 @@ pub fn end(house: &House) -> End {
 fn deposit_all(house: &House) {
     house.deposit("photos", &[("a.txt", "alpha"), ("b/c.txt", "gamma"), ("empty", "")]);
     house.deposit("letters", &[("one", "1"), ("twin", "1")]);
+    house.deposit_afar("maps", &[("north.txt", &"north ".repeat(300)), ("south.txt", "south")]);
     house.source.add_tar("/inbox/broken.tar", b"this is no tar, and never was".repeat(100));
     house.submit("broken", "/inbox/broken.tar");
 }
@@ -98,7 +99,7 @@ fn every_write_may_fail_or_lose_the_power_and_the_end_is_the_same() {
     undisturbed.run();
     let wanted = end(&undisturbed);
     let writes = undisturbed.fate.writes();
-    assert_eq!(wanted.registry.len(), 2, "{wanted:#?}");
+    assert_eq!(wanted.registry.len(), 3, "{wanted:#?}");
     assert!(writes > 60, "a full ingest made only {writes} writes");
     nothing_without_proof(&undisturbed);
 

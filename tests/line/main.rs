@@ -5,6 +5,7 @@
 mod checkpoint_early;
 mod every_fault;
 mod every_stage_twice;
+mod fetching;
 mod rehearsal;
 mod restoring;
 mod trouble;

@@ -75,6 +75,7 @@ fn settings() -> Settings {
         digesters: 1,
         copiers: 1,
         files_max: 1_000,
+        part_min: 1 << 10,
         bytes_max: 1 << 30,
         files_versions_max: 10_000,
         look_every: Duration::from_millis(2),
@@ -101,10 +102,23 @@ impl House {
         self.submit(bag, &key)
     }
 
+    /// A deposit that must be fetched, in several parts.
+    pub fn deposit_afar(&self, bag: &str, files: &[(&str, &str)]) -> Item {
+        let key = format!("https://uva.edu/drop/{bag}.tar");
+        self.source.add_tar(&key, tar(bag, files));
+        self.submit(bag, &key)
+    }
+
     pub fn submit(&self, bag: &str, key: &str) -> Item {
         let arrival = self.source.look(key).unwrap();
         let asked_by = Asker { uid: 0, name: "tester".into(), door: "test".into() };
-        let deposit = Deposit { key: key.into(), form: arrival.form, bytes: arrival.bytes, pin: arrival.pin };
+        let deposit = Deposit {
+            key: key.into(),
+            form: arrival.form,
+            bytes: arrival.bytes,
+            pin: arrival.pin,
+            fetched: !arrival.in_place,
+        };
         let new = NewItem {
             depositor: "uva.edu".into(),
             bag: bag.into(),

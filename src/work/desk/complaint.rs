@@ -129,6 +129,9 @@ impl Complaint {
                     .because(format!("{key} asks to be left alone: {why}"))
                     .then_try(format!("ask again{when}"))
             }
+            SourceError::NoRanges { key } => {
+                Complaint::new(Sort::Io, doing).because(format!("{key} gives no part of the deposit alone"))
+            }
             SourceError::Wrong { key, why } => {
                 Complaint::new(Sort::Io, doing).because(format!("{key} answers what cannot be used: {why}"))
             }

@@ -76,7 +76,13 @@ impl Desk {
         let new = NewItem {
             depositor: depositor.name.clone(),
             bag,
-            deposit: Deposit { key: path.into(), form: arrival.form, bytes: arrival.bytes, pin: arrival.pin },
+            deposit: Deposit {
+                key: path.into(),
+                form: arrival.form,
+                bytes: arrival.bytes,
+                pin: arrival.pin,
+                fetched: !arrival.in_place,
+            },
             policy: depositor.policy.clone(),
             asked_by: asker.clone(),
         };

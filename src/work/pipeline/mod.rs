@@ -361,6 +361,10 @@ impl Shared {
                 report.found = Some(*found);
                 (Move::Fail { trouble, until: self.world.clock.now() }, None)
             }
+            Err(Stop::Changed { trouble, deposit }) => {
+                report.deposit = Some(*deposit);
+                (self.stopped(lease, Stop::Trouble(trouble)), None)
+            }
             Err(stop) => (self.stopped(lease, stop), None),
         };
         let item = self.ledger.commit(lease, &then, report)?;
@@ -380,7 +384,11 @@ impl Shared {
                 Kind::FactsDamaged => Move::Back { trouble, to: Stage::Unpack.min(stage), until },
                 _ => Move::Fail { trouble, until },
             },
-            Stop::Refused { trouble, .. } => Move::Fail { trouble, until },
+            Stop::Later { trouble, after } => {
+                let asked = later(self.world.clock.now(), after.min(LATER_MAX));
+                Move::Fail { trouble, until: until.max(asked) }
+            }
+            Stop::Refused { trouble, .. } | Stop::Changed { trouble, .. } => Move::Fail { trouble, until },
         }
     }
 
@@ -422,6 +430,9 @@ pub fn clear_cancelled(world: &World, settings: &Settings, item: &Item) {
         }
     }
 }
+
+/// Nobody may make us wait for longer.
+const LATER_MAX: Duration = Duration::from_secs(24 * 3600);
 
 fn later(now: Timestamp, pause: Duration) -> Timestamp {
     now.checked_add(jiff::SignedDuration::try_from(pause).unwrap_or(jiff::SignedDuration::MAX))

@@ -44,12 +44,15 @@ impl Shared {
     /// Bytes of facts in the item's staging folder: they grow as a stage gets on.
     fn staged_bytes(&self, item: &Item) -> u64 {
         let Ok(folder) = staging_folder(&self.settings, item) else { return 0 };
-        let names = self.world.disk.list(&folder).unwrap_or_default();
-        names
-            .iter()
-            .filter_map(|name| self.world.disk.open(&folder.join(name)).ok())
-            .map(|file| file.size())
-            .sum()
+        let disk = &*self.world.disk;
+        let bytes_in = |folder: &Place| -> u64 {
+            let names = disk.list(folder).unwrap_or_default();
+            names.iter().filter_map(|name| disk.open(&folder.join(name)).ok()).map(|file| file.size()).sum()
+        };
+        // Parts of a deposit that is being fetched lie one folder down.
+        let parts =
+            crate::work::staged::layout(&item.deposit.pin, item.deposit.bytes, self.settings.part_min);
+        bytes_in(&folder) + bytes_in(&folder.join(&parts.folder))
     }
 
     /// Removes staging folders of items of this ledger that are kept or cancelled.

@@ -49,7 +49,7 @@ impl StageWork for Unpack {
         let limits = Limits { members: job.settings.files_max, ..Limits::default() };
         let indexed = match job.item.deposit.form {
             Form::Tar => {
-                let tar = job.world.source.open(&job.item.deposit.key).map_err(Trouble::from)?;
+                let tar = job.tar()?;
                 index(&*tar, &limits, &scratch, &mut each)
             }
             Form::Folder => walk_folder(job, &limits, &scratch, &mut each),

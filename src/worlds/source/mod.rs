@@ -31,6 +31,8 @@ pub struct Arrival {
     pub pin: String,
     /// It is read where it lies; else it must be fetched first.
     pub in_place: bool,
+    /// Connections that may fetch it at once, at most.
+    pub connections: usize,
     /// Digests that the source itself gives for the whole deposit, to be compared with what arrived.
     pub given: Vec<GivenDigest>,
 }
@@ -38,7 +40,7 @@ pub struct Arrival {
 impl Arrival {
     /// A deposit that is read where it lies.
     pub fn in_place(form: Form, bytes: u64, pin: String) -> Arrival {
-        Arrival { form, bytes, pin, in_place: true, given: Vec::new() }
+        Arrival { form, bytes, pin, in_place: true, connections: 1, given: Vec::new() }
     }
 }
 
@@ -164,6 +166,11 @@ pub enum SourceError {
         /// How long it asks for, when it says.
         after: Option<Duration>,
     },
+    /// It gives the whole deposit only, from its first byte on.
+    NoRanges {
+        /// The key.
+        key: String,
+    },
     /// What the source answers cannot be used: it breaks its protocol, or cannot do what is needed.
     Wrong {
         /// The key.
@@ -191,6 +198,7 @@ impl fmt::Display for SourceError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SourceError::Gone { .. } => out.write_str("nothing lies there"),
+            SourceError::NoRanges { .. } => out.write_str("it gives no part of it alone"),
             SourceError::Denied { why, .. }
             | SourceError::Io { why, .. }
             | SourceError::Changed { why, .. }
@@ -210,6 +218,9 @@ impl From<SourceError> for Trouble {
             SourceError::Changed { key, why } => Trouble::new(Kind::DepositChanged, why).about(key),
             SourceError::Unreachable { key, why } => Trouble::new(Kind::SourceUnreachable, why).about(key),
             SourceError::Busy { key, why, .. } => Trouble::new(Kind::SourceBusy, why).about(key),
+            SourceError::NoRanges { key } => {
+                Trouble::new(Kind::SourceWrong, "it gives no part of the deposit alone").about(key)
+            }
             SourceError::Wrong { key, why } => Trouble::new(Kind::SourceWrong, why).about(key),
         }
     }

@@ -2,15 +2,16 @@
 //!
 //! - Reading fails while the fate is dark; nothing here counts as a write.
 //! - A deposit's pin changes whenever it is changed or added anew.
+//! - Keys with a scheme (`https://…`) must be fetched; what the next fetches do wrong can be told beforehand.
 
 use crate::model::fact::BagPath;
 use crate::model::item::Form;
 use crate::model::trouble::Trouble;
 use crate::rules::read::ReadAt;
 use crate::worlds::fate::Fate;
-use crate::worlds::source::{Arrival, Entry, Source, SourceError};
-use std::collections::BTreeMap;
-use std::io;
+use crate::worlds::source::{Arrival, Entry, GivenDigest, Source, SourceError};
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, Read};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Modification time of every file in a rehearsal: 2026-01-01T00:00:00Z.
@@ -22,10 +23,25 @@ pub struct RehearsalSource {
     state: Mutex<State>,
 }
 
+/// What a fetch does wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It fails like this before the first byte.
+    Refuses(SourceError),
+    /// It breaks off after so many bytes.
+    BreaksAfter(u64),
+    /// The deposit is another one from now on.
+    Changes,
+}
+
 #[derive(Default)]
 struct State {
     deposits: BTreeMap<String, Deposit>,
     changes: u64,
+    faults: VecDeque<Fault>,
+    no_ranges: bool,
+    given: Vec<GivenDigest>,
+    fetched: u64,
 }
 
 struct Deposit {
@@ -89,6 +105,26 @@ impl RehearsalSource {
         }
     }
 
+    /// The next fetches do these things wrong, one each.
+    pub fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.lock().faults.extend(faults);
+    }
+
+    /// From now on only whole deposits are given.
+    pub fn without_ranges(&self) {
+        self.lock().no_ranges = true;
+    }
+
+    /// Digests that are given for every deposit from now on.
+    pub fn give(&self, given: Vec<GivenDigest>) {
+        self.lock().given = given;
+    }
+
+    /// Bytes that were fetched in all.
+    pub fn fetched(&self) -> u64 {
+        self.lock().fetched
+    }
+
     /// Nothing lies at this key from now on.
     pub fn remove(&self, key: &str) {
         self.lock().deposits.remove(key);
@@ -144,6 +180,27 @@ impl ReadAt for Opened {
     }
 }
 
+fn must_be_fetched(key: &str) -> bool {
+    key.contains("://")
+}
+
+struct Fetched {
+    bytes: io::Take<io::Cursor<Vec<u8>>>,
+    broken: Option<SourceError>,
+}
+
+impl Read for Fetched {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match (self.bytes.read(buf)?, self.broken.take()) {
+            (0, Some(broken)) if !buf.is_empty() => Err(broken.into_io()),
+            (got, broken) => {
+                self.broken = broken;
+                Ok(got)
+            }
+        }
+    }
+}
+
 impl Source for RehearsalSource {
     fn look(&self, key: &str) -> Result<Arrival, SourceError> {
         self.read(key)?;
@@ -155,11 +212,59 @@ impl Source for RehearsalSource {
                 (Form::Folder, files.values().flatten().map(|bytes| bytes.len() as u64).sum())
             }
         };
-        Ok(Arrival::in_place(form, bytes, format!("change {}, {bytes} bytes", deposit.change)))
+        let arrival = Arrival::in_place(form, bytes, format!("change {}, {bytes} bytes", deposit.change));
+        match must_be_fetched(key) {
+            false => Ok(arrival),
+            true => Ok(Arrival { in_place: false, connections: 3, given: state.given.clone(), ..arrival }),
+        }
+    }
+
+    fn fetch(
+        &self,
+        key: &str,
+        arrival: &Arrival,
+        from: u64,
+        length: u64,
+    ) -> Result<Box<dyn Read + Send>, SourceError> {
+        self.read(key)?;
+        let mut state = self.lock();
+        let mut breaks_after = u64::MAX;
+        match state.faults.pop_front() {
+            Some(Fault::Refuses(error)) => return Err(error),
+            Some(Fault::BreaksAfter(bytes)) => breaks_after = bytes,
+            Some(Fault::Changes) => {
+                drop(state);
+                self.change(key, |bytes| bytes.extend_from_slice(&[0; 512]));
+                state = self.lock();
+            }
+            None => {}
+        }
+        let no_ranges = state.no_ranges;
+        let deposit = state.get(key)?;
+        let What::Tar(bytes) = &deposit.what else { return Err(denied(key, "it is a folder")) };
+        if arrival.pin != format!("change {}, {} bytes", deposit.change, bytes.len()) {
+            let why = format!("it is at change {} now", deposit.change);
+            return Err(SourceError::Changed { key: key.into(), why });
+        }
+        if no_ranges && (from, length) != (0, bytes.len() as u64) {
+            return Err(SourceError::NoRanges { key: key.into() });
+        }
+        let part = bytes.get(from as usize..(from + length) as usize).unwrap_or_default().to_vec();
+        let whole = part.len() as u64;
+        let given = whole.min(breaks_after);
+        state.fetched += given;
+        let broken = (given < whole).then(|| SourceError::Unreachable {
+            key: key.into(),
+            why: format!("the connection broke after {given} of {whole} bytes"),
+        });
+        Ok(Box::new(Fetched { bytes: io::Cursor::new(part).take(given), broken }))
     }
 
     fn open(&self, key: &str) -> Result<Box<dyn ReadAt>, SourceError> {
         self.read(key)?;
+        if must_be_fetched(key) {
+            return Err(SourceError::Wrong { key: key.into(), why: "it must be fetched first".into() });
+        }
         match &self.lock().get(key)?.what {
             What::Tar(bytes) => Ok(self.opened(bytes)),
             What::Folder(_) => Err(denied(key, "it is a folder")),

@@ -1,5 +1,5 @@
 """What was asked for and delivered, by object."""
-import collections, threading, time
+import collections, threading
 
 LOG_MAX = 100_000
 
@@ -27,12 +27,13 @@ class Counts:
         with self.lock:
             self.of(path)["delivered"].append((first, first + length))
 
-    def line(self, text, status, path):
+    def row(self, row):
+        """Keeps what became of one request: a dictionary."""
         with self.lock:
-            if status:
-                self.of(path)["statuses"][status] += 1
+            if row["status"]:
+                self.of(row["path"])["statuses"][row["status"]] += 1
             if len(self.log) < LOG_MAX:
-                self.log.append(f"{time.monotonic():.3f} {text}")
+                self.log.append(row)
 
     def flight(self, change):
         with self.lock:

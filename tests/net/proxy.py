@@ -83,8 +83,8 @@ class Proxy:
         try:
             if self.tls:
                 sock = self.tls.wrap_socket(sock, server_side=True)
-        except OSError as error:
-            self.counts.line(f"TLS: {error}", 0, "")
+        except OSError:
+            # A client that does not trust us, or left.
             return
         with self.lock:
             self.open.add(sock)
@@ -107,7 +107,7 @@ class Exchange:
 
     def __init__(self, proxy, sock, request, reader):
         self.proxy, self.sock, self.request, self.reader = proxy, sock, request, reader
-        self.faults, self.sent, self.first = [], 0, 0
+        self.faults, self.sent, self.first, self.began = [], 0, 0, time.monotonic()
 
     def fault(self, kind):
         """The fault of this kind that strikes now."""
@@ -168,11 +168,11 @@ class Exchange:
         self.sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
                           b"Content-Length: %d\r\n\r\n" % len(text) + text)
 
-    def note(self, status, why=""):
+    def note(self, status):
         request = self.request
-        struck = ", ".join(fault.text for fault in self.faults)
-        self.proxy.counts.line(f"{request.method} {request.path} {request.get('range') or ''} #{request.number} -> {status} "
-                               f"{self.sent} bytes {struck} {why}", status, request.path)
+        self.proxy.counts.row({"began": self.began, "ended": time.monotonic(), "method": request.method,
+                               "path": request.path, "range": request.get("range"), "number": request.number,
+                               "status": status, "sent": self.sent, "struck": [fault.text for fault in self.faults]})
 
     # --- before the answer ---
 

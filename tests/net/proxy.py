@@ -119,6 +119,8 @@ class Exchange:
         request = self.request
         if request.path.startswith("/_"):
             return self.control()
+        if request.method == "CONNECT":
+            return self.tunnel()
         sent = self.reader.body(int(request.get("content-length") or 0))
         if (request.get("expect") or "").lower() == "100-continue":
             self.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -167,6 +169,20 @@ class Exchange:
                                 "most_at_once": counts.most_at_once, "struck": proxy.struck()}) + "\n").encode()
         self.sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
                           b"Content-Length: %d\r\n\r\n" % len(text) + text)
+
+    def tunnel(self):
+        """As a proxy that clients are told to use: bytes both ways, until one side ends."""
+        host, _, port = self.request.target.rpartition(":")
+        self.proxy.counts.asked(self.request)
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE) as other:
+            self.sock.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            ways = {self.sock: other, other: self.sock}
+            while not self.proxy.stopping.is_set():
+                for ready in select.select(list(ways), [], [], 0.2)[0]:
+                    data = ready.recv(CHUNK)
+                    if not data:
+                        raise Gone("tunnel ended")
+                    ways[ready].sendall(data)
 
     def note(self, status):
         request = self.request

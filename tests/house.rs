@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 const FLOORS: [&str; 6] = ["model", "rules", "worlds", "books", "work", "doors"];
 
 /// Crates that only one file may name, so that another can take their place.
-const ONE_FILE: [(&str, &str); 5] = [
+const ONE_FILE: [(&str, &str); 6] = [
     ("sled", "src/worlds/book/sled_index.rs"),
     ("md5", "src/rules/digester.rs"),
     ("indicatif", "src/doors/progress.rs"),
-    ("ureq", "none"),
+    ("ureq", "src/worlds/net/client.rs"),
+    ("rusty_s3", "src/worlds/source/s3/sign.rs"),
     ("axum", "none"),
 ];
 

@@ -43,6 +43,9 @@ pub struct Deposit {
     /// What pins these very bytes without reading them: device, inode, size and modification time; or what its source
     /// names a version by.
     pub pin: String,
+    /// What a listing of its source marked it with; empty when it was not listed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub mark: String,
     /// It is fetched into staging; else it is read where it lies.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fetched: bool,

@@ -1,7 +1,9 @@
 //! Floor 2, the rules: pure. Values and readers in, values out; no world is touched here.
 
+pub mod address;
 pub mod bagit;
 pub mod digester;
+pub mod http;
 pub mod ocfl;
 pub mod premis;
 pub mod read;

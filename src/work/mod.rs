@@ -3,6 +3,7 @@
 pub mod desk;
 pub mod job;
 pub mod pipeline;
+pub mod receiving;
 pub mod restore;
 pub mod staged;
 pub mod stages;

@@ -35,6 +35,22 @@ pub fn layout(pin: &str, bytes: u64, part_min: u64) -> Parts {
     Parts { folder: format!("{FOLDER}{name}"), part_bytes: even.max(part_min), bytes }
 }
 
+/// Bytes of all parts in an item's folder. Not knowing means none: promised once more, never too little.
+pub fn bytes_there(disk: &dyn Disk, item: &Place) -> u64 {
+    let folders = disk.list(item).unwrap_or_default();
+    let folders = folders.iter().filter(|name| name.starts_with(FOLDER)).map(|name| item.join(name));
+    folders
+        .map(|folder| {
+            let names = disk.list(&folder).unwrap_or_default();
+            names
+                .iter()
+                .filter_map(|name| disk.open(&folder.join(name)).ok())
+                .map(|part| part.size())
+                .sum::<u64>()
+        })
+        .sum()
+}
+
 impl Parts {
     /// How many parts there are.
     pub fn count(&self) -> u64 {

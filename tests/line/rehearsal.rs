@@ -117,6 +117,7 @@ impl House {
             form: arrival.form,
             bytes: arrival.bytes,
             pin: arrival.pin,
+            mark: arrival.mark,
             fetched: !arrival.in_place,
         };
         let new = NewItem {
@@ -125,6 +126,8 @@ impl House {
             deposit,
             policy: "default".into(),
             asked_by,
+            listed: None,
+            refused: None,
         };
         self.ledger.submit(new).unwrap()
     }

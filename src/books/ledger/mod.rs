@@ -14,16 +14,21 @@
 //! | `a/ITEM/NUMBER` | attempts and requests of an item |
 //! | `e/ITEM/NUMBER` | events of an item |
 //! | `o/OBJECT`, `v/OBJECT/VERSION` | registry |
+//! | `r/SOURCE/DIGEST` | keys seen at a source, by the digest of the key |
+//! | `q/SOURCE` | what a person said of a source, and how its last listing went |
 
 mod read;
 mod rows;
+mod seen;
 
 pub use read::ItemFilter;
+pub use seen::{LastScan, Listing, Paused, Seen, SourceRow};
 
 use crate::model::checkpoint::{Checkpoint, IllegalMove, Move, Stage, Standing, next};
 use crate::model::event::{AGENT, Event, EventType, Outcome};
 use crate::model::item::{Asker, Attempt, Deposit, Found, Item, ItemId, Promise};
 use crate::model::object::{ObjectRow, VersionRow};
+use crate::model::trouble::Trouble;
 use crate::rules::digester::sha256_hex;
 use crate::worlds::World;
 use crate::worlds::book::{BookError, Guard, Write};
@@ -58,6 +63,10 @@ pub struct NewItem {
     pub policy: String,
     /// Who submits.
     pub asked_by: Asker,
+    /// Where it was listed, when it was not submitted by itself.
+    pub listed: Option<Listing>,
+    /// Why it is not taken; the item only says so.
+    pub refused: Option<Trouble>,
 }
 
 /// A worker's claim on an item at a stage.
@@ -177,6 +186,10 @@ impl Ledger {
         for _ in 0..RACES_MAX {
             let counter = self.read::<u64>("m/next")?;
             let (revision, number) = counter.map_or((None, 1), |(revision, number)| (Some(revision), number));
+            let mut checkpoint = Checkpoint::first(self.line);
+            if let Some(trouble) = &new.refused {
+                checkpoint.standing = Standing::Refused { trouble: trouble.clone() };
+            }
             let item = Item {
                 id: ItemId(number),
                 depositor: new.depositor.clone(),
@@ -186,22 +199,32 @@ impl Ledger {
                 volume: None,
                 received_at: self.world.clock.now(),
                 asked_by: new.asked_by.clone(),
-                checkpoint: Checkpoint::first(self.line),
+                checkpoint,
                 found: Found::default(),
                 promises: Vec::new(),
                 attempts: 0,
                 events: 0,
             };
-            let batch = vec![
+            let mut batch = vec![
                 put("m/next", &(number + 1))?,
                 put(&item_key(item.id), &item)?,
                 put(&standing_key(&item), &item.id)?,
                 put(&name_key(&item), &item.id)?,
             ];
-            let guards =
-                [Guard { key: "m/next".into(), revision }, Guard { key: item_key(item.id), revision: None }];
+            let mut guards = vec![
+                Guard { key: "m/next".into(), revision },
+                Guard { key: item_key(item.id), revision: None },
+            ];
+            if let Some(listed) = &new.listed {
+                batch.push(listed.row(&item)?);
+                guards.push(listed.guard(&item));
+            }
             match self.world.book.commit(&batch, &guards) {
                 Ok(_) => return Ok(item),
+                // Another listing was faster with this very key.
+                Err(BookError::Conflict { key }) if key.starts_with("r/") => {
+                    return Err(BookError::Conflict { key }.into());
+                }
                 Err(BookError::Conflict { .. }) => continue,
                 Err(error) => return Err(error.into()),
             }

@@ -66,18 +66,24 @@ pub enum Verb {
         /// Who deposits
         #[arg(long, value_name = "NAME")]
         depositor: Option<String>,
-        /// Bags: tar files, or folders
+        /// Bags: tar files, folders, or addresses (https://…, s3://bucket/key)
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
+        /// Addresses may lie at loopback or private addresses
+        #[arg(long)]
+        allow_private: bool,
     },
     /// Hand deposits in and return
     Submit {
         /// Who deposits
         #[arg(long, value_name = "NAME")]
         depositor: Option<String>,
-        /// Bags: tar files, or folders
+        /// Bags: tar files, folders, or addresses (https://…, s3://bucket/key)
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
+        /// Addresses may lie at loopback or private addresses
+        #[arg(long)]
+        allow_private: bool,
     },
     /// Is it well, what is it doing, what needs me
     Status {
@@ -345,6 +351,7 @@ mod tests {
             "strongroom ingest --depositor uva.edu a.tar --json",
             "strongroom serve --config x.toml --log json",
             "strongroom submit --depositor u a.tar",
+            "strongroom ingest --allow-private http://127.0.0.1/a.tar s3://b/c.tar",
             "strongroom item list --standing held --depositor u --since 3d",
             "strongroom item show 41",
             "strongroom item hold 41 42 --reason why",

@@ -16,6 +16,7 @@ use crate::model::finding::escape;
 use crate::work::desk::complaint::{Complaint, Sort};
 use crate::work::desk::words::{Answer, Ask, ItemView, ROWS_MAX, SCHEMA};
 use crate::work::pipeline::Pipeline;
+use crate::worlds::source;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -31,18 +32,23 @@ const FINDINGS_SHOWN: usize = 20;
 /// How often progress is looked at, in milliseconds.
 const LOOK_MILLIS: u64 = 250;
 
+/// What is handed in.
+pub struct What<'a> {
+    /// Paths and addresses.
+    pub paths: &'a [PathBuf],
+    /// Whose it is.
+    pub depositor: Option<&'a str>,
+    /// Addresses may be loopback or private ones.
+    pub allow_private: bool,
+}
+
 /// Hands deposits in and returns.
-pub fn submit(
-    screen: &Screen,
-    config: &Arc<Config>,
-    paths: &[PathBuf],
-    depositor: Option<&str>,
-) -> Told<Exit> {
+pub fn submit(screen: &Screen, config: &Arc<Config>, what: &What<'_>) -> Told<Exit> {
     let mut talk = match Talk::daemon(config)? {
         Some(talk) => talk,
         None => Talk::here(config)?,
     };
-    let handed = hand_in(&mut talk, paths, depositor);
+    let handed = hand_in(&mut talk, what);
     for (item, new) in handed.items.values() {
         let known = if *new { "" } else { ", known already" };
         screen.line(&format!("{}\t{}/{}\t{}{known}", item.id, item.depositor, item.bag, item.standing));
@@ -59,12 +65,7 @@ pub fn submit(
 }
 
 /// Takes deposits in and waits until they rest.
-pub fn ingest(
-    screen: &Screen,
-    config: &Arc<Config>,
-    paths: &[PathBuf],
-    depositor: Option<&str>,
-) -> Told<Exit> {
+pub fn ingest(screen: &Screen, config: &Arc<Config>, what: &What<'_>) -> Told<Exit> {
     let signals = Signals::listen();
     let (mut talk, pipeline) = match Talk::daemon(config)? {
         Some(talk) => (talk, None),
@@ -75,7 +76,7 @@ pub fn ingest(
             (Talk::Here(Box::new(desk), asker::this_process()), Some(pipeline))
         }
     };
-    let handed = hand_in(&mut talk, paths, depositor);
+    let handed = hand_in(&mut talk, what);
     let mut run = Run { screen, handed, talk, ended: BTreeMap::new(), interrupted: None, broken: None };
     run.follow(&signals, pipeline.as_ref());
     run.finish(pipeline)
@@ -88,10 +89,10 @@ struct Handed {
     refused: Vec<(PathBuf, Complaint)>,
 }
 
-fn hand_in(talk: &mut Talk, paths: &[PathBuf], depositor: Option<&str>) -> Handed {
+fn hand_in(talk: &mut Talk, what: &What<'_>) -> Handed {
     let mut handed = Handed { items: BTreeMap::new(), refused: Vec::new() };
-    for path in paths {
-        match hand_in_one(talk, path, depositor) {
+    for path in what.paths {
+        match hand_in_one(talk, path, what) {
             Ok((item, new)) => {
                 // The same deposit named twice is new once.
                 handed.items.entry(item.id).or_insert((item, new));
@@ -102,7 +103,24 @@ fn hand_in(talk: &mut Talk, paths: &[PathBuf], depositor: Option<&str>) -> Hande
     handed
 }
 
-fn hand_in_one(talk: &mut Talk, path: &Path, depositor: Option<&str>) -> Told<(ItemView, bool)> {
+fn hand_in_one(talk: &mut Talk, path: &Path, what: &What<'_>) -> Told<(ItemView, bool)> {
+    let address = path.to_str().filter(|text| source::is_address(text));
+    let path = match address {
+        Some(address) => {
+            // A fragment is the reader's own business; no server is ever sent it.
+            let plain = address.split('#').next().unwrap_or(address);
+            format!("{plain}{}", if what.allow_private { source::PRIVATE } else { "" })
+        }
+        None => real_path(path)?,
+    };
+    let ask = Ask::Submit { path, depositor: what.depositor.map(String::from), unasked: false };
+    match talk.ask(&ask)? {
+        Answer::Submitted { item, new } => Ok((*item, new)),
+        other => Err(unexpected(&other)),
+    }
+}
+
+fn real_path(path: &Path) -> Told<String> {
     // By its real path, so that a link that is moved later does not change what was deposited.
     let real = std::fs::canonicalize(path).unwrap_or_else(|_| crate::books::config::absolute(path));
     let real = real.to_str().ok_or_else(|| {
@@ -115,11 +133,7 @@ fn hand_in_one(talk: &mut Talk, path: &Path, depositor: Option<&str>) -> Told<(I
             .then_try("rename it"),
         )
     })?;
-    let ask = Ask::Submit { path: real.to_string(), depositor: depositor.map(String::from), unasked: false };
-    match talk.ask(&ask)? {
-        Answer::Submitted { item, new } => Ok((*item, new)),
-        other => Err(unexpected(&other)),
-    }
+    Ok(real.to_string())
 }
 
 impl Handed {

@@ -119,8 +119,14 @@ fn run(screen: &Screen, cli: Cli) -> Told<Exit> {
     start_log(&cli, &config);
     match cli.verb {
         Verb::Serve => daemon::serve(screen, config, &given),
-        Verb::Ingest { depositor, paths } => ingest::ingest(screen, &config, &paths, depositor.as_deref()),
-        Verb::Submit { depositor, paths } => ingest::submit(screen, &config, &paths, depositor.as_deref()),
+        Verb::Ingest { depositor, paths, allow_private } => {
+            let what = ingest::What { paths: &paths, depositor: depositor.as_deref(), allow_private };
+            ingest::ingest(screen, &config, &what)
+        }
+        Verb::Submit { depositor, paths, allow_private } => {
+            let what = ingest::What { paths: &paths, depositor: depositor.as_deref(), allow_private };
+            ingest::submit(screen, &config, &what)
+        }
         Verb::Doctor => offline::doctor(screen, &config),
         verb => verbs::run(screen, &config, verb),
     }

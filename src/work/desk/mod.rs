@@ -26,7 +26,7 @@ use complaint::{Complaint, Sort};
 use jiff::Timestamp;
 use std::sync::{Arc, Mutex, RwLock, Weak};
 use std::time::Duration;
-pub use submit::bag_name;
+pub use submit::{bag_name, check_name};
 use words::{Answer, Ask, Hello, SCHEMA};
 
 /// Longest wait for news in one answer.

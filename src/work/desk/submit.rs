@@ -13,7 +13,7 @@ use crate::model::finding::escape;
 use crate::model::item::{Asker, Deposit, Form, Item};
 use crate::model::trouble::Kind;
 use crate::rules::digester::Digester;
-use crate::worlds::source::Arrival;
+use crate::worlds::source::{self, Arrival};
 use std::path::Path;
 
 /// Longest name of a bag, in bytes: what a file name may have.
@@ -28,10 +28,13 @@ const SUFFIXES: [&str; 12] = [
 /// Bytes read at once while looking whether a deposit is the one that was received.
 const CHUNK: usize = 1 << 20;
 
-/// The bag's name: the last part of the path, without the suffix of a tar.
+/// The bag's name: the last part of the path or address, without the suffix of a tar.
 pub fn bag_name(path: &str) -> Option<String> {
-    let name = Path::new(path).file_name()?.to_str()?;
-    let plain = SUFFIXES.iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name);
+    let name = match source::is_address(path) {
+        true => source::name_in_address(path)?,
+        false => Path::new(path).file_name()?.to_str()?.to_string(),
+    };
+    let plain = SUFFIXES.iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(&name);
     (!plain.is_empty()).then(|| plain.to_string())
 }
 
@@ -54,8 +57,11 @@ impl Desk {
             })
         })?;
         let refuse = |why: &str| Box::new(Complaint::new(Sort::Usage, &doing).because(why));
-        if !Path::new(path).is_absolute() {
-            return Err(refuse("its path is not absolute"));
+        if !source::is_address(path) && !Path::new(path).is_absolute() {
+            return Err(refuse("it is neither an absolute path nor an address"));
+        }
+        if source::is_address(path) && path.split_once("://").is_some_and(|(_, rest)| has_secret(rest)) {
+            return Err(refuse("its address holds a password, which would be kept in the ledger"));
         }
         let bag = bag_name(path).ok_or_else(|| refuse("it has no name"))?;
         check_name(&bag).map_err(|why| Box::new(Complaint::new(Sort::Usage, &doing).because(why)))?;
@@ -81,10 +87,13 @@ impl Desk {
                 form: arrival.form,
                 bytes: arrival.bytes,
                 pin: arrival.pin,
+                mark: arrival.mark,
                 fetched: !arrival.in_place,
             },
             policy: depositor.policy.clone(),
             asked_by: asker.clone(),
+            listed: None,
+            refused: None,
         };
         let item = self.ledger.submit(new).map_err(|error| of_ledger(&error, &doing))?;
         if let Some(pipeline) = self.pipeline.upgrade() {
@@ -153,8 +162,14 @@ impl Desk {
     }
 }
 
+/// True when an address names a user with a password before its host.
+fn has_secret(rest: &str) -> bool {
+    let host = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    host.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
+}
+
 /// A bag's name becomes part of keys, identifiers and lines; what cannot be told apart or read there is refused.
-fn check_name(bag: &str) -> Result<(), String> {
+pub fn check_name(bag: &str) -> Result<(), String> {
     if bag.len() > BAG_NAME_MAX {
         return Err(format!("its name has {} bytes; {BAG_NAME_MAX} is the limit", bag.len()));
     }
@@ -181,11 +196,21 @@ mod tests {
             ("/in/folder.d/", Some("folder.d")),
             ("b.tgz", Some("b")),
             ("/in/.tar", None),
+            ("https://a.org/drop/uva%20ms.tar?sig=1", Some("uva ms")),
+            ("s3://drop/2026/uva-ms.tar.gz", Some("uva-ms")),
+            ("https://a.org/", None),
             ("/", None),
         ];
         for (path, name) in table {
             assert_eq!(bag_name(path).as_deref(), name, "{path}");
         }
+    }
+
+    #[test]
+    fn an_address_with_a_password_is_refused() {
+        assert!(has_secret("anna:geheim@a.org/b.tar"));
+        assert!(!has_secret("a.org:8080/b:c@d.tar"));
+        assert!(!has_secret("anna@a.org/b.tar"));
     }
 
     #[test]

@@ -45,14 +45,10 @@ impl Shared {
     fn staged_bytes(&self, item: &Item) -> u64 {
         let Ok(folder) = staging_folder(&self.settings, item) else { return 0 };
         let disk = &*self.world.disk;
-        let bytes_in = |folder: &Place| -> u64 {
-            let names = disk.list(folder).unwrap_or_default();
-            names.iter().filter_map(|name| disk.open(&folder.join(name)).ok()).map(|file| file.size()).sum()
-        };
-        // Parts of a deposit that is being fetched lie one folder down.
-        let parts =
-            crate::work::staged::layout(&item.deposit.pin, item.deposit.bytes, self.settings.part_min);
-        bytes_in(&folder) + bytes_in(&folder.join(&parts.folder))
+        let names = disk.list(&folder).unwrap_or_default();
+        let facts: u64 =
+            names.iter().filter_map(|name| disk.open(&folder.join(name)).ok()).map(|file| file.size()).sum();
+        facts + crate::work::staged::bytes_there(disk, &folder)
     }
 
     /// Removes staging folders of items of this ledger that are kept or cancelled.

@@ -7,8 +7,10 @@
 //! - Only `dispose` changes anything at a source, and only what still is the version that was ingested.
 //! - No path from a bag is opened except beneath its deposit, and no link is followed.
 
+pub mod configured;
 pub mod local;
 pub mod rehearsal;
+pub mod sources;
 
 use crate::model::digest::Algorithm;
 use crate::model::fact::BagPath;
@@ -20,6 +22,54 @@ use std::fmt;
 use std::io::{self, Read};
 use std::time::Duration;
 
+/// A key that ends so may lie at a loopback or private address: who submitted it said so.
+pub const PRIVATE: &str = "#allow-private";
+
+/// True for an address; every other key is a path of this machine.
+pub fn is_address(key: &str) -> bool {
+    key.split_once("://").is_some_and(|(scheme, _)| {
+        !scheme.is_empty()
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+    })
+}
+
+/// The last part of an address's path, percent-decoded where addresses of its scheme are.
+pub fn name_in_address(address: &str) -> Option<String> {
+    let (scheme, rest) = address.split_once("://")?;
+    let is_web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    let plain = rest.split('#').next()?;
+    let (path, decoded) = match is_web {
+        true => (plain.split('?').next()?, true),
+        false => (plain, false),
+    };
+    let (_, name) = path.split_once('/')?;
+    let name = name.trim_end_matches('/').rsplit('/').next()?;
+    match decoded {
+        true => percent_decoded(name),
+        false => Some(name.to_string()),
+    }
+}
+
+/// `None` when what comes out is no text.
+fn percent_decoded(name: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(name.len());
+    let mut rest = name.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        let digits = after.get(..2).filter(|_| *byte == b'%').and_then(|two| std::str::from_utf8(two).ok());
+        match digits.and_then(|two| u8::from_str_radix(two, 16).ok()) {
+            Some(decoded) => {
+                bytes.push(decoded);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(*byte);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
 /// A deposit as it lies at its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arrival {
@@ -29,6 +79,8 @@ pub struct Arrival {
     pub bytes: u64,
     /// Pins these very bytes without reading them; another pin means "look again".
     pub pin: String,
+    /// What a listing of its source marks it with; empty where there is no listing.
+    pub mark: String,
     /// It is read where it lies; else it must be fetched first.
     pub in_place: bool,
     /// Connections that may fetch it at once, at most.
@@ -40,7 +92,7 @@ pub struct Arrival {
 impl Arrival {
     /// A deposit that is read where it lies.
     pub fn in_place(form: Form, bytes: u64, pin: String) -> Arrival {
-        Arrival { form, bytes, pin, in_place: true, connections: 1, given: Vec::new() }
+        Arrival { form, bytes, pin, mark: String::new(), in_place: true, connections: 1, given: Vec::new() }
     }
 }
 
@@ -64,7 +116,7 @@ pub struct Listed {
     pub name: String,
     /// Bytes.
     pub bytes: u64,
-    /// Changes when the deposit does. It need not be the pin that `look` gives, but stays equal while that does.
+    /// Changes when the deposit does; `look` gives the same.
     pub mark: String,
     /// When it was last changed (UTC), when the source says so.
     pub modified: Option<Timestamp>,
@@ -268,5 +320,27 @@ pub trait Source: Send + Sync {
     fn dispose(&self, key: &str, pin: &str, how: &Disposal) -> Result<Disposed, SourceError> {
         let _ = (pin, how);
         Err(SourceError::Wrong { key: key.to_string(), why: "nothing is moved or deleted there".into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_known_by_its_scheme_and_named_by_its_last_part() {
+        for (key, name) in [
+            ("https://a.org/drop/b%C3%A4g%201.tar?token=x#allow-private", Some("bäg 1.tar")),
+            ("s3://bucket/a/b%20c.tar", Some("b%20c.tar")),
+            ("source://uva/drop/d.tar", Some("d.tar")),
+            ("http://a.org", None),
+            ("http://a.org/%ff.tar", None),
+        ] {
+            assert!(is_address(key), "{key}");
+            assert_eq!(name_in_address(key).as_deref(), name, "{key}");
+        }
+        for key in ["/in/a.tar", "a b://x", "://x", "/in/http://x"] {
+            assert!(!is_address(key), "{key}");
+        }
     }
 }

@@ -3,13 +3,16 @@
 //! - Reading fails while the fate is dark; nothing here counts as a write.
 //! - A deposit's pin changes whenever it is changed or added anew.
 //! - Keys with a scheme (`https://…`) must be fetched; what the next fetches do wrong can be told beforehand.
+//! - What lies at `source://NAME/…` is what the source NAME lists, three keys a page.
 
 use crate::model::fact::BagPath;
 use crate::model::item::Form;
 use crate::model::trouble::Trouble;
 use crate::rules::read::ReadAt;
 use crate::worlds::fate::Fate;
-use crate::worlds::source::{Arrival, Entry, GivenDigest, Source, SourceError};
+use crate::worlds::source::{
+    Arrival, Disposal, Disposed, Entry, GivenDigest, Listed, Page, Source, SourceError,
+};
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -42,6 +45,16 @@ struct State {
     no_ranges: bool,
     given: Vec<GivenDigest>,
     fetched: u64,
+    asked: Asked,
+}
+
+/// How often the source was asked for what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// `look`.
+    pub looks: u64,
+    /// Pages of listings.
+    pub pages: u64,
 }
 
 struct Deposit {
@@ -125,6 +138,16 @@ impl RehearsalSource {
         self.lock().fetched
     }
 
+    /// How often it was asked for what.
+    pub fn asked(&self) -> Asked {
+        self.lock().asked
+    }
+
+    /// True when something lies there.
+    pub fn holds(&self, key: &str) -> bool {
+        self.lock().deposits.contains_key(key)
+    }
+
     /// Nothing lies at this key from now on.
     pub fn remove(&self, key: &str) {
         self.lock().deposits.remove(key);
@@ -204,7 +227,8 @@ impl Read for Fetched {
 impl Source for RehearsalSource {
     fn look(&self, key: &str) -> Result<Arrival, SourceError> {
         self.read(key)?;
-        let state = self.lock();
+        let mut state = self.lock();
+        state.asked.looks += 1;
         let deposit = state.get(key)?;
         let (form, bytes) = match &deposit.what {
             What::Tar(bytes) => (Form::Tar, bytes.len() as u64),
@@ -215,7 +239,13 @@ impl Source for RehearsalSource {
         let arrival = Arrival::in_place(form, bytes, format!("change {}, {bytes} bytes", deposit.change));
         match must_be_fetched(key) {
             false => Ok(arrival),
-            true => Ok(Arrival { in_place: false, connections: 3, given: state.given.clone(), ..arrival }),
+            true => Ok(Arrival {
+                in_place: false,
+                connections: 3,
+                mark: format!("change {}", deposit.change),
+                given: state.given.clone(),
+                ..arrival
+            }),
         }
     }
 
@@ -306,6 +336,50 @@ impl Source for RehearsalSource {
                 Some(None) => Err(denied(&member, "it is no regular file")),
                 None => Err(SourceError::Gone { key: member }),
             },
+        }
+    }
+
+    fn list(&self, source: &str, after: Option<&str>) -> Result<Page, SourceError> {
+        /// Keys on a page.
+        const PAGE: usize = 3;
+        self.read(source)?;
+        let mut state = self.lock();
+        state.asked.pages += 1;
+        let place = format!("source://{source}/");
+        let mut entries: Vec<Listed> = Vec::new();
+        for (key, deposit) in &state.deposits {
+            let (Some(name), What::Tar(bytes)) = (key.strip_prefix(&place), &deposit.what) else { continue };
+            if after.is_some_and(|after| name <= after) {
+                continue;
+            }
+            if entries.len() == PAGE {
+                let next = entries.last().map(|last| last.name.clone());
+                return Ok(Page { entries, next });
+            }
+            let mark = format!("change {}", deposit.change);
+            let (key, name, bytes) = (key.clone(), name.to_string(), bytes.len() as u64);
+            entries.push(Listed { key, name, bytes, mark, modified: None });
+        }
+        Ok(Page { entries, next: None })
+    }
+
+    fn dispose(&self, key: &str, pin: &str, how: &Disposal) -> Result<Disposed, SourceError> {
+        self.read(key)?;
+        let mut state = self.lock();
+        let Ok(deposit) = state.get(key) else { return Ok(Disposed::Absent) };
+        let What::Tar(bytes) = &deposit.what else { return Err(denied(key, "it is a folder")) };
+        if pin != format!("change {}, {} bytes", deposit.change, bytes.len()) {
+            return Ok(Disposed::Changed);
+        }
+        let deposit = state.deposits.remove(key).expect("it was just there");
+        match how {
+            Disposal::Delete => Ok(Disposed::Done { to: None }),
+            Disposal::Move { to } => {
+                let name = key.rsplit('/').next().unwrap_or(key);
+                let new = format!("{to}/{name}");
+                state.deposits.insert(new.clone(), deposit);
+                Ok(Disposed::Done { to: Some(new) })
+            }
         }
     }
 }

@@ -52,9 +52,7 @@ impl StageWork for Download {
             room.inodes += parts.count();
             if item.volume.is_some() {
                 let folder = staging_folder(settings, item)?;
-                // Not knowing means promising all of it once more: never too little.
-                let there = parts.there(&*world.disk, &folder).unwrap_or_default();
-                room.already = parts.bytes_of(&there);
+                room.already = staged::bytes_there(&*world.disk, &folder).min(deposit.bytes);
             }
         }
         Ok(vec![room])
@@ -102,6 +100,7 @@ fn deposit_of(key: &str, arrival: &Arrival) -> Deposit {
         form: arrival.form,
         bytes: arrival.bytes,
         pin: arrival.pin.clone(),
+        mark: arrival.mark.clone(),
         fetched: !arrival.in_place,
     }
 }
@@ -114,7 +113,12 @@ fn changed(key: &str, because: &str, deposit: Deposit) -> Stop {
 /// How the deposit is cut; only when space was promised for just this deposit.
 fn promised_parts(job: &Job<'_>, now: &Deposit) -> Result<crate::model::item::Parts, Stop> {
     let promised = &job.item.deposit;
-    if promised.fetched && promised.bytes == now.bytes && promised.pin == now.pin {
+    // A deposit that was only listed has no pin yet, but a mark.
+    let same = match promised.pin.is_empty() {
+        true => promised.mark == now.mark,
+        false => promised.pin == now.pin,
+    };
+    if promised.fetched && promised.bytes == now.bytes && same {
         return Ok(staged::layout(&now.pin, now.bytes, job.settings.part_min));
     }
     let because = format!(

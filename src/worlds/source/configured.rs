@@ -1,0 +1,89 @@
+//! A source as the configuration declares it.
+
+use crate::worlds::net::Reaching;
+use crate::worlds::net::credentials::Access;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A source as the configuration declares it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceConfig {
+    /// Its name: `source://NAME/KEY`.
+    pub name: String,
+    /// Whose deposits arrive there.
+    pub depositor: String,
+    /// What kind of place it is.
+    pub place: Place,
+    /// Endings of names that are taken; none: all.
+    pub suffixes: Vec<String>,
+    /// Larger deposits are not taken.
+    pub size_max: Option<u64>,
+    /// What becomes of a deposit once its object is kept.
+    pub after_kept: AfterKept,
+    /// How often it is listed.
+    pub scan_every: Duration,
+    /// How long a deposit must not have changed before it is taken.
+    pub still_for: Duration,
+    /// How it is reached, for places on a network.
+    pub reaching: Reaching,
+}
+
+/// What kind of place a source is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A folder of this machine.
+    Folder {
+        /// Where.
+        path: PathBuf,
+    },
+    /// A web server: keys are fetched below its address, and cannot be listed.
+    Web {
+        /// Where.
+        url: String,
+        /// How we prove who we are.
+        access: Access,
+    },
+    /// A bucket.
+    Bucket(BucketPlace),
+}
+
+/// A bucket, and where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BucketPlace {
+    /// Address of the service; none: Amazon's, or what the environment names.
+    pub endpoint: Option<String>,
+    /// Its name.
+    pub bucket: String,
+    /// Only keys that start with this are the source's.
+    pub prefix: String,
+    /// Region that requests are signed for.
+    pub region: Option<String>,
+    /// How the bucket is named in requests.
+    pub style: Style,
+    /// How we prove who we are.
+    pub access: Access,
+}
+
+/// How a bucket is named in requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Style {
+    /// By host at Amazon, by path elsewhere.
+    #[default]
+    Auto,
+    /// `https://endpoint/bucket/key`.
+    Path,
+    /// `https://bucket.endpoint/key`.
+    Host,
+}
+
+/// What becomes of a deposit once its object is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum AfterKept {
+    /// It stays.
+    #[default]
+    Leave,
+    /// It is moved to this place of the same source.
+    Move(String),
+    /// It is deleted.
+    Delete,
+}

@@ -1,7 +1,11 @@
 //! How we prove who we are: where credentials come from, and reading them just before they are used.
 
+use super::secret::Secret;
+use crate::rules::http::to_base64;
 use std::fmt;
-use std::path::PathBuf;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 /// Where credentials come from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,4 +85,61 @@ impl fmt::Display for Access {
             Access::Systemd { name, profile } => write!(out, "systemd:{name}{}", part(profile)),
         }
     }
+}
+
+/// Longest file of credentials.
+const FILE_MAX: u64 = 64 << 10;
+
+/// The value of an `Authorization` header, from a file that holds `user:password` or `bearer TOKEN`.
+pub fn authorization(access: &Access) -> Result<Option<Secret>, String> {
+    let text = match access {
+        Access::Anonymous | Access::Chain => return Ok(None),
+        Access::File { path, .. } => read(path)?,
+        Access::Systemd { name, .. } => read(&systemd_path(name)?)?,
+        Access::Environment | Access::Profile(_) | Access::Instance => {
+            return Err("credentials of a web server come from file:PATH or systemd:NAME".into());
+        }
+    };
+    let line = text.reveal().lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
+    let line = line.ok_or_else(|| format!("{access} holds no credentials"))?;
+    if line.chars().any(char::is_control) {
+        return Err(format!("{access} holds what cannot be sent"));
+    }
+    if let Some((word, token)) = line.split_once(' ')
+        && word.eq_ignore_ascii_case("bearer")
+    {
+        return Ok(Some(Secret::new(format!("Bearer {}", token.trim()))));
+    }
+    if !line.contains(':') {
+        return Err(format!("{access} holds neither \"user:password\" nor \"bearer TOKEN\""));
+    }
+    Ok(Some(Secret::new(format!("Basic {}", to_base64(line.as_bytes())))))
+}
+
+/// Where systemd put a credential.
+pub fn systemd_path(name: &str) -> Result<PathBuf, String> {
+    let folder = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|folder| !folder.is_empty());
+    let why = || {
+        format!(
+            "there is no credential {name}: the process was not started by systemd with LoadCredential={name}"
+        )
+    };
+    Ok(PathBuf::from(folder.ok_or_else(why)?).join(name))
+}
+
+/// A file of credentials, which nobody else may read.
+pub fn read(path: &Path) -> Result<Secret, String> {
+    let failed =
+        |error: std::io::Error| format!("credentials cannot be read from {}: {error}", path.display());
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let found = file.metadata().map_err(failed)?;
+    if found.mode() & 0o007 != 0 {
+        return Err(format!("{} may be read by everybody: chmod o= it first", path.display()));
+    }
+    let mut text = String::new();
+    file.take(FILE_MAX + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > FILE_MAX {
+        return Err(format!("{} is longer than credentials are", path.display()));
+    }
+    Ok(Secret::new(text))
 }

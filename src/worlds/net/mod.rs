@@ -9,7 +9,10 @@ pub mod client;
 pub mod credentials;
 pub mod guard;
 pub mod pace;
+pub mod proxy;
 pub mod secret;
+#[cfg(test)]
+pub mod tiny;
 pub mod turns;
 
 use std::path::PathBuf;

@@ -9,8 +9,10 @@
 
 pub mod configured;
 pub mod local;
+pub mod ranged;
 pub mod rehearsal;
 pub mod sources;
+pub mod web;
 
 use crate::model::digest::Algorithm;
 use crate::model::fact::BagPath;

@@ -6,7 +6,7 @@ A fault is a line of text, the same for tables, the command line and messages:
 
 METHOD  GET (when it is not given; not listings), HEAD, LIST (GET of a bucket), ANY
 PLACE   "50%", "last" (the last byte), a number of bytes; without one every answer is hit
-AFTER   so many requests that would have matched go by first
+AFTER   so many requests that would have matched go by first; with ANY so many GETs
 TIMES   how often it strikes [1]; "*always"
 
 Before the answer
@@ -78,8 +78,9 @@ class Fault:
             first, last = request.span or (0, total - 1)
             if not first <= self.at(total) <= min(last, total - 1):
                 return False
-        self.seen += 1
-        if self.seen <= self.after or self.left == 0:
+        counts = self.method != "ANY" or request.sort == "GET"
+        self.seen += counts
+        if self.seen < self.after + counts or self.left == 0:
             return False
         if self.left is not None:
             self.left -= 1

@@ -24,10 +24,11 @@ PATIENCE = 180
 
 
 class Proxy:
-    """Listens on a free port of loopback until `close`. `upstream` is (host, port)."""
+    """Listens on a free port of loopback until `close`. `upstream` is (host, port); only requests whose path ends with
+    `about` are spoiled."""
 
-    def __init__(self, upstream, faults=(), port=0, tls=None, host="127.0.0.1"):
-        self.upstream, self.tls = upstream, tls
+    def __init__(self, upstream, faults=(), port=0, tls=None, host="127.0.0.1", about=""):
+        self.upstream, self.tls, self.about = upstream, tls, about
         self.counts, self.lock = Counts(), threading.Lock()
         self.faults, self.totals, self.open = [], {}, set()
         self.set(faults)
@@ -139,6 +140,8 @@ class Exchange:
     def choose(self, payload):
         """Which faults strike. Places need the object's size, which the first answer about it tells."""
         request, proxy = self.request, self.proxy
+        if not request.path.endswith(proxy.about):
+            return
         if any(fault.place is not None for fault in proxy.faults) and request.path not in proxy.totals:
             answer = self.ask(request.target, request.headers, payload)
             self.learn(answer)

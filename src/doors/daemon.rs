@@ -16,6 +16,7 @@ use crate::doors::exit::{self, Exit};
 use crate::doors::house::{self, House};
 use crate::doors::inbox;
 use crate::doors::notify::Notify;
+use crate::doors::receiver;
 use crate::doors::signals::{Asked, Signals};
 use crate::doors::socket::{Answerer, Listener, Serving};
 use crate::work::desk::Desk;
@@ -48,6 +49,9 @@ pub fn serve(screen: &Screen, config: Arc<Config>, given: &Given) -> Result<Exit
     let looking = inbox::watch(desk.clone(), asker::this_process()).map_err(|error| {
         Box::new(Complaint::new(Sort::Io, "the inbox is not looked at").because(error.to_string()))
     })?;
+    let receiving = receiver::watch(&desk, &asker::this_process()).map_err(|error| {
+        Box::new(Complaint::new(Sort::Io, "the sources are not listed").because(error.to_string()))
+    })?;
     let ready = format!("ready, answering at {}", config.serve.socket.display());
     notify.ready(&ready);
     log::info!("strongroom {} {ready}; data in {}", env!("CARGO_PKG_VERSION"), config.data.display());
@@ -56,8 +60,10 @@ pub fn serve(screen: &Screen, config: Arc<Config>, given: &Given) -> Result<Exit
     let ended = daemon.run(&signals, &mut notify, &pipeline);
     let drain = daemon.desk.config().serve.drain;
     notify.stopping(drain);
+    daemon.desk.stop_receiving();
     drop(daemon);
     drop(looking);
+    drop(receiving);
     end(screen, &mut serving, pipeline, ended, drain)
 }
 

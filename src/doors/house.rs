@@ -18,9 +18,12 @@ use crate::work::stages::INGEST_LINE;
 use crate::worlds::World;
 use crate::worlds::book::mirrored::{MirroredBook, Options};
 use crate::worlds::book::{Book, BookError, Guard, Write};
+use crate::worlds::clock::Clock;
 use crate::worlds::clock::system::SystemClock;
 use crate::worlds::disk::local::LocalDisk;
+use crate::worlds::net::Reaching;
 use crate::worlds::source::local::LocalSource;
+use crate::worlds::source::sources::{SourceOptions, Sources};
 use crate::worlds::target::Target;
 use crate::worlds::target::later::LaterTarget;
 use crate::worlds::target::local::LocalTarget;
@@ -82,11 +85,13 @@ impl House {
             .collect();
         let disk = LocalDisk::open(&volumes)
             .map_err(|error| in_trouble("opening the staging volumes", error.into()))?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let options = SourceOptions { reaching: Reaching::default(), clock: clock.clone() };
         let world = Arc::new(World {
-            source: Arc::new(LocalSource::new()),
+            source: Arc::new(Sources::new(LocalSource::new(), Vec::new(), options)),
             targets: config.targets.iter().map(|target| later(target, &ledger_id)).collect(),
             disk: Arc::new(disk),
-            clock: Arc::new(SystemClock::new()),
+            clock,
             book: Arc::new(book),
         });
         let ledger = Arc::new(Ledger::new(world.clone(), &INGEST_LINE));
@@ -194,6 +199,7 @@ fn settings(config: &Config, ledger_id: String) -> Settings {
         digesters: config.workers.hashers,
         copiers: config.workers.copiers,
         files_max: config.limits.files_max,
+        sources: Vec::new(),
         part_min: crate::work::staged::PART_MIN,
         bytes_max: config.limits.bytes_max,
         files_versions_max: config.limits.files_versions_max,

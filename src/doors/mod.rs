@@ -9,5 +9,6 @@ pub mod inbox;
 pub mod log;
 pub mod notify;
 pub mod progress;
+mod receiver;
 pub mod signals;
 pub mod socket;

@@ -12,6 +12,7 @@ use crate::model::item::{Deposit, Form, Found, Item, ItemId, Parts};
 use crate::model::object::{Kept, ObjectRow, Policy, VersionRow};
 use crate::model::trouble::{Kind, Stop, Trouble};
 use crate::rules::read::ReadAt;
+use crate::work::receiving::Intake;
 use crate::work::staged::Joined;
 use crate::worlds::World;
 use crate::worlds::disk::Place;
@@ -41,6 +42,8 @@ pub struct Settings {
     pub copiers: usize,
     /// Files that one bag may have.
     pub files_max: u64,
+    /// What is received from where.
+    pub sources: Vec<Intake>,
     /// Bytes of the smallest part that a deposit is fetched in.
     pub part_min: u64,
     /// Bytes that one deposit may have.

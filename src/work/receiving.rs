@@ -27,6 +27,8 @@ use std::time::Duration;
 pub struct Intake {
     /// The source's name.
     pub name: String,
+    /// Where it is, for people.
+    pub place: String,
     /// Whose deposits lie there.
     pub depositor: String,
     /// Policy of what is taken from there.

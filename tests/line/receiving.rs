@@ -13,6 +13,7 @@ use strongroom::worlds::source::Disposal;
 fn intake(after_kept: Option<Disposal>) -> Intake {
     Intake {
         name: "drop".into(),
+        place: "a rehearsal".into(),
         depositor: "uva.edu".into(),
         policy: "default".into(),
         suffixes: vec![".tar".into()],

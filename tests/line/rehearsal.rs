@@ -75,6 +75,7 @@ fn settings() -> Settings {
         digesters: 1,
         copiers: 1,
         files_max: 1_000,
+        sources: Vec::new(),
         part_min: 1 << 10,
         bytes_max: 1 << 30,
         files_versions_max: 10_000,

@@ -141,6 +141,9 @@ pub enum Verb {
     /// What is kept
     #[command(subcommand)]
     Object(ObjectVerb),
+    /// Where deposits arrive by themselves
+    #[command(subcommand)]
+    Source(SourceVerb),
     /// Make a bag for trying out, for tests and for measuring; the same words make the same bytes
     #[command(hide = true)]
     MakeBag(MakeBag),
@@ -307,6 +310,41 @@ pub enum StateVerb {
     Version,
 }
 
+/// Verbs on sources.
+#[derive(Debug, Subcommand)]
+pub enum SourceVerb {
+    /// List sources: how they are, and how their last listing went
+    List,
+    /// All about one source
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// List sources now, and take what is new
+    Scan {
+        /// Their names; without one, all
+        names: Vec<String>,
+    },
+    /// Try what a source must be able to do
+    Probe {
+        /// Its name; without one, all
+        name: Option<String>,
+    },
+    /// Leave a source alone until it is resumed
+    Pause {
+        /// Its name
+        name: String,
+        /// Why; shown until it is resumed
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+    },
+    /// Receive from a paused source again
+    Resume {
+        /// Its name
+        name: String,
+    },
+}
+
 /// Verbs on objects.
 #[derive(Debug, Subcommand)]
 pub enum ObjectVerb {
@@ -360,6 +398,8 @@ mod tests {
             "strongroom requeue 41 42 --from unpack",
             "strongroom requeue --kind target-io --dry-run",
             "strongroom status --watch",
+            "strongroom source scan drop",
+            "strongroom source pause drop --reason why",
             "strongroom explain 75",
             "strongroom check-config f.toml",
             "strongroom config show --defaults",

@@ -8,6 +8,7 @@ pub mod explain;
 mod ingest;
 pub mod offline;
 pub mod overview;
+mod source;
 pub mod table;
 mod talk;
 pub mod text;

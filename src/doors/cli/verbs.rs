@@ -62,6 +62,7 @@ pub fn run(screen: &Screen, config: &Arc<Config>, verb: Verb) -> Told<Exit> {
         }),
         Verb::State(verb) => whole::state(screen, talk, verb),
         Verb::Object(verb) => whole::object(screen, talk, verb),
+        Verb::Source(verb) => super::source::run(screen, talk, verb),
         Verb::Config(ConfigVerb::Show { .. }) => whole::config_show(screen, talk),
         // The others are done before anybody is asked.
         other => Err(usage(format!("{other:?} is no question for the desk"), "strongroom help")),

@@ -129,6 +129,9 @@ impl Complaint {
                     .because(format!("{key} asks to be left alone: {why}"))
                     .then_try(format!("ask again{when}"))
             }
+            SourceError::NoListing { key } => Complaint::new(Sort::Refused, doing)
+                .because(format!("{key} has no listing"))
+                .then_try("submit what lies there by its address"),
             SourceError::NoRanges { key } => {
                 Complaint::new(Sort::Io, doing).because(format!("{key} gives no part of the deposit alone"))
             }

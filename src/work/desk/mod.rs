@@ -8,6 +8,7 @@ pub mod complaint;
 mod doctor;
 mod facts;
 mod look;
+mod sources;
 mod steer;
 mod submit;
 mod view;
@@ -22,6 +23,7 @@ use crate::model::object::ObjectId;
 use crate::model::trouble::Kind;
 use crate::work::job::Settings;
 use crate::work::pipeline::Pipeline;
+use crate::work::receiving::Receiving;
 use complaint::{Complaint, Sort};
 use jiff::Timestamp;
 use std::sync::{Arc, Mutex, RwLock, Weak};
@@ -42,6 +44,7 @@ pub struct Desk {
     daemon: bool,
     // One deposit at a time: whether it is known already is a question and an answer.
     submitting: Mutex<()>,
+    receiving: Receiving,
 }
 
 /// An answer, or why there is none.
@@ -58,7 +61,16 @@ impl Desk {
     ) -> Desk {
         let started = ledger.world().clock.now();
         let config = RwLock::new(config);
-        Desk { ledger, pipeline, config, settings, started, daemon, submitting: Mutex::new(()) }
+        Desk {
+            ledger,
+            pipeline,
+            config,
+            settings,
+            started,
+            daemon,
+            submitting: Mutex::new(()),
+            receiving: Receiving::default(),
+        }
     }
 
     /// Answers.
@@ -111,6 +123,11 @@ impl Desk {
             Ask::Rows { after, limit } => self.rows(after.as_deref(), *limit),
             Ask::Restore { object, to } => self.restore(object, to, asker),
             Ask::Doctor => self.doctor(),
+            Ask::Sources { source } => self.sources(source.as_deref()),
+            Ask::Scan { source } => self.scan_source(source, asker),
+            Ask::Probe { source } => self.probe(source.as_deref()),
+            Ask::PauseSource { source, reason } => self.pause_source(source, reason, asker),
+            Ask::ResumeSource { source } => self.resume_source(source),
             Ask::Verify => self.verify(),
             Ask::Config => Ok(self.config_view()),
         }
@@ -203,6 +220,14 @@ pub fn kind_of(name: &str) -> Told<Kind> {
 
 /// A word that is none of these.
 pub fn unknown(what: &str, name: &str, names: Vec<&'static str>) -> Box<Complaint> {
+    unknown_among(what, name, names)
+}
+
+/// A name that is none of these.
+fn unknown_among(what: &str, name: &str, names: Vec<&str>) -> Box<Complaint> {
+    if names.is_empty() {
+        return Box::new(Complaint::new(Sort::NotFound, format!("there is no {what}")));
+    }
     let near = crate::books::config::keys::nearest(name, names.iter().copied());
     let complaint = Complaint::new(Sort::Usage, format!("\"{}\" is no {what}", name.escape_debug()))
         .because(format!("there are {}", names.join(", ")));

@@ -1,6 +1,7 @@
 //! The shapes in which answers come: plain, flat, with stable names.
 
 use super::complaint::Complaint;
+use crate::books::ledger::{LastScan, Paused};
 use crate::model::finding::Finding;
 use crate::model::item::Attempt;
 use crate::model::object::StoredCopy;
@@ -343,4 +344,27 @@ impl From<BookReport> for BookReportView {
             wrong: report.wrong,
         }
     }
+}
+
+/// A configured source, as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceView {
+    /// Its name.
+    pub name: String,
+    /// Whose deposits lie there.
+    pub depositor: String,
+    /// Where: folder, address or bucket.
+    pub place: String,
+    /// `well`, `failing`, `resting`, `trying`, `paused`, or `not asked` since the start.
+    pub state: String,
+    /// Why, when it is not well.
+    pub why: Option<String>,
+    /// What is done with a deposit once it is kept.
+    pub after_kept: String,
+    /// Seconds between two listings; none by itself if absent.
+    pub every_seconds: Option<u64>,
+    /// A person wants it left alone.
+    pub paused: Option<Paused>,
+    /// The last listing.
+    pub last: LastScan,
 }

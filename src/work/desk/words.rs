@@ -5,6 +5,7 @@
 
 use super::complaint::Complaint;
 pub use super::views::*;
+use crate::books::ledger::LastScan;
 use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::object::{ObjectRow, VersionRow};
@@ -196,6 +197,36 @@ pub enum Ask {
     },
     /// Try what the service must be able to do.
     Doctor,
+    /// The configured sources; or the one of this name.
+    Sources {
+        /// Which.
+        #[serde(default)]
+        source: Option<String>,
+    },
+    /// List a source now, and take what is new.
+    Scan {
+        /// Which.
+        source: String,
+    },
+    /// Try what a source must be able to do; all of them, if none is named.
+    Probe {
+        /// Which.
+        #[serde(default)]
+        source: Option<String>,
+    },
+    /// Leave a source alone until it is resumed.
+    PauseSource {
+        /// Which.
+        source: String,
+        /// Why.
+        #[serde(default)]
+        reason: String,
+    },
+    /// Receive from a paused source again.
+    ResumeSource {
+        /// Which.
+        source: String,
+    },
     /// Read the whole ledger, and say what is wrong.
     Verify,
     /// The configuration in effect.
@@ -295,6 +326,19 @@ pub enum Answer {
     Rows {
         /// Key, revision, value.
         rows: Vec<(String, u64, serde_json::Value)>,
+    },
+    /// Configured sources.
+    Sources {
+        /// One row a source.
+        sources: Vec<SourceView>,
+    },
+    /// What a listing came to.
+    Scanned {
+        /// The source.
+        source: String,
+        /// What it came to.
+        #[serde(flatten)]
+        told: LastScan,
     },
     /// What the doctor found.
     Checks {

@@ -225,6 +225,11 @@ pub enum SourceError {
         /// The key.
         key: String,
     },
+    /// It has no listing.
+    NoListing {
+        /// The source.
+        key: String,
+    },
     /// What the source answers cannot be used: it breaks its protocol, or cannot do what is needed.
     Wrong {
         /// The key.
@@ -252,6 +257,7 @@ impl fmt::Display for SourceError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SourceError::Gone { .. } => out.write_str("nothing lies there"),
+            SourceError::NoListing { .. } => out.write_str("it has no listing"),
             SourceError::NoRanges { .. } => out.write_str("it gives no part of it alone"),
             SourceError::Denied { why, .. }
             | SourceError::Io { why, .. }
@@ -272,6 +278,7 @@ impl From<SourceError> for Trouble {
             SourceError::Changed { key, why } => Trouble::new(Kind::DepositChanged, why).about(key),
             SourceError::Unreachable { key, why } => Trouble::new(Kind::SourceUnreachable, why).about(key),
             SourceError::Busy { key, why, .. } => Trouble::new(Kind::SourceBusy, why).about(key),
+            SourceError::NoListing { key } => Trouble::new(Kind::SourceWrong, "it has no listing").about(key),
             SourceError::NoRanges { key } => {
                 Trouble::new(Kind::SourceWrong, "it gives no part of the deposit alone").about(key)
             }
@@ -315,7 +322,12 @@ pub trait Source: Send + Sync {
     /// One page of what lies at a configured source; `after` is the last page's `next`.
     fn list(&self, source: &str, after: Option<&str>) -> Result<Page, SourceError> {
         let _ = after;
-        Err(SourceError::Wrong { key: source.to_string(), why: "it has no listing".into() })
+        Err(SourceError::NoListing { key: source.to_string() })
+    }
+
+    /// How each source on a network is doing that was asked since the start.
+    fn states(&self) -> Vec<sources::SourceState> {
+        Vec::new()
     }
 
     /// Moves or deletes a deposit, if it still is what `pin` pins. Doing it twice is doing it once.

@@ -49,11 +49,6 @@ impl Sources {
         Sources { local, configured }
     }
 
-    /// How each source on a network is doing that was asked since the start.
-    pub fn states(&self) -> Vec<SourceState> {
-        Vec::new()
-    }
-
     /// The configured source that a key belongs to.
     pub fn configured(&self, key: &str) -> Option<&SourceConfig> {
         let name = key.strip_prefix("source://")?.split('/').next()?;
@@ -90,6 +85,10 @@ impl Source for Sources {
         length: u64,
     ) -> Result<Box<dyn Read + Send>, SourceError> {
         self.local.fetch(key, arrival, from, length)
+    }
+
+    fn states(&self) -> Vec<SourceState> {
+        Vec::new()
     }
 
     fn list(&self, source: &str, after: Option<&str>) -> Result<Page, SourceError> {

@@ -160,7 +160,7 @@ impl Source for WebSource {
             given.extend(self.side_car(key)?);
         }
         let connections = self.client.reaching().connections;
-        Ok(Arrival { form: Form::Tar, bytes, pin, in_place: false, connections, given })
+        Ok(Arrival { form: Form::Tar, bytes, pin, mark: String::new(), in_place: false, connections, given })
     }
 
     fn open(&self, key: &str) -> Result<Box<dyn ReadAt>, SourceError> {

@@ -42,7 +42,15 @@ fn good() -> Tiny {
 
 fn arrival() -> Arrival {
     let pin = format!("bytes 10000 tag {TAG}");
-    Arrival { form: Form::Tar, bytes: 10_000, pin, in_place: false, connections: 8, given: Vec::new() }
+    Arrival {
+        form: Form::Tar,
+        bytes: 10_000,
+        pin,
+        mark: String::new(),
+        in_place: false,
+        connections: 8,
+        given: Vec::new(),
+    }
 }
 
 fn fetch(source: &WebSource, key: &str, from: u64, length: u64) -> Result<Vec<u8>, SourceError> {

@@ -202,6 +202,7 @@ impl<'a> Crew<'a> {
             SourceError::Gone { .. }
             | SourceError::Denied { .. }
             | SourceError::Changed { .. }
+            | SourceError::NoListing { .. }
             | SourceError::NoRanges { .. } => return Err(Trouble::from(error).into()),
         };
         *tries += 1;

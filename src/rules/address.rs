@@ -13,6 +13,8 @@ use url::{Host, Url};
 
 /// Longest address: keys are kept in rows of at most 4,000 bytes.
 const ADDRESS_MAX: usize = 2_000;
+/// Longest address of a request: a signature with a long token fits.
+const MADE_MAX: usize = 16 << 10;
 
 /// An address of the web: `http` or `https`, a host, no name and password, no fragment.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,6 +48,14 @@ impl Address {
         }
         url.set_fragment(None);
         Ok(Address(url))
+    }
+
+    /// An address that was made here, such as a signed one; it may be longer than one that is kept.
+    pub fn made(url: Url) -> Result<Address, String> {
+        if url.as_str().len() > MADE_MAX {
+            return Err(format!("the request's address has {} bytes", url.as_str().len()));
+        }
+        Address::checked(url)
     }
 
     /// Where a redirect leads, or why it is not followed.
@@ -143,7 +153,8 @@ impl fmt::Debug for Address {
     }
 }
 
-fn percent_decoded(text: &str) -> String {
+/// Percent-decoded; what is no UTF-8 then is replaced.
+pub fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let raw = text.as_bytes();
     let mut at = 0;
@@ -248,14 +259,36 @@ fn reach6(ip: Ipv6Addr) -> Reach {
     }
 }
 
-/// Whether this address may be asked; if not, why.
-pub fn may_ask(ip: IpAddr, allow_private: bool) -> Result<(), String> {
-    match reach(ip) {
-        Reach::Public => Ok(()),
-        Reach::Private(_) if allow_private => Ok(()),
-        Reach::Private(why) => Err(format!("{ip} {why}; private addresses were not allowed")),
-        Reach::Never(why) => Err(format!("{ip} {why}; it is never asked")),
+/// What may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admit {
+    /// The public internet.
+    Public,
+    /// This machine and its network as well.
+    Private,
+    /// The metadata of the cloud as well: for our own requests for credentials, never for an address that was given to us.
+    Metadata,
+}
+
+impl Admit {
+    /// By the setting of the configuration.
+    pub fn private(allowed: bool) -> Admit {
+        if allowed { Admit::Private } else { Admit::Public }
     }
+}
+
+/// Whether this address may be asked; if not, why.
+pub fn may_ask(ip: IpAddr, admit: Admit) -> Result<(), String> {
+    match (reach(ip), admit) {
+        (Reach::Public, _) | (Reach::Private(_), Admit::Private | Admit::Metadata) => Ok(()),
+        (Reach::Never(_), Admit::Metadata) if is_link_local(ip) => Ok(()),
+        (Reach::Private(why), _) => Err(format!("{ip} {why}; private addresses were not allowed")),
+        (Reach::Never(why), _) => Err(format!("{ip} {why}; it is never asked")),
+    }
+}
+
+fn is_link_local(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V4(ip) if ip.is_link_local())
 }
 
 #[cfg(test)]

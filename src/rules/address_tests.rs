@@ -120,12 +120,14 @@ fn each_special_purpose_range_is_told_from_the_public_internet_at_both_its_ends(
 #[test]
 fn private_addresses_are_asked_only_when_allowed_and_metadata_never() {
     let ip = |text: &str| text.parse::<IpAddr>().unwrap();
-    assert!(may_ask(ip("8.8.8.8"), false).is_ok());
-    assert!(may_ask(ip("127.0.0.1"), false).unwrap_err().contains("127.0.0.1 is this machine"));
-    assert!(may_ask(ip("127.0.0.1"), true).is_ok());
+    assert!(may_ask(ip("8.8.8.8"), Admit::Public).is_ok());
+    assert!(may_ask(ip("127.0.0.1"), Admit::Public).unwrap_err().contains("127.0.0.1 is this machine"));
+    assert!(may_ask(ip("127.0.0.1"), Admit::private(true)).is_ok());
     for metadata in ["169.254.169.254", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "0.0.0.0"] {
-        assert!(may_ask(ip(metadata), true).is_err(), "{metadata}");
+        assert!(may_ask(ip(metadata), Admit::Private).is_err(), "{metadata}");
     }
+    assert!(may_ask(ip("169.254.169.254"), Admit::Metadata).is_ok());
+    assert!(may_ask(ip("224.0.0.1"), Admit::Metadata).is_err());
 }
 
 #[test]

@@ -74,7 +74,7 @@ def told():
     never = "*always"
     return [
         Case("nothing", [], KEPT, quick=True),
-        Case("a server without ranges", [], KEPT, where="whole", quick=True),
+        Case("a server without ranges", [], KEPT, where="whole", restart=True, quick=True),
         Case("a server without ranges that breaks off", ["cut@50%"], KEPT, where="whole", restart=True, quick=True),
         Case("a server without ranges that always breaks off", ["cut@50%" + never], NOT_REACHED, where="whole", restart=True),
         Case("ranges that get longer by every break", ["cut@10%", "cut@20%", "cut@30%", "reset@60%", "reset@70%", "cut@last"], KEPT, quick=True),

@@ -3,14 +3,14 @@
 //! - An answer is given whatever its status; a failure of the network is a `NetError` with words for people.
 //! - Redirects are followed here, at most a few, each judged anew; what proves who we are stays with its origin.
 //! - A connection that idled in the pool and was closed under us is replaced once, at once, before any head of an answer;
-//!   what changes something at the other side never uses the pool.
+//!   only GET uses the pool.
 //! - A body is read without a total limit of time, but never waits long for its next byte, nor trickles for ever.
 //! - Nothing is decompressed on the way, and nobody is asked to compress.
 
 use super::guard::{self, Refusal};
 use super::proxy::{self, Way};
-use super::{Reaching, Timeouts};
-use crate::rules::address::Address;
+use super::{ProxyChoice, Reaching, Timeouts};
+use crate::rules::address::{Address, Admit};
 use std::cell::Cell;
 use std::fmt;
 use std::io::{self, Read};
@@ -261,6 +261,7 @@ impl Watch {
 /// The client of one source.
 pub struct Client {
     reaching: Reaching,
+    admit: Admit,
     proxies: proxy::Proxies,
     roots: OnceLock<Result<RootCerts, String>>,
     /// One pair of agents a way that is used: direct, and one or two proxies.
@@ -276,8 +277,21 @@ struct Agents {
 impl Client {
     /// A client that reaches others so.
     pub fn new(reaching: Reaching) -> Client {
+        let admit = Admit::private(reaching.allow_private);
+        Client::admitting(reaching, admit)
+    }
+
+    /// A client for the metadata of the cloud that this machine runs in; nothing that was given to us goes through it.
+    pub fn for_metadata() -> Client {
+        let moment = Duration::from_secs(1);
+        let timeouts = Timeouts { connect: moment, answer: moment * 2, stall: moment * 2 };
+        let reaching = Reaching { timeouts, proxy: ProxyChoice::Direct, ..Reaching::default() };
+        Client::admitting(reaching, Admit::Metadata)
+    }
+
+    fn admitting(reaching: Reaching, admit: Admit) -> Client {
         let proxies = proxy::Proxies::new(&reaching.proxy);
-        Client { reaching, proxies, roots: OnceLock::new(), agents: Mutex::default() }
+        Client { reaching, admit, proxies, roots: OnceLock::new(), agents: Mutex::default() }
     }
 
     /// How it reaches others.
@@ -290,7 +304,7 @@ impl Client {
         let origin = ask.address.origin();
         let mut address = ask.address.clone();
         for _ in 0..=REDIRECTS_MAX {
-            guard::judge(&address, self.reaching.allow_private).map_err(of_refusal)?;
+            guard::judge(&address, self.admit).map_err(of_refusal)?;
             let response = self.send_once(&ask, &address, address.origin() == origin)?;
             let answer = self.answer(response, address)?;
             let leads = match answer.status {
@@ -317,14 +331,16 @@ impl Client {
 
     fn send_once(&self, ask: &Ask, address: &Address, own: bool) -> Result<Response<Body>, NetError> {
         let agents = self.agents(address)?;
-        if !ask.method.only_asks() {
+        // HEAD has its own connection, too: what a server sends after it, though it must not, would be read as the next
+        // answer.
+        if ask.method != Method::Get {
             return self.try_send(&agents.fresh, ask, address, own);
         }
         CONNECTED.set(false);
         let first = agents.pooled.run(request(ask, address, own)?);
         match first {
             Ok(response) => Ok(response),
-            Err(error) if !CONNECTED.get() && was_closed(&error) => {
+            Err(error) if !CONNECTED.get() && was_spoilt(&error) => {
                 self.try_send(&agents.fresh, ask, address, own)
             }
             Err(error) => Err(self.told(error, address)),
@@ -389,7 +405,7 @@ impl Client {
             .max_idle_connections(idle)
             .max_idle_connections_per_host(idle)
             .build();
-        let resolver = Guarded { allow_private: self.reaching.allow_private, exempt, within: connect };
+        let resolver = Guarded { admit: self.admit, exempt, within: connect };
         Ok(Agent::with_parts(config, Noticing { connector: DefaultConnector::new(), stall }, resolver))
     }
 
@@ -457,11 +473,18 @@ fn without_address(text: &str) -> String {
     text.split('?').next().unwrap_or_default().chars().take(200).collect()
 }
 
-/// True when a connection that had been used before may have been closed while it idled.
-fn was_closed(error: &ureq::Error) -> bool {
+/// True when a connection that had been used before may have been closed while it idled, or still held what belongs to
+/// the answer before (some servers answer HEAD with a body).
+fn was_spoilt(error: &ureq::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
-    let ureq::Error::Io(error) = error else { return false };
-    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof)
+    match error {
+        ureq::Error::Protocol(_) => true,
+        ureq::Error::Io(error) => matches!(
+            error.kind(),
+            BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof
+        ),
+        _ => false,
+    }
 }
 
 fn request(ask: &Ask, address: &Address, own: bool) -> Result<Request<()>, NetError> {
@@ -585,7 +608,7 @@ impl Transport for Impatient {
 /// Looks names up through the guard.
 #[derive(Debug)]
 struct Guarded {
-    allow_private: bool,
+    admit: Admit,
     /// The proxy itself, which is where it is by the operator's word.
     exempt: Option<(String, u16)>,
     within: Duration,
@@ -605,8 +628,8 @@ impl Resolver for Guarded {
             Some((_, port)) if is_proxy => *port,
             _ => uri.port_u16().unwrap_or(usual),
         };
-        let allow = self.allow_private || is_proxy;
-        let found = guard::look_up(host, port, allow, self.within)
+        let admit = if is_proxy { Admit::Private } else { self.admit };
+        let found = guard::look_up(host, port, admit, self.within)
             .map_err(|refusal| ureq::Error::Other(Box::new(refusal)))?;
         let mut addresses = self.empty();
         found.into_iter().for_each(|address| addresses.push(address));

@@ -1,5 +1,4 @@
 use super::*;
-use crate::worlds::net::ProxyChoice;
 use crate::worlds::net::tiny::{Then, Tiny, answer, near};
 use std::io::Write;
 
@@ -55,6 +54,21 @@ fn a_connection_is_used_again_and_replaced_once_when_it_was_closed_under_us() {
     }
     let connections: Vec<usize> = tiny.asked().iter().map(|asked| asked.connection).collect();
     assert_eq!(connections, [0, 0, 1, 2], "the replacement is not pooled, so that it cannot be stale itself");
+}
+
+#[test]
+fn what_is_left_over_from_an_answer_does_not_become_the_next_one() {
+    let tiny = Tiny::new(|_, stream| {
+        // Also to HEAD, which has no body.
+        answer(stream, "200 OK", b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad");
+        Then::Keep
+    });
+    let client = Client::new(near());
+    for _ in 0..20 {
+        let head = Ask::new(Method::Head, Address::parse(&tiny.at("/")).unwrap());
+        assert_eq!(client.send(head).unwrap().status(), 200);
+        assert!(ask(&client, &tiny.at("/")).unwrap().1.ends_with("\r\nbad"), "the body, not what was in it");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //!   private address behind a public one.
 //! - A lookup ends in time, also when the system's resolver does not.
 
-use crate::rules::address::{Address, may_ask};
+use crate::rules::address::{Address, Admit, may_ask};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -42,13 +42,13 @@ impl fmt::Display for Refusal {
 impl std::error::Error for Refusal {}
 
 /// Judges what can be judged of an address without looking anything up.
-pub fn judge(address: &Address, allow_private: bool) -> Result<(), Refusal> {
+pub fn judge(address: &Address, admit: Admit) -> Result<(), Refusal> {
     if let Some(ip) = address.literal() {
-        return may_ask(ip, allow_private).map_err(Refusal::Forbidden);
+        return may_ask(ip, admit).map_err(Refusal::Forbidden);
     }
     let name = address.host().trim_end_matches('.');
     let is_local = name == "localhost" || name.ends_with(".localhost");
-    if is_local && !allow_private {
+    if is_local && admit == Admit::Public {
         let why = format!("{name} is this machine; private addresses were not allowed");
         return Err(Refusal::Forbidden(why));
     }
@@ -56,24 +56,19 @@ pub fn judge(address: &Address, allow_private: bool) -> Result<(), Refusal> {
 }
 
 /// The addresses of a host, each of which may be asked.
-pub fn look_up(
-    host: &str,
-    port: u16,
-    allow_private: bool,
-    within: Duration,
-) -> Result<Vec<SocketAddr>, Refusal> {
+pub fn look_up(host: &str, port: u16, admit: Admit, within: Duration) -> Result<Vec<SocketAddr>, Refusal> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let found = match bare.parse::<IpAddr>() {
         Ok(ip) => vec![SocketAddr::new(ip, port)],
         Err(_) => ask_system(bare, port, within)?,
     };
-    admit(found, allow_private)
+    admitted(found, admit)
 }
 
 /// All of them, if each may be asked.
-fn admit(found: Vec<SocketAddr>, allow_private: bool) -> Result<Vec<SocketAddr>, Refusal> {
+fn admitted(found: Vec<SocketAddr>, admit: Admit) -> Result<Vec<SocketAddr>, Refusal> {
     for address in &found {
-        may_ask(address.ip(), allow_private).map_err(Refusal::Forbidden)?;
+        may_ask(address.ip(), admit).map_err(Refusal::Forbidden)?;
     }
     if found.is_empty() { Err(Refusal::Unknown("its name has no address".into())) } else { Ok(found) }
 }
@@ -113,29 +108,29 @@ mod tests {
         let of = |text: &str| text.parse::<SocketAddr>().unwrap();
         let both = vec![of("8.8.8.8:80"), of("127.0.0.1:80")];
         assert!(
-            matches!(admit(both.clone(), false), Err(Refusal::Forbidden(why)) if why.contains("127.0.0.1"))
+            matches!(admitted(both.clone(), Admit::Public), Err(Refusal::Forbidden(why)) if why.contains("127.0.0.1"))
         );
-        assert_eq!(admit(both.clone(), true), Ok(both));
-        assert!(admit(vec![of("8.8.8.8:80"), of("169.254.169.254:80")], true).is_err());
-        assert!(matches!(admit(vec![], true), Err(Refusal::Unknown(_))));
+        assert_eq!(admitted(both.clone(), Admit::Private), Ok(both));
+        assert!(admitted(vec![of("8.8.8.8:80"), of("169.254.169.254:80")], Admit::Private).is_err());
+        assert!(matches!(admitted(vec![], Admit::Private), Err(Refusal::Unknown(_))));
     }
 
     #[test]
     fn what_is_looked_up_is_judged_and_what_is_judged_is_given() {
-        assert!(matches!(look_up("localhost", 80, false, SOON), Err(Refusal::Forbidden(_))));
-        let found = look_up("localhost", 81, true, SOON).unwrap();
+        assert!(matches!(look_up("localhost", 80, Admit::Public, SOON), Err(Refusal::Forbidden(_))));
+        let found = look_up("localhost", 81, Admit::Private, SOON).unwrap();
         assert!(found.iter().all(|address| address.ip().is_loopback() && address.port() == 81), "{found:?}");
-        assert!(look_up("[::1]", 80, false, SOON).is_err());
-        assert_eq!(look_up("[::1]", 80, true, SOON).unwrap(), ["[::1]:80".parse().unwrap()]);
+        assert!(look_up("[::1]", 80, Admit::Public, SOON).is_err());
+        assert_eq!(look_up("[::1]", 80, Admit::Private, SOON).unwrap(), ["[::1]:80".parse().unwrap()]);
     }
 
     #[test]
     fn names_of_this_machine_are_refused_without_looking_them_up() {
         for text in ["http://localhost/", "http://LOCALHOST./", "http://a.localhost/", "http://0177.1/"] {
             let address = Address::parse(text).unwrap();
-            assert!(judge(&address, false).is_err(), "{text}");
-            assert!(judge(&address, true).is_ok(), "{text}");
+            assert!(judge(&address, Admit::Public).is_err(), "{text}");
+            assert!(judge(&address, Admit::Private).is_ok(), "{text}");
         }
-        assert!(judge(&Address::parse("http://example.org/").unwrap(), false).is_ok());
+        assert!(judge(&Address::parse("http://example.org/").unwrap(), Admit::Public).is_ok());
     }
 }

@@ -8,6 +8,7 @@ pub mod breaker;
 pub mod client;
 pub mod credentials;
 pub mod guard;
+pub mod keys;
 pub mod pace;
 pub mod proxy;
 pub mod secret;

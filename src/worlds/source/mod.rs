@@ -8,9 +8,12 @@
 //! - No path from a bag is opened except beneath its deposit, and no link is followed.
 
 pub mod configured;
+pub mod folder;
+pub mod line;
 pub mod local;
 pub mod ranged;
 pub mod rehearsal;
+pub mod s3;
 pub mod sources;
 pub mod web;
 

@@ -1,19 +1,31 @@
 //! Every source there is, behind the one trait.
 //!
 //! - A key says which source it is of: an absolute path, `http(s)://…`, `s3://bucket/key`, `source://NAME/KEY`.
-//! - In front of every network verb stand the source's breaker, its turns and its pace.
+//! - In front of every network verb stand the source's breaker, its turns and its pace; for addresses of no configured
+//!   source each host, or bucket, has its own.
 
 use crate::model::fact::BagPath;
 use crate::model::trouble::Trouble;
+use crate::rules::address::{Address, shown};
 use crate::rules::read::ReadAt;
 use crate::worlds::clock::Clock;
 use crate::worlds::net::Reaching;
 use crate::worlds::net::breaker::Health;
-use crate::worlds::source::configured::SourceConfig;
+use crate::worlds::net::client::Client;
+use crate::worlds::net::credentials::Access;
+use crate::worlds::source::configured::{BucketPlace, Place, SourceConfig, Style};
+use crate::worlds::source::folder::FolderSource;
+use crate::worlds::source::line::Line;
 use crate::worlds::source::local::LocalSource;
+use crate::worlds::source::s3::S3Source;
+use crate::worlds::source::web::{WebSource, fetched_only};
 use crate::worlds::source::{Arrival, Disposal, Disposed, Entry, Page, Source, SourceError};
+use std::collections::BTreeMap;
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// Lines to hosts and buckets of no configured source; beyond it, one that is well is forgotten.
+const LINES_MAX: usize = 1_000;
 
 /// What holds for addresses that belong to no configured source, and what all sources share.
 pub struct SourceOptions {
@@ -26,7 +38,7 @@ pub struct SourceOptions {
 /// How a source is doing, for `status` and `doctor`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceState {
-    /// Name of a configured source, else scheme and host.
+    /// Name of a configured source, else scheme and host, or bucket.
     pub name: String,
     /// How it is doing.
     pub health: Health,
@@ -38,31 +50,147 @@ pub struct SourceState {
 
 /// Every source there is.
 pub struct Sources {
-    local: LocalSource,
-    configured: Vec<SourceConfig>,
+    local: Arc<LocalSource>,
+    configured: BTreeMap<String, (SourceConfig, Configured)>,
+    options: SourceOptions,
+    client: Arc<Client>,
+    lines: Mutex<BTreeMap<String, Arc<Line>>>,
+}
+
+enum Configured {
+    Folder(FolderSource),
+    Far(Arc<Line>),
+}
+
+/// Where a key leads.
+enum Way<'a> {
+    Local,
+    Folder(&'a FolderSource),
+    Far(Arc<Line>),
 }
 
 impl Sources {
     /// Local paths, addresses, and these configured sources.
     pub fn new(local: LocalSource, configured: Vec<SourceConfig>, options: SourceOptions) -> Sources {
-        let _ = options;
-        Sources { local, configured }
+        let local = Arc::new(local);
+        let client = Arc::new(Client::new(options.reaching.clone()));
+        let build = |config: SourceConfig| {
+            let built = build(&config, &local, &options.clock);
+            (config.name.clone(), (config, built))
+        };
+        let configured = configured.into_iter().map(build).collect();
+        Sources { local, configured, options, client, lines: Mutex::default() }
     }
 
     /// The configured source that a key belongs to.
     pub fn configured(&self, key: &str) -> Option<&SourceConfig> {
         let name = key.strip_prefix("source://")?.split('/').next()?;
-        self.configured.iter().find(|source| source.name == name)
+        self.configured.get(name).map(|(config, _)| config)
+    }
+
+    fn way(&self, key: &str) -> Result<Way<'_>, SourceError> {
+        if let Some(rest) = key.strip_prefix("source://") {
+            return self.named(key, rest.split('/').next().unwrap_or(rest));
+        }
+        if let Some(rest) = key.strip_prefix("s3://") {
+            let bucket = rest.split('/').next().unwrap_or(rest);
+            return Ok(Way::Far(self.line(&format!("s3://{bucket}"), || self.bucket(bucket))));
+        }
+        if key.contains("://") {
+            let denied = |why| SourceError::Denied { key: shown(key), why };
+            let origin = Address::parse(key).map_err(denied)?.origin();
+            return Ok(Way::Far(self.line(&origin, || self.web())));
+        }
+        Ok(Way::Local)
+    }
+
+    fn named(&self, key: &str, name: &str) -> Result<Way<'_>, SourceError> {
+        match self.configured.get(name) {
+            Some((_, Configured::Folder(folder))) => Ok(Way::Folder(folder)),
+            Some((_, Configured::Far(line))) => Ok(Way::Far(line.clone())),
+            None => {
+                let why = format!("the configuration knows no source \"{}\"", name.escape_debug());
+                Err(SourceError::Denied { key: key.to_string(), why })
+            }
+        }
+    }
+
+    fn web(&self) -> Arc<dyn Source> {
+        Arc::new(WebSource::new(self.client.clone(), self.options.clock.clone(), Access::Anonymous))
+    }
+
+    fn bucket(&self, bucket: &str) -> Arc<dyn Source> {
+        let place = BucketPlace {
+            endpoint: None,
+            bucket: bucket.to_string(),
+            prefix: String::new(),
+            region: None,
+            style: Style::Auto,
+            access: Access::Chain,
+        };
+        Arc::new(S3Source::new(place, self.client.clone(), self.options.clock.clone()))
+    }
+
+    fn line(&self, name: &str, source: impl FnOnce() -> Arc<dyn Source>) -> Arc<Line> {
+        let mut lines = self.lines();
+        if let Some(line) = lines.get(name) {
+            return line.clone();
+        }
+        if lines.len() >= LINES_MAX {
+            // One that is well has nothing to remember; without such a one the first will do.
+            let well = lines.iter().find(|(_, line)| line.health().0 == Health::Well && line.fetching() == 0);
+            let gone = well.or_else(|| lines.iter().next()).map(|(name, _)| name.clone());
+            gone.map(|name| lines.remove(&name));
+        }
+        let clock = self.options.clock.clone();
+        let line = Line::new(name.to_string(), source(), clock, &self.options.reaching);
+        lines.insert(name.to_string(), line.clone());
+        line
+    }
+
+    fn lines(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Line>>> {
+        self.lines.lock().unwrap_or_else(|broken| broken.into_inner())
+    }
+}
+
+fn build(config: &SourceConfig, local: &Arc<LocalSource>, clock: &Arc<dyn Clock>) -> Configured {
+    let far = |source: Arc<dyn Source>| {
+        Configured::Far(Line::new(config.name.clone(), source, clock.clone(), &config.reaching))
+    };
+    let client = || Arc::new(Client::new(config.reaching.clone()));
+    match &config.place {
+        Place::Folder { path } => Configured::Folder(FolderSource::new(
+            config.name.clone(),
+            path.clone(),
+            &config.after_kept,
+            local.clone(),
+        )),
+        Place::Web { url, access } => {
+            let web = WebSource::new(client(), clock.clone(), access.clone());
+            far(Arc::new(web.below(&config.name, url)))
+        }
+        Place::Bucket(place) => {
+            let bucket = S3Source::new(place.clone(), client(), clock.clone());
+            far(Arc::new(bucket.named(&config.name, &config.after_kept)))
+        }
     }
 }
 
 impl Source for Sources {
     fn look(&self, key: &str) -> Result<Arrival, SourceError> {
-        self.local.look(key)
+        match self.way(key)? {
+            Way::Local => self.local.look(key),
+            Way::Folder(folder) => folder.look(key),
+            Way::Far(line) => line.ask(key, |source| source.look(key)),
+        }
     }
 
     fn open(&self, key: &str) -> Result<Box<dyn ReadAt>, SourceError> {
-        self.local.open(key)
+        match self.way(key)? {
+            Way::Local => self.local.open(key),
+            Way::Folder(folder) => folder.open(key),
+            Way::Far(line) => line.ask(key, |source| source.open(key)),
+        }
     }
 
     fn walk(
@@ -70,11 +198,19 @@ impl Source for Sources {
         key: &str,
         each: &mut dyn FnMut(BagPath, Entry) -> Result<(), Trouble>,
     ) -> Result<(), Trouble> {
-        self.local.walk(key, each)
+        match self.way(key)? {
+            Way::Local => self.local.walk(key, each),
+            Way::Folder(folder) => folder.walk(key, each),
+            Way::Far(_) => Err(fetched_only(key).into()),
+        }
     }
 
     fn open_member(&self, key: &str, path: &BagPath) -> Result<Box<dyn ReadAt>, SourceError> {
-        self.local.open_member(key, path)
+        match self.way(key)? {
+            Way::Local => self.local.open_member(key, path),
+            Way::Folder(folder) => folder.open_member(key, path),
+            Way::Far(_) => Err(fetched_only(key)),
+        }
     }
 
     fn fetch(
@@ -84,18 +220,39 @@ impl Source for Sources {
         from: u64,
         length: u64,
     ) -> Result<Box<dyn Read + Send>, SourceError> {
-        self.local.fetch(key, arrival, from, length)
+        match self.way(key)? {
+            Way::Local => self.local.fetch(key, arrival, from, length),
+            Way::Folder(folder) => folder.fetch(key, arrival, from, length),
+            Way::Far(line) => line.fetch(key, |source| source.fetch(key, arrival, from, length)),
+        }
     }
 
     fn states(&self) -> Vec<SourceState> {
-        Vec::new()
+        let far = self.configured.values().filter_map(|(_, built)| match built {
+            Configured::Far(line) => Some(line.clone()),
+            Configured::Folder(_) => None,
+        });
+        let others: Vec<Arc<Line>> = self.lines().values().cloned().collect();
+        let state = |line: Arc<Line>| {
+            let (health, last_error) = line.health();
+            SourceState { name: line.name().to_string(), health, last_error, fetching: line.fetching() }
+        };
+        far.chain(others).map(state).collect()
     }
 
     fn list(&self, source: &str, after: Option<&str>) -> Result<Page, SourceError> {
-        self.local.list(source, after)
+        match self.named(source, source)? {
+            Way::Folder(folder) => folder.list(source, after),
+            Way::Far(line) => line.ask(source, |far| far.list(source, after)),
+            Way::Local => self.local.list(source, after),
+        }
     }
 
     fn dispose(&self, key: &str, pin: &str, how: &Disposal) -> Result<Disposed, SourceError> {
-        self.local.dispose(key, pin, how)
+        match self.way(key)? {
+            Way::Local => self.local.dispose(key, pin, how),
+            Way::Folder(folder) => folder.dispose(key, pin, how),
+            Way::Far(line) => line.ask(key, |source| source.dispose(key, pin, how)),
+        }
     }
 }

@@ -29,16 +29,36 @@ pub struct WebSource {
     client: Arc<Client>,
     clock: Arc<dyn Clock>,
     access: Access,
+    /// Name and address of the configured source, when it is one.
+    below: Option<(String, String)>,
 }
 
 impl WebSource {
     /// Through this client, proving who we are so.
     pub fn new(client: Arc<Client>, clock: Arc<dyn Clock>, access: Access) -> WebSource {
-        WebSource { client, clock, access }
+        WebSource { client, clock, access, below: None }
+    }
+
+    /// As the configured source of this name: `source://NAME/KEY` is KEY below this address.
+    pub fn below(self, name: &str, url: &str) -> WebSource {
+        WebSource { below: Some((name.to_string(), url.to_string())), ..self }
+    }
+
+    fn address(&self, key: &str) -> Result<Address, SourceError> {
+        let denied = |why| SourceError::Denied { key: shown(key), why };
+        let Some((name, url)) = &self.below else { return Address::parse(key).map_err(denied) };
+        let own = key.strip_prefix("source://").and_then(|rest| rest.strip_prefix(name.as_str()));
+        match own.and_then(|rest| rest.strip_prefix('/')) {
+            Some(rest) => Address::parse(url).and_then(|base| base.below(rest)).map_err(denied),
+            None => Err(denied(format!("it is no key of the source {name}"))),
+        }
     }
 
     fn ask(&self, key: &str, method: Method) -> Result<Ask, SourceError> {
-        let address = address_of(key)?;
+        self.ask_at(key, self.address(key)?, method)
+    }
+
+    fn ask_at(&self, key: &str, address: Address, method: Method) -> Result<Ask, SourceError> {
         let proof = credentials::authorization(&self.access);
         let proof = proof.map_err(|why| SourceError::Denied { key: shown(key), why })?;
         let ask = Ask::new(method, address);
@@ -96,10 +116,9 @@ impl WebSource {
 
     /// The digest that lies beside a deposit, if one does.
     fn side_car(&self, key: &str) -> Result<Option<GivenDigest>, SourceError> {
-        let address = address_of(key)?;
+        let address = self.address(key)?;
         for (ending, algorithm) in SIDE_CARS {
-            let beside = address.beside(ending);
-            let Ok(ask) = self.ask(beside.as_str(), Method::Get) else { continue };
+            let ask = self.ask_at(key, address.beside(ending), Method::Get)?;
             let answer = self.send(key, ask)?;
             // A server that cannot say now whether there is one must not make us go without.
             if matches!(answer.status(), 429 | 500 | 502..=504) {
@@ -116,10 +135,6 @@ impl WebSource {
         }
         Ok(None)
     }
-}
-
-fn address_of(key: &str) -> Result<Address, SourceError> {
-    Address::parse(key).map_err(|why| SourceError::Denied { key: shown(key), why })
 }
 
 /// Digests of the whole that the headers of an answer give. `of_whole`: it is an answer about the whole, not of a part.

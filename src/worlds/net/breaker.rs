@@ -97,6 +97,13 @@ impl Breaker {
         }
     }
 
+    /// Nothing was learnt: nothing was sent after all. Another request may try.
+    pub fn undecided(&self) {
+        if let Some(open) = &mut self.lock().open {
+            open.trying_since = None;
+        }
+    }
+
     /// The network failed at `now`.
     pub fn failed(&self, now: Duration, why: &str) {
         let mut inner = self.lock();
@@ -189,6 +196,8 @@ mod tests {
         assert_eq!(breaker.admit(after), Ok(()));
         assert!(breaker.admit(after).is_err(), "a second one must wait for the first");
         assert_eq!(breaker.health(after).0, Health::Trying);
+        breaker.undecided();
+        assert_eq!(breaker.admit(after), Ok(()));
         breaker.answered();
         assert_eq!(breaker.admit(after), Ok(()));
         assert_eq!(breaker.health(after), (Health::Well, None));

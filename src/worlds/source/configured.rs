@@ -20,8 +20,8 @@ pub struct SourceConfig {
     pub size_max: Option<u64>,
     /// What becomes of a deposit once its object is kept.
     pub after_kept: AfterKept,
-    /// How often it is listed.
-    pub scan_every: Duration,
+    /// How often it is listed; none: only when somebody asks.
+    pub scan_every: Option<Duration>,
     /// How long a deposit must not have changed before it is taken.
     pub still_for: Duration,
     /// How it is reached, for places on a network.

@@ -1,6 +1,7 @@
 //! Every source there is, behind the one trait.
 //!
 //! - A key says which source it is of: an absolute path, `http(s)://…`, `s3://bucket/key`, `source://NAME/KEY`.
+//! - An address that ends in `#allow-private` may lie on this machine or in its network: who submitted it said so.
 //! - In front of every network verb stand the source's breaker, its turns and its pace; for addresses of no configured
 //!   source each host, or bucket, has its own.
 
@@ -19,7 +20,9 @@ use crate::worlds::source::line::Line;
 use crate::worlds::source::local::LocalSource;
 use crate::worlds::source::s3::S3Source;
 use crate::worlds::source::web::{WebSource, fetched_only};
-use crate::worlds::source::{Arrival, Disposal, Disposed, Entry, Page, Source, SourceError};
+use crate::worlds::source::{
+    Arrival, Disposal, Disposed, Entry, PRIVATE, Page, Source, SourceError, is_address,
+};
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -54,8 +57,13 @@ pub struct Sources {
     configured: BTreeMap<String, (SourceConfig, Configured)>,
     options: SourceOptions,
     client: Arc<Client>,
-    lines: Mutex<BTreeMap<String, Arc<Line>>>,
+    /// For addresses whose submitter allowed private ones.
+    near: Arc<Client>,
+    lines: Mutex<Lines>,
 }
+
+/// By host or bucket, and whether private addresses were allowed.
+type Lines = BTreeMap<(String, bool), Arc<Line>>;
 
 enum Configured {
     Folder(FolderSource),
@@ -66,7 +74,8 @@ enum Configured {
 enum Way<'a> {
     Local,
     Folder(&'a FolderSource),
-    Far(Arc<Line>),
+    /// By this key there.
+    Far(Arc<Line>, &'a str),
 }
 
 impl Sources {
@@ -74,12 +83,13 @@ impl Sources {
     pub fn new(local: LocalSource, configured: Vec<SourceConfig>, options: SourceOptions) -> Sources {
         let local = Arc::new(local);
         let client = Arc::new(Client::new(options.reaching.clone()));
+        let near = Arc::new(Client::new(Reaching { allow_private: true, ..options.reaching.clone() }));
         let build = |config: SourceConfig| {
             let built = build(&config, &local, &options.clock);
             (config.name.clone(), (config, built))
         };
         let configured = configured.into_iter().map(build).collect();
-        Sources { local, configured, options, client, lines: Mutex::default() }
+        Sources { local, configured, options, client, near, lines: Mutex::default() }
     }
 
     /// The configured source that a key belongs to.
@@ -88,26 +98,32 @@ impl Sources {
         self.configured.get(name).map(|(config, _)| config)
     }
 
-    fn way(&self, key: &str) -> Result<Way<'_>, SourceError> {
+    fn way<'a>(&'a self, key: &'a str) -> Result<Way<'a>, SourceError> {
         if let Some(rest) = key.strip_prefix("source://") {
             return self.named(key, rest.split('/').next().unwrap_or(rest));
         }
-        if let Some(rest) = key.strip_prefix("s3://") {
+        if !is_address(key) {
+            return Ok(Way::Local);
+        }
+        // A line of its own for each: what may go where the other may not must not share its client.
+        let (plain, client, near) = match key.strip_suffix(PRIVATE) {
+            Some(plain) => (plain, &self.near, true),
+            None => (key, &self.client, false),
+        };
+        if let Some(rest) = plain.strip_prefix("s3://") {
             let bucket = rest.split('/').next().unwrap_or(rest);
-            return Ok(Way::Far(self.line(&format!("s3://{bucket}"), || self.bucket(bucket))));
+            let line = self.line(format!("s3://{bucket}"), near, || self.bucket(bucket, client));
+            return Ok(Way::Far(line, plain));
         }
-        if key.contains("://") {
-            let denied = |why| SourceError::Denied { key: shown(key), why };
-            let origin = Address::parse(key).map_err(denied)?.origin();
-            return Ok(Way::Far(self.line(&origin, || self.web())));
-        }
-        Ok(Way::Local)
+        let denied = |why| SourceError::Denied { key: shown(plain), why };
+        let origin = Address::parse(plain).map_err(denied)?.origin();
+        Ok(Way::Far(self.line(origin, near, || self.web(client)), plain))
     }
 
-    fn named(&self, key: &str, name: &str) -> Result<Way<'_>, SourceError> {
+    fn named<'a>(&'a self, key: &'a str, name: &str) -> Result<Way<'a>, SourceError> {
         match self.configured.get(name) {
             Some((_, Configured::Folder(folder))) => Ok(Way::Folder(folder)),
-            Some((_, Configured::Far(line))) => Ok(Way::Far(line.clone())),
+            Some((_, Configured::Far(line))) => Ok(Way::Far(line.clone(), key)),
             None => {
                 let why = format!("the configuration knows no source \"{}\"", name.escape_debug());
                 Err(SourceError::Denied { key: key.to_string(), why })
@@ -115,11 +131,11 @@ impl Sources {
         }
     }
 
-    fn web(&self) -> Arc<dyn Source> {
-        Arc::new(WebSource::new(self.client.clone(), self.options.clock.clone(), Access::Anonymous))
+    fn web(&self, client: &Arc<Client>) -> Arc<dyn Source> {
+        Arc::new(WebSource::new(client.clone(), self.options.clock.clone(), Access::Anonymous))
     }
 
-    fn bucket(&self, bucket: &str) -> Arc<dyn Source> {
+    fn bucket(&self, bucket: &str, client: &Arc<Client>) -> Arc<dyn Source> {
         let place = BucketPlace {
             endpoint: None,
             bucket: bucket.to_string(),
@@ -128,27 +144,28 @@ impl Sources {
             style: Style::Auto,
             access: Access::Chain,
         };
-        Arc::new(S3Source::new(place, self.client.clone(), self.options.clock.clone()))
+        Arc::new(S3Source::new(place, client.clone(), self.options.clock.clone()))
     }
 
-    fn line(&self, name: &str, source: impl FnOnce() -> Arc<dyn Source>) -> Arc<Line> {
+    fn line(&self, name: String, near: bool, source: impl FnOnce() -> Arc<dyn Source>) -> Arc<Line> {
         let mut lines = self.lines();
-        if let Some(line) = lines.get(name) {
+        let place = (name, near);
+        if let Some(line) = lines.get(&place) {
             return line.clone();
         }
         if lines.len() >= LINES_MAX {
             // One that is well has nothing to remember; without such a one the first will do.
             let well = lines.iter().find(|(_, line)| line.health().0 == Health::Well && line.fetching() == 0);
-            let gone = well.or_else(|| lines.iter().next()).map(|(name, _)| name.clone());
-            gone.map(|name| lines.remove(&name));
+            let gone = well.or_else(|| lines.iter().next()).map(|(place, _)| place.clone());
+            gone.map(|place| lines.remove(&place));
         }
         let clock = self.options.clock.clone();
-        let line = Line::new(name.to_string(), source(), clock, &self.options.reaching);
-        lines.insert(name.to_string(), line.clone());
+        let line = Line::new(place.0.clone(), source(), clock, &self.options.reaching);
+        lines.insert(place, line.clone());
         line
     }
 
-    fn lines(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Line>>> {
+    fn lines(&self) -> MutexGuard<'_, Lines> {
         self.lines.lock().unwrap_or_else(|broken| broken.into_inner())
     }
 }
@@ -181,7 +198,7 @@ impl Source for Sources {
         match self.way(key)? {
             Way::Local => self.local.look(key),
             Way::Folder(folder) => folder.look(key),
-            Way::Far(line) => line.ask(key, |source| source.look(key)),
+            Way::Far(line, key) => line.ask(key, |source| source.look(key)),
         }
     }
 
@@ -189,7 +206,7 @@ impl Source for Sources {
         match self.way(key)? {
             Way::Local => self.local.open(key),
             Way::Folder(folder) => folder.open(key),
-            Way::Far(line) => line.ask(key, |source| source.open(key)),
+            Way::Far(line, key) => line.ask(key, |source| source.open(key)),
         }
     }
 
@@ -201,7 +218,7 @@ impl Source for Sources {
         match self.way(key)? {
             Way::Local => self.local.walk(key, each),
             Way::Folder(folder) => folder.walk(key, each),
-            Way::Far(_) => Err(fetched_only(key).into()),
+            Way::Far(..) => Err(fetched_only(key).into()),
         }
     }
 
@@ -209,7 +226,7 @@ impl Source for Sources {
         match self.way(key)? {
             Way::Local => self.local.open_member(key, path),
             Way::Folder(folder) => folder.open_member(key, path),
-            Way::Far(_) => Err(fetched_only(key)),
+            Way::Far(..) => Err(fetched_only(key)),
         }
     }
 
@@ -223,7 +240,15 @@ impl Source for Sources {
         match self.way(key)? {
             Way::Local => self.local.fetch(key, arrival, from, length),
             Way::Folder(folder) => folder.fetch(key, arrival, from, length),
-            Way::Far(line) => line.fetch(key, |source| source.fetch(key, arrival, from, length)),
+            Way::Far(line, key) => line.fetch(key, |source| source.fetch(key, arrival, from, length)),
+        }
+    }
+
+    fn list(&self, source: &str, after: Option<&str>) -> Result<Page, SourceError> {
+        match self.named(source, source)? {
+            Way::Folder(folder) => folder.list(source, after),
+            Way::Far(line, _) => line.ask(source, |far| far.list(source, after)),
+            Way::Local => self.local.list(source, after),
         }
     }
 
@@ -240,19 +265,15 @@ impl Source for Sources {
         far.chain(others).map(state).collect()
     }
 
-    fn list(&self, source: &str, after: Option<&str>) -> Result<Page, SourceError> {
-        match self.named(source, source)? {
-            Way::Folder(folder) => folder.list(source, after),
-            Way::Far(line) => line.ask(source, |far| far.list(source, after)),
-            Way::Local => self.local.list(source, after),
-        }
-    }
-
     fn dispose(&self, key: &str, pin: &str, how: &Disposal) -> Result<Disposed, SourceError> {
         match self.way(key)? {
             Way::Local => self.local.dispose(key, pin, how),
             Way::Folder(folder) => folder.dispose(key, pin, how),
-            Way::Far(line) => line.ask(key, |source| source.dispose(key, pin, how)),
+            Way::Far(line, key) => line.ask(key, |source| source.dispose(key, pin, how)),
         }
     }
 }
+
+#[cfg(test)]
+#[path = "sources_tests.rs"]
+mod tests;

@@ -26,6 +26,7 @@ use crate::worlds::source::web::{fetched_only, pinned};
 use crate::worlds::source::{
     Arrival, Disposal, Disposed, Entry, GivenDigest, Listed, Page, Source, SourceError,
 };
+use jiff::Timestamp;
 use refusal::Refusal;
 use sign::{Request, Site};
 use std::io::Read;
@@ -215,14 +216,14 @@ impl S3Source {
         if is_folder || self.done.as_ref().is_some_and(|done| key.starts_with(done.as_str())) {
             return Ok(None);
         }
-        let modified = entry.text_of("LastModified").unwrap_or_default().trim();
-        let tag = entry.text_of("ETag").unwrap_or_default().trim().trim_matches('"');
+        let modified = entry.text_of("LastModified").and_then(|text| text.trim().parse().ok());
+        let tag = entry.text_of("ETag").unwrap_or_default();
         Ok(Some(Listed {
             key: self.key_of(&key),
             name: name.to_string(),
             bytes,
-            mark: format!("{bytes} {modified} {tag}"),
-            modified: modified.parse().ok(),
+            mark: mark(bytes, tag, modified),
+            modified,
         }))
     }
 
@@ -245,6 +246,15 @@ impl S3Source {
             return Err("its listing goes on, but it does not say how".into());
         }
         Ok(Page { entries, next })
+    }
+}
+
+/// What changes when an object does, as a listing and the object's head both say it. The tag where there is one: dates
+/// come in seconds here and in milliseconds there.
+fn mark(bytes: u64, tag: &str, modified: Option<Timestamp>) -> String {
+    match (tag.trim().trim_matches('"'), modified) {
+        ("", Some(modified)) => format!("{bytes} of {}", modified.as_second()),
+        (tag, _) => format!("{bytes} {tag}"),
     }
 }
 
@@ -289,8 +299,9 @@ impl Source for S3Source {
         let bytes = bytes.ok_or_else(|| wrong("it does not say how many bytes it has".into()))?;
         let connections = self.client.reaching().connections;
         let pin = Pin::of(&answer, bytes).to_string();
-        let (mark, given) = (String::new(), given(&answer));
-        Ok(Arrival { form: Form::Tar, bytes, pin, mark, in_place: false, connections, given })
+        let modified = answer.header("last-modified").and_then(http::date);
+        let mark = mark(bytes, answer.header("etag").unwrap_or_default(), modified);
+        Ok(Arrival { form: Form::Tar, bytes, pin, mark, in_place: false, connections, given: given(&answer) })
     }
 
     fn open(&self, key: &str) -> Result<Box<dyn ReadAt>, SourceError> {

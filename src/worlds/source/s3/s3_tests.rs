@@ -257,8 +257,9 @@ fn every_page_is_listed_once_by_one_request_each() {
     assert_eq!((names.len(), there.tiny.asked().len()), (2_500, 3));
     let (key, name, mark) = names[7].clone();
     assert_eq!((key.as_str(), name.as_str()), ("source://in/00007.tar", "00007.tar"));
-    assert_eq!(mark, "1 2026-01-01T00:00:00.000Z t");
-    assert_eq!(source.look(&key).unwrap().bytes, 1);
+    assert_eq!(mark, "1 t");
+    let looked = source.look(&key).unwrap();
+    assert_eq!((looked.bytes, looked.mark), (1, mark));
 }
 
 #[test]

@@ -111,6 +111,7 @@ class Run:
         if len(self.item["copies"]) != 2:
             raise Broken(f"kept with {len(self.item['copies'])} copies")
         to = f"{self.folder}/restored"
+        shutil.rmtree(to, ignore_errors=True)
         code, _ = self.ask("object", "restore", self.item["object"], "--to", to)
         found = bags.digests(to)
         # The bag's folder, whatever the restored name is.

@@ -61,7 +61,8 @@ class Answer:
     def span(self):
         """First byte, last byte and total that the answer says it carries."""
         said = re.match(r"bytes (\d+)-(\d+)/(\d+)$", self.get("content-range") or "")
-        if self.status == 206 and said:
+        # Some servers answer a range with 200 and say which it is.
+        if self.status in (200, 206) and said:
             return int(said[1]), int(said[2]), int(said[3])
         if self.status == 200 and self.length() is not None:
             return 0, self.length() - 1, self.length()

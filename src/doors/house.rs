@@ -10,10 +10,12 @@ use crate::books::ledger::Ledger;
 use crate::books::volume::Floor;
 use crate::model::checkpoint::Stage;
 use crate::model::trouble::Trouble;
+use crate::rules::address;
 use crate::work::desk::Desk;
 use crate::work::desk::complaint::{Complaint, Sort};
 use crate::work::job::Settings;
 use crate::work::pipeline::Pipeline;
+use crate::work::receiving::Intake;
 use crate::work::stages::INGEST_LINE;
 use crate::worlds::World;
 use crate::worlds::book::mirrored::{MirroredBook, Options};
@@ -21,7 +23,8 @@ use crate::worlds::book::{Book, BookError, Guard, Write};
 use crate::worlds::clock::Clock;
 use crate::worlds::clock::system::SystemClock;
 use crate::worlds::disk::local::LocalDisk;
-use crate::worlds::net::Reaching;
+use crate::worlds::source::Disposal;
+use crate::worlds::source::configured::{AfterKept, Place, SourceConfig};
 use crate::worlds::source::local::LocalSource;
 use crate::worlds::source::sources::{SourceOptions, Sources};
 use crate::worlds::target::Target;
@@ -86,9 +89,9 @@ impl House {
         let disk = LocalDisk::open(&volumes)
             .map_err(|error| in_trouble("opening the staging volumes", error.into()))?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let options = SourceOptions { reaching: Reaching::default(), clock: clock.clone() };
+        let options = SourceOptions { reaching: config.network.clone(), clock: clock.clone() };
         let world = Arc::new(World {
-            source: Arc::new(Sources::new(LocalSource::new(), Vec::new(), options)),
+            source: Arc::new(Sources::new(LocalSource::new(), config.sources.clone(), options)),
             targets: config.targets.iter().map(|target| later(target, &ledger_id)).collect(),
             disk: Arc::new(disk),
             clock,
@@ -187,6 +190,38 @@ fn later(target: &PlaceConfig, ledger_id: &str) -> (String, Arc<dyn Target>) {
     (target.name.clone(), Arc::new(LaterTarget::new(root, open)))
 }
 
+/// What the configuration says about receiving from a source.
+fn intake(config: &Config, source: &SourceConfig) -> Intake {
+    let depositor = config.depositor(Some(&source.depositor));
+    let place = match &source.place {
+        Place::Folder { path } => path.display().to_string(),
+        Place::Web { url, .. } => address::shown(url),
+        Place::Bucket(place) => {
+            let at = place
+                .endpoint
+                .as_ref()
+                .map_or(String::new(), |endpoint| format!(" at {}", address::shown(endpoint)));
+            format!("s3://{}/{}{at}", place.bucket, place.prefix)
+        }
+    };
+    Intake {
+        name: source.name.clone(),
+        place,
+        depositor: source.depositor.clone(),
+        policy: depositor.map_or_else(|_| "default".into(), |depositor| depositor.policy),
+        // Every name ends with nothing.
+        suffixes: if source.suffixes.is_empty() { vec![String::new()] } else { source.suffixes.clone() },
+        bytes_max: source.size_max.unwrap_or(config.limits.bytes_max).min(config.limits.bytes_max),
+        after_kept: match &source.after_kept {
+            AfterKept::Leave => None,
+            AfterKept::Delete => Some(Disposal::Delete),
+            AfterKept::Move(to) => Some(Disposal::Move { to: to.clone() }),
+        },
+        in_place: matches!(source.place, Place::Folder { .. }),
+        every: source.scan_every,
+    }
+}
+
 fn settings(config: &Config, ledger_id: String) -> Settings {
     let floors = config.staging.iter().chain(&config.targets).map(|place| (place.name.clone(), place.floor));
     Settings {
@@ -199,7 +234,7 @@ fn settings(config: &Config, ledger_id: String) -> Settings {
         digesters: config.workers.hashers,
         copiers: config.workers.copiers,
         files_max: config.limits.files_max,
-        sources: Vec::new(),
+        sources: config.sources.iter().map(|source| intake(config, source)).collect(),
         part_min: crate::work::staged::PART_MIN,
         bytes_max: config.limits.bytes_max,
         files_versions_max: config.limits.files_versions_max,

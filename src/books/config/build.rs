@@ -27,6 +27,8 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
     let policies = from.policies(&targets);
     let depositors = from.depositors(&policies);
     let any_depositor = from.rows("depositor").is_empty();
+    let network = from.network();
+    let sources = from.sources(&depositors);
     let workers = from.workers();
     let limits = from.limits();
     let retry = from.retry();
@@ -42,6 +44,8 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
         policies,
         depositors,
         any_depositor,
+        network,
+        sources,
         workers,
         limits,
         retry,
@@ -55,11 +59,11 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
     if faults.is_empty() { Ok(config) } else { Err(faults) }
 }
 
-struct Builder {
-    tree: Tree,
-    folder: PathBuf,
+pub(super) struct Builder {
+    pub(super) tree: Tree,
+    pub(super) folder: PathBuf,
     effective: Vec<Effective>,
-    faults: Vec<Fault>,
+    pub(super) faults: Vec<Fault>,
 }
 
 impl Builder {
@@ -76,7 +80,7 @@ impl Builder {
         (value, origin)
     }
 
-    fn note<T>(&mut self, path: &str, shown: impl Into<String>, origin: Origin, value: T) -> T {
+    pub(super) fn note<T>(&mut self, path: &str, shown: impl Into<String>, origin: Origin, value: T) -> T {
         self.effective.push(Effective { key: self.nice(path), value: shown.into(), origin });
         value
     }
@@ -91,32 +95,45 @@ impl Builder {
         }
     }
 
-    fn number(&mut self, path: &str) -> u64 {
+    /// What is there for this key without having been written.
+    pub(super) fn note_text(&mut self, path: &str, text: &str) {
+        let shown = if text == "none" { text.to_string() } else { quoted(text) };
+        self.note(path, shown, Origin::Default, ());
+    }
+
+    pub(super) fn texts(&mut self, path: &str) -> Vec<String> {
+        match self.value(path).0 {
+            Value::Names(texts) => texts,
+            other => unreachable_shape(path, &other),
+        }
+    }
+
+    pub(super) fn number(&mut self, path: &str) -> u64 {
         match self.value(path).0 {
             Value::Number(number) => number,
             other => unreachable_shape(path, &other),
         }
     }
 
-    fn flag(&mut self, path: &str) -> bool {
+    pub(super) fn flag(&mut self, path: &str) -> bool {
         match self.value(path).0 {
             Value::Flag(flag) => flag,
             other => unreachable_shape(path, &other),
         }
     }
 
-    fn text(&mut self, path: &str) -> String {
+    pub(super) fn text(&mut self, path: &str) -> String {
         match self.value(path).0 {
             Value::Text(text) => text,
             other => unreachable_shape(path, &other),
         }
     }
 
-    fn count(&mut self, path: &str) -> usize {
+    pub(super) fn count(&mut self, path: &str) -> usize {
         usize::try_from(self.number(path)).unwrap_or(usize::MAX)
     }
 
-    fn time(&mut self, path: &str) -> Duration {
+    pub(super) fn time(&mut self, path: &str) -> Duration {
         Duration::from_millis(self.number(path))
     }
 
@@ -128,7 +145,7 @@ impl Builder {
         self.note(path, quoted(&found.display().to_string()), origin, found)
     }
 
-    fn optional_path(&mut self, path: &str) -> Option<PathBuf> {
+    pub(super) fn optional_path(&mut self, path: &str) -> Option<PathBuf> {
         if self.tree.settings.contains_key(path) {
             return Some(self.path(path, None));
         }
@@ -148,7 +165,7 @@ impl Builder {
         self.note("data", quoted(&path.display().to_string()), origin, path)
     }
 
-    fn rows(&self, table: &str) -> Vec<String> {
+    pub(super) fn rows(&self, table: &str) -> Vec<String> {
         let prefix = format!("{table}[");
         let mut rows: Vec<String> =
             self.tree.tables.keys().filter(|at| at.starts_with(&prefix)).cloned().collect();
@@ -204,7 +221,7 @@ impl Builder {
         Some(PlaceConfig { name, path, floor })
     }
 
-    fn name(&self, at: &str) -> Option<String> {
+    pub(super) fn name(&self, at: &str) -> Option<String> {
         match self.tree.settings.get(&format!("{at}.name")).map(|setting| &setting.value) {
             Some(Value::Text(name)) => Some(name.clone()),
             _ => None,
@@ -307,7 +324,11 @@ fn default_of(key: &Key) -> Value {
         Shape::Count(..) => Value::Number(text.parse().unwrap_or(0)),
         Shape::Flag => Value::Flag(text == "true"),
         Shape::Names => Value::Names(Vec::new()),
-        Shape::Path | Shape::Name | Shape::OneOf(_) => Value::Text(text.to_string()),
+        Shape::Texts => {
+            let texts = text.trim_matches(['[', ']']).split(',').map(|text| text.trim().trim_matches('"'));
+            Value::Names(texts.filter(|text| !text.is_empty()).map(String::from).collect())
+        }
+        Shape::Path | Shape::Name | Shape::Text | Shape::OneOf(_) => Value::Text(text.to_string()),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::fault::Fault;
 use super::tree::{Tree, Value};
 use super::{Config, PlaceConfig};
+use crate::worlds::source::configured::Place;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -21,6 +22,7 @@ pub fn faults(config: &Config, tree: &Tree) -> Vec<Fault> {
     }
     depositors(config, tree, &mut faults);
     policies(config, tree, &mut faults);
+    sources(config, tree, &mut faults);
     separate(config, &mut faults);
     if config.retry.longest < config.retry.first {
         faults.push(
@@ -89,6 +91,26 @@ fn depositors(config: &Config, tree: &Tree, faults: &mut Vec<Fault>) {
     }
 }
 
+fn sources(config: &Config, tree: &Tree, faults: &mut Vec<Fault>) {
+    for (place, source) in config.sources.iter().enumerate() {
+        if config.sources[..place].iter().any(|other| other.name == source.name) {
+            let fault = Fault::new(format!("two [[source]] have the name \"{}\"", source.name))
+                .because("deposits are known by the name of their source");
+            faults.push(at(fault, name_line(tree, "source", &source.name, 1)));
+        }
+        let known = config.depositors.iter().any(|depositor| depositor.name == source.depositor);
+        if !known && !config.any_depositor {
+            let names: Vec<&str> =
+                config.depositors.iter().map(|depositor| depositor.name.as_str()).collect();
+            let near = super::keys::nearest(&source.depositor, names.iter().copied());
+            let fault = Fault::new(format!("source {} is of a depositor that is not there", source.name))
+                .because(format!("\"{}\" is none of {}", source.depositor, names.join(", ")))
+                .then_try(near.map_or(String::new(), |near| format!("did you mean \"{near}\"?")));
+            faults.push(at(fault, name_line(tree, "source", &source.name, 0)));
+        }
+    }
+}
+
 fn policies(config: &Config, tree: &Tree, faults: &mut Vec<Fault>) {
     for policy in &config.policies {
         let path = format!("policy.{}", policy.name);
@@ -135,6 +157,11 @@ fn separate(config: &Config, faults: &mut Vec<Fault>) {
     places
         .extend(config.targets.iter().map(|place| (format!("target {}", place.name), place.path.as_path())));
     places.extend(config.serve.inbox.as_deref().map(|path| ("the inbox".to_string(), path)));
+    for source in &config.sources {
+        if let Place::Folder { path } = &source.place {
+            places.push((format!("source {}", source.name), path));
+        }
+    }
     for (place, (name, path)) in places.iter().enumerate() {
         for (other_name, other) in &places[..place] {
             if path.starts_with(other) || other.starts_with(path) {

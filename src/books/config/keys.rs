@@ -20,6 +20,10 @@ pub enum Shape {
     Count(u64, u64),
     /// `true` or `false`.
     Flag,
+    /// Text; what it may say is checked where it is used.
+    Text,
+    /// Several texts.
+    Texts,
     /// One of these words.
     OneOf(&'static [&'static str]),
 }
@@ -35,6 +39,8 @@ impl Shape {
             Shape::Time => "a time, like \"90 s\"".into(),
             Shape::Count(least, most) => format!("a number from {least} to {most}"),
             Shape::Flag => "true or false".into(),
+            Shape::Text => "text".into(),
+            Shape::Texts => "a list of texts, like [\".tar\", \".zip\"]".into(),
             Shape::OneOf(words) => format!("one of {}", words.join(", ")),
         }
     }
@@ -64,7 +70,7 @@ const WORKERS: Shape = Shape::Count(1, 64);
 
 /// The table.
 #[rustfmt::skip]
-pub const KEYS: [Key; 35] = [
+pub const KEYS: [Key; 67] = [
     key("data", Shape::Path, "\"./strongroom-data\"", "Folder below which everything lies that has no path of its own. A relative folder, so that a first try needs no rights; an installed service names /var/lib/strongroom."),
     key("i_accept_copies_on_one_disk", Shape::Flag, "false", "Two targets of one policy on one file system are refused, because one broken disk would take both copies. True is for trying out only; the embedded default without a file has it so."),
     key("ledger.path", Shape::Path, "DATA/ledger", "Folder of the ledger: journal and index. Small, written often, synced always: put it on a fast and sound disk."),
@@ -81,6 +87,38 @@ pub const KEYS: [Key; 35] = [
     key("policy.*.i_accept_one_copy", Shape::Flag, "false", "Fewer than two copies are refused unless this says that somebody meant it."),
     key("depositor[].name", Shape::Name, "\"local\"", "Who sends bags; it is part of every object's identifier, so it must never change."),
     key("depositor[].policy", Shape::Name, "\"default\"", "Policy that this depositor's objects follow."),
+    key("source[].name", Shape::Name, "", "Name of a place where deposits arrive; keys of deposits are source://NAME/..., so it must not change while they are known."),
+    key("source[].kind", Shape::OneOf(&["folder", "http", "s3"]), "\"folder\"", "What kind of place it is: a folder of this machine, a web server, or a bucket that speaks S3."),
+    key("source[].depositor", Shape::Name, "", "Whose deposits arrive there. May be left out when there is only one depositor."),
+    key("source[].path", Shape::Path, "", "Folder of a source of the kind folder. Deposits are read where they lie."),
+    key("source[].url", Shape::Text, "", "Address of a source of the kind http: source://NAME/KEY is KEY below it. Web servers have no listing; their deposits are submitted by name."),
+    key("source[].endpoint", Shape::Text, "", "Address of the service of a source of the kind s3. Without it AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL counts, else Amazon's service in the region."),
+    key("source[].bucket", Shape::Text, "", "Bucket of a source of the kind s3."),
+    key("source[].prefix", Shape::Text, "", "Only keys that start with this belong to the source. None: the whole bucket."),
+    key("source[].region", Shape::Text, "", "Region that requests are signed for. Without it AWS_REGION or AWS_DEFAULT_REGION counts, else us-east-1; a service that names another is believed."),
+    key("source[].style", Shape::OneOf(&["auto", "path", "host"]), "\"auto\"", "How the bucket is named in requests: by host at Amazon and by path elsewhere, which is what most services understand."),
+    key("source[].credentials", Shape::Text, "", "Where credentials come from: file:PATH or file:PATH#PROFILE, systemd:NAME, profile:NAME, environment, instance, anonymous, or chain (whatever of these is there). Never the credentials themselves, for this file is read by many. Without it chain for s3 and anonymous for http, whose file holds user:password or bearer TOKEN."),
+    key("source[].suffixes", Shape::Texts, "[\".tar\"]", "Endings of names that are taken; anything else becomes an item that says why it was not. An empty list takes every name."),
+    key("source[].size_max", Shape::Size, "", "Bytes of one deposit; a larger one becomes an item that says why it was not taken. Without it limits.bytes_max counts."),
+    key("source[].after_kept", Shape::Text, "\"leave\"", "What becomes of a deposit once its object is kept, and only while it still is what was ingested: leave, delete, or move:PLACE within the source. Left by default, because nobody should lose a deposit by not having read this."),
+    key("source[].scan_every", Shape::Time, "\"15 min\"", "How often the source is listed by itself; 0 s: only when somebody asks. A listing costs one request for a thousand keys."),
+    key("source[].still_for", Shape::Time, "\"60 s\"", "A deposit in a folder is listed when it has not changed for this long, because it may still be on its way. Objects of a bucket appear whole."),
+    key("source[].connections", Shape::Count(1, 64), "8", "Ranges fetched from the source at once, at most; how many are used is found out by measuring, because several pay on far and limited lines only."),
+    key("source[].bandwidth", Shape::Text, "\"unlimited\"", "Bytes a second, over all connections: 50 MiB/s; or by hours of the machine's day: 08-18 = 10 MiB/s, 50 MiB/s. The first that fits counts."),
+    key("source[].proxy", Shape::Text, "\"environment\"", "Proxy: environment (https_proxy, http_proxy, all_proxy, no_proxy), direct, or an address like http://proxy.example.org:3128. One that wants a password is given by the environment."),
+    key("source[].ca_file", Shape::Path, "", "Certificates (PEM) that the source's own is signed by, instead of those the system trusts."),
+    key("source[].allow_private", Shape::Flag, "false", "The source may lie on this machine or in a private network, and redirects may lead there. Refused by default, so that nobody outside can make this machine ask its neighbours."),
+    key("source[].timeout_connect", Shape::Time, "\"10 s\"", "Longest wait for a connection, with its name looked up and its TLS agreed on."),
+    key("source[].timeout_answer", Shape::Time, "\"30 s\"", "Longest wait from a request to the head of its answer."),
+    key("source[].timeout_stall", Shape::Time, "\"25 s\"", "Longest wait for the next bytes of a body, and longest time in which fewer than 8 KiB may come."),
+    key("network.connections", Shape::Count(1, 64), "8", "Ranges fetched at once from a host or bucket that belongs to no source."),
+    key("network.bandwidth", Shape::Text, "\"unlimited\"", "Bytes a second from each host or bucket that belongs to no source; written as for a source."),
+    key("network.proxy", Shape::Text, "\"environment\"", "Proxy for addresses that belong to no source; written as for a source."),
+    key("network.ca_file", Shape::Path, "", "Certificates (PEM) that are trusted for addresses that belong to no source, instead of those of SSL_CERT_FILE or the system."),
+    key("network.allow_private", Shape::Flag, "false", "Addresses that belong to no source may lie on this machine or in a private network, whoever submits them. Without it each submission must say --allow-private."),
+    key("network.timeout_connect", Shape::Time, "\"10 s\"", "As for a source, for addresses that belong to none."),
+    key("network.timeout_answer", Shape::Time, "\"30 s\"", "As for a source, for addresses that belong to none."),
+    key("network.timeout_stall", Shape::Time, "\"25 s\"", "As for a source, for addresses that belong to none."),
     key("workers.download", WORKERS, "2", "Items that may be in this stage at once. Two, so that a small deposit is not behind a large one."),
     key("workers.unpack", WORKERS, "2", "Items that may be in this stage at once. It reads tar headers only."),
     key("workers.checksum", WORKERS, "1", "Items that may be in this stage at once. One, because one item already uses every core (workers.hashers)."),

@@ -13,12 +13,15 @@ mod check;
 pub mod fault;
 pub mod keys;
 mod show;
+mod sources;
 mod tree;
 pub mod units;
 
 use crate::books::volume::Floor;
 use crate::model::checkpoint::Stage;
 use crate::model::object::Policy;
+use crate::worlds::net::Reaching;
+use crate::worlds::source::configured::SourceConfig;
 pub use build::absolute;
 pub use check::changes;
 use fault::{Fault, Faults};
@@ -163,6 +166,10 @@ pub struct Config {
     pub depositors: Vec<DepositorConfig>,
     /// True when the file names no depositor: then any name is taken, with the default policy.
     pub any_depositor: bool,
+    /// How addresses are reached that belong to no source.
+    pub network: Reaching,
+    /// Places where deposits arrive.
+    pub sources: Vec<SourceConfig>,
     /// How many do something at once.
     pub workers: Workers,
     /// What is too much.

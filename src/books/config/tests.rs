@@ -35,7 +35,9 @@ fn without_a_file_everything_lies_below_the_data_folder() {
 
 #[test]
 fn every_key_of_the_table_has_an_effective_value() {
-    let config = read(TWO).unwrap();
+    let sources = "[[source]]\nname=\"f\"\npath=\"/in\"\nsize_max=\"1 GB\"\n[[source]]\nname=\"w\"\nkind=\"http\"\n\
+                   url=\"https://a.org\"\n[[source]]\nname=\"s\"\nkind=\"s3\"\nbucket=\"b\"\n";
+    let config = read(&format!("{TWO}{sources}")).unwrap();
     for key in keys::KEYS {
         let (table, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
         let table = table.split(['[', '.']).next().unwrap_or("");

@@ -185,11 +185,30 @@ fn read_value(key: &Key, value: &DeValue<'_>) -> Result<Value, String> {
             found => Err(format!("it is {found}")),
         },
         Shape::Flag => value.as_bool().map(Value::Flag).ok_or_else(wrong),
+        Shape::Text => read_text(text.ok_or_else(wrong)?).map(Value::Text),
+        Shape::Texts => {
+            let rows = value.as_array().ok_or_else(wrong)?;
+            let texts = rows.iter().map(|row| read_text(row.get_ref().as_str().ok_or_else(wrong)?));
+            texts.collect::<Result<_, _>>().map(Value::Names)
+        }
         Shape::OneOf(words) => match text.ok_or_else(wrong)? {
             word if words.contains(&word) => Ok(Value::Text(word.into())),
             word => Err(format!("it is \"{word}\"")),
         },
     }
+}
+
+/// Longest text.
+const TEXT_MAX: usize = 2_000;
+
+fn read_text(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("it is empty".into());
+    }
+    if text.len() > TEXT_MAX || text.chars().any(char::is_control) {
+        return Err(format!("it is longer than {TEXT_MAX} bytes or holds a control character"));
+    }
+    Ok(text.to_string())
 }
 
 /// Longest name of a target, volume or depositor.

@@ -7,8 +7,11 @@
 //! - A body is read without a total limit of time, but never waits long for its next byte, nor trickles for ever.
 //! - Nothing is decompressed on the way, and nobody is asked to compress.
 
+pub use super::ask::{Ask, Method, NetError};
 use super::guard::{self, Refusal};
 use super::proxy::{self, Way};
+use super::stall::{DRIP, Watch};
+use super::trust;
 use super::{ProxyChoice, Reaching, Timeouts};
 use crate::rules::address::{Address, Admit};
 use std::cell::Cell;
@@ -32,115 +35,6 @@ const REDIRECTS_MAX: usize = 4;
 const IDLE_MAX: Duration = Duration::from_secs(2);
 /// Headers of one answer, in bytes.
 const HEAD_MAX: usize = 64 << 10;
-/// A body must bring this much within the stall timeout. Less is a stall that drips.
-pub const DRIP: u64 = 8 << 10;
-
-/// What is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// The head of what GET would answer.
-    Head,
-    /// The thing itself.
-    Get,
-    /// Puts something there.
-    Put,
-    /// Does something there.
-    Post,
-    /// Takes it away.
-    Delete,
-}
-
-impl Method {
-    /// As it is sent.
-    pub fn word(self) -> &'static str {
-        match self {
-            Method::Head => "HEAD",
-            Method::Get => "GET",
-            Method::Put => "PUT",
-            Method::Post => "POST",
-            Method::Delete => "DELETE",
-        }
-    }
-
-    fn only_asks(self) -> bool {
-        matches!(self, Method::Head | Method::Get)
-    }
-}
-
-/// One request.
-pub struct Ask {
-    method: Method,
-    address: Address,
-    headers: Vec<(&'static str, String)>,
-    /// Sent to the address's own origin only.
-    own_headers: Vec<(String, String)>,
-    body: Vec<u8>,
-    follow: bool,
-}
-
-impl Ask {
-    /// A request without a body that follows redirects.
-    pub fn new(method: Method, address: Address) -> Ask {
-        Ask {
-            method,
-            address,
-            headers: Vec::new(),
-            own_headers: Vec::new(),
-            body: Vec::new(),
-            follow: method.only_asks(),
-        }
-    }
-
-    /// With this header, which may be sent wherever a redirect leads.
-    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Ask {
-        self.headers.push((name, value.into()));
-        self
-    }
-
-    /// With this header, which proves who we are or is part of a signature: it stays with this address's origin.
-    pub fn own_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Ask {
-        self.own_headers.push((name.into(), value.into()));
-        self
-    }
-
-    /// With this body.
-    pub fn body(mut self, body: Vec<u8>) -> Ask {
-        self.body = body;
-        self
-    }
-
-    /// Gives a redirect as the answer, instead of following it.
-    pub fn as_it_is(mut self) -> Ask {
-        self.follow = false;
-        self
-    }
-}
-
-/// Why no answer came.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NetError {
-    /// It may not be asked.
-    Forbidden(String),
-    /// The network failed: no connection, no answer in time, broken off.
-    Failed(String),
-    /// What came is no HTTP, or leads nowhere that may be followed.
-    Wrong(String),
-    /// What we would send or use is not right: a proxy or certificate that cannot be read.
-    Setup(String),
-}
-
-impl fmt::Display for NetError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            NetError::Forbidden(why)
-            | NetError::Failed(why)
-            | NetError::Wrong(why)
-            | NetError::Setup(why) => out.write_str(why),
-        }
-    }
-}
-
-impl std::error::Error for NetError {}
 
 /// An answer: its head, and its body to be read.
 pub struct Answer {
@@ -232,30 +126,6 @@ impl Read for NetBody {
 pub fn of_io(error: &io::Error) -> NetError {
     let own = error.get_ref().and_then(|inner| inner.downcast_ref::<NetError>());
     own.cloned().unwrap_or_else(|| NetError::Failed(format!("reading the answer failed: {error}")))
-}
-
-/// Finds a body that drips: only time spent waiting for it counts, not what its reader does between.
-struct Watch {
-    stall: Duration,
-    waited: Duration,
-    came: u64,
-}
-
-impl Watch {
-    fn new(stall: Duration) -> Watch {
-        Watch { stall, waited: Duration::ZERO, came: 0 }
-    }
-
-    /// Counts what came after so long; false when it is a stall.
-    fn count(&mut self, waited: Duration, bytes: u64) -> bool {
-        self.waited += waited;
-        self.came += bytes;
-        if self.came >= DRIP || bytes == 0 {
-            *self = Watch::new(self.stall);
-            return true;
-        }
-        self.waited < self.stall
-    }
 }
 
 /// The client of one source.
@@ -506,35 +376,10 @@ pub fn told(status: u16) -> String {
     word.map_or_else(|| status.to_string(), |word| format!("{status} {word}"))
 }
 
-/// Where systems keep the certificates they trust.
-const SYSTEM_ROOTS: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
-
-/// Certificates that are trusted: those of the file that was named, of `SSL_CERT_FILE`, of the system, or Mozilla's as of
-/// when this program was built.
+/// The certificates that are trusted: those of one file, or Mozilla's as of when this program was built.
 fn roots(own: Option<&Path>) -> Result<RootCerts, String> {
-    let from_environment = || std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty());
-    if let Some(path) = own.map(Path::to_path_buf).or_else(|| from_environment().map(Into::into)) {
-        let certificates = certificates(&path)?;
-        return match certificates.is_empty() {
-            true => Err(format!("{} holds no certificate", path.display())),
-            false => Ok(RootCerts::new_with_certs(&certificates)),
-        };
-    }
-    let system = SYSTEM_ROOTS.iter().find_map(|path| certificates(Path::new(path)).ok());
-    Ok(match system {
-        Some(certificates) if !certificates.is_empty() => RootCerts::new_with_certs(&certificates),
-        _ => RootCerts::WebPki,
-    })
-}
-
-fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, String> {
-    let pem = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let mut certificates = Vec::new();
+    let Some((path, pem)) = trust::file(own)? else { return Ok(RootCerts::WebPki) };
+    let mut certificates: Vec<Certificate<'static>> = Vec::new();
     for item in ureq::tls::parse_pem(&pem) {
         match item {
             Ok(PemItem::Certificate(certificate)) => certificates.push(certificate),
@@ -542,7 +387,10 @@ fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, String> {
             Err(error) => return Err(format!("{} is no PEM file: {error}", path.display())),
         }
     }
-    Ok(certificates)
+    match certificates.is_empty() {
+        true => Err(format!("{} holds no certificate", path.display())),
+        false => Ok(RootCerts::new_with_certs(&certificates)),
+    }
 }
 
 thread_local! {

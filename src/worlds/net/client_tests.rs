@@ -146,17 +146,6 @@ fn a_slow_answer_within_its_time_is_waited_for_though_a_body_may_not_stall_so_lo
 }
 
 #[test]
-fn what_only_its_reader_delays_is_no_stall() {
-    let mut watch = Watch::new(Duration::from_secs(1));
-    for _ in 0..10 {
-        assert!(watch.count(Duration::from_millis(50), 1));
-    }
-    assert!(watch.count(Duration::from_millis(450), DRIP));
-    assert!(watch.count(Duration::from_millis(900), 1));
-    assert!(!watch.count(Duration::from_millis(200), 1));
-}
-
-#[test]
 fn redirects_are_followed_a_few_times_and_secrets_stay_at_home() {
     let other = Tiny::answering(&[OK]);
     let there = other.at("/b?sig=2");

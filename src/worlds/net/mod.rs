@@ -4,6 +4,7 @@
 //! - What may be secret is a `Secret`, which is never printed; addresses are shown without their query.
 //! - Nothing waits without a bound: connecting, the first byte, every further byte and the pace of all of them.
 
+mod ask;
 pub mod breaker;
 pub mod client;
 pub mod credentials;
@@ -12,8 +13,10 @@ pub mod keys;
 pub mod pace;
 pub mod proxy;
 pub mod secret;
+mod stall;
 #[cfg(test)]
 pub mod tiny;
+mod trust;
 pub mod turns;
 
 use std::path::PathBuf;

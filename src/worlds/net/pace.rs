@@ -46,6 +46,8 @@ impl Schedule {
             };
             rules.push(Rule { hours, rate: read_rate(rate, &size)? });
         }
+        // "unlimited" at the end says what holds without it.
+        rules.pop_if(|last| last.hours.is_none() && last.rate.is_none());
         Ok(Schedule { rules })
     }
 

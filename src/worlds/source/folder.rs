@@ -2,6 +2,7 @@
 //!
 //! - Its listing names every file, also in sub-folders, so that what is not taken can be explained; a folder with a
 //!   `bagit.txt` is one deposit. What was moved away once it was kept is not listed again.
+//! - What changed a moment ago is not listed yet: it may still be on its way.
 //! - No link is followed, and no key leads out of the folder.
 //! - A deposit is moved or deleted only if it still is what was ingested: it is renamed first, looked at under its new
 //!   name, and renamed back when it is something else.
@@ -9,10 +10,11 @@
 use crate::model::fact::BagPath;
 use crate::model::trouble::Trouble;
 use crate::rules::read::ReadAt;
-use crate::worlds::source::configured::AfterKept;
+use crate::worlds::clock::Clock;
+use crate::worlds::source::configured::{AfterKept, SourceConfig};
 use crate::worlds::source::local::LocalSource;
 use crate::worlds::source::{Arrival, Disposal, Disposed, Entry, Listed, Page, Source, SourceError};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::collections::BTreeSet;
 use std::fs::Metadata;
@@ -20,6 +22,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Deposits on one page of a listing.
 const PAGE: usize = 1_000;
@@ -38,17 +41,24 @@ pub struct FolderSource {
     folder: PathBuf,
     /// Where kept deposits are moved; not listed.
     done: Option<PathBuf>,
+    still_for: Duration,
     local: Arc<LocalSource>,
+    clock: Arc<dyn Clock>,
 }
 
 impl FolderSource {
-    /// The configured source of this name.
-    pub fn new(name: String, folder: PathBuf, after: &AfterKept, local: Arc<LocalSource>) -> FolderSource {
-        let done = match after {
+    /// The configured source of this name, at this folder.
+    pub fn new(
+        config: &SourceConfig,
+        folder: PathBuf,
+        local: Arc<LocalSource>,
+        clock: Arc<dyn Clock>,
+    ) -> FolderSource {
+        let done = match &config.after_kept {
             AfterKept::Move(to) => Some(folder.join(to)),
             AfterKept::Leave | AfterKept::Delete => None,
         };
-        FolderSource { name, folder, done, local }
+        FolderSource { name: config.name.clone(), folder, done, still_for: config.still_for, local, clock }
     }
 
     /// The path of a key: below the folder, without a climb.
@@ -77,10 +87,9 @@ impl FolderSource {
             }
             let is_bag = kind.is_dir() && path.join("bagit.txt").symlink_metadata().is_ok();
             if kind.is_dir() && !is_bag && depth < DEPTH_MAX {
-                match self.collect(&relative, depth + 1, found) {
-                    // It went away, or we may not look into it: then it is named itself.
-                    Err(_) => found.offer(&relative),
-                    Ok(()) => {}
+                // It went away, or we may not look into it: then it is named itself.
+                if self.collect(&relative, depth + 1, found).is_err() {
+                    found.offer(&relative);
                 }
             } else {
                 found.offer(&relative);
@@ -89,10 +98,14 @@ impl FolderSource {
         Ok(())
     }
 
-    fn listed(&self, name: String) -> Option<Listed> {
+    fn listed(&self, name: String, now: Timestamp) -> Option<Listed> {
         let path = self.folder.join(&name);
         // What went away since its name was read is not there.
         let of = path.symlink_metadata().ok()?;
+        let newest = if of.is_dir() { newest_in(&path, &of) } else { changed_at(&of) };
+        if newest.is_some_and(|newest| !is_still(newest, now, self.still_for)) {
+            return None;
+        }
         let key = format!("source://{}/{name}", self.name);
         let looked = match of.is_dir() {
             true => self.local.look(path.to_str()?).map(|arrival| (arrival.bytes, arrival.pin)),
@@ -100,7 +113,6 @@ impl FolderSource {
         };
         // A deposit that cannot be read is listed: looking at it says why.
         let (bytes, mark) = looked.unwrap_or_else(|error| (0, error.to_string()));
-        let newest = if of.is_dir() { newest_in(&path, &of) } else { changed_at(&of) };
         Some(Listed { key, name, bytes, mark, modified: newest })
     }
 
@@ -215,6 +227,14 @@ fn newest_in(folder: &Path, of: &Metadata) -> Option<Timestamp> {
     inner.chain(changed_at(of)).max()
 }
 
+/// True when so much time has gone since; also when the clock was set back meanwhile by more than a day.
+fn is_still(changed: Timestamp, now: Timestamp, still_for: Duration) -> bool {
+    match Duration::try_from(now.duration_since(changed)) {
+        Ok(gone) => gone >= still_for,
+        Err(_) => still_for.is_zero() || changed.duration_since(now) > SignedDuration::from_hours(24),
+    }
+}
+
 /// `a.tar` as `a.2.tar`, and so on.
 fn numbered(path: &Path, number: usize) -> PathBuf {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -266,7 +286,9 @@ impl Source for FolderSource {
             _ => self.failed(source, &error),
         })?;
         let next = found.more.then(|| found.names.last().cloned()).flatten();
-        Ok(Page { entries: found.names.into_iter().filter_map(|name| self.listed(name)).collect(), next })
+        let now = self.clock.now();
+        let entries = found.names.into_iter().filter_map(|name| self.listed(name, now)).collect();
+        Ok(Page { entries, next })
     }
 
     fn dispose(&self, key: &str, pin: &str, how: &Disposal) -> Result<Disposed, SourceError> {
@@ -280,10 +302,53 @@ impl Source for FolderSource {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::worlds::clock::system::SystemClock;
+    use crate::worlds::net::Reaching;
+    use crate::worlds::source::configured::Place;
     use std::fs;
 
     fn source(folder: &Path, after: AfterKept) -> FolderSource {
-        FolderSource::new("in".into(), folder.into(), &after, Arc::new(LocalSource::new()))
+        still(folder, after, Duration::ZERO)
+    }
+
+    fn still(folder: &Path, after_kept: AfterKept, still_for: Duration) -> FolderSource {
+        let config = SourceConfig {
+            name: "in".into(),
+            depositor: "uva.edu".into(),
+            place: Place::Folder { path: folder.into() },
+            suffixes: Vec::new(),
+            size_max: None,
+            after_kept,
+            scan_every: None,
+            still_for,
+            reaching: Reaching::default(),
+        };
+        FolderSource::new(&config, folder.into(), Arc::new(LocalSource::new()), Arc::new(SystemClock::new()))
+    }
+
+    #[test]
+    fn what_changed_a_moment_ago_is_not_listed_yet() {
+        let place = tempfile::tempdir().unwrap();
+        fs::write(place.path().join("a.tar"), "x").unwrap();
+        fs::create_dir_all(place.path().join("bag/data")).unwrap();
+        fs::write(place.path().join("bag/bagit.txt"), "x").unwrap();
+        assert_eq!(
+            names(&still(place.path(), AfterKept::Leave, Duration::from_secs(60))),
+            Vec::<String>::new()
+        );
+        let moment = Duration::from_millis(30);
+        std::thread::sleep(moment);
+        assert_eq!(names(&still(place.path(), AfterKept::Leave, moment)), ["a.tar", "bag"]);
+        // A bag is as new as the newest of what is in it.
+        fs::write(place.path().join("bag/data/late"), "x").unwrap();
+        let long = Duration::from_secs(2);
+        std::thread::sleep(long);
+        fs::write(place.path().join("bag/data/late"), "y").unwrap();
+        assert_eq!(names(&still(place.path(), AfterKept::Leave, long)), ["a.tar"]);
+        let at = |seconds: i64| Timestamp::from_second(1_000_000 + seconds).unwrap();
+        let minute = Duration::from_secs(60);
+        assert!(!is_still(at(0), at(59), minute) && is_still(at(0), at(60), minute));
+        assert!(!is_still(at(30), at(0), minute) && is_still(at(90_000), at(0), minute));
     }
 
     fn names(source: &FolderSource) -> Vec<String> {

@@ -176,12 +176,9 @@ fn build(config: &SourceConfig, local: &Arc<LocalSource>, clock: &Arc<dyn Clock>
     };
     let client = || Arc::new(Client::new(config.reaching.clone()));
     match &config.place {
-        Place::Folder { path } => Configured::Folder(FolderSource::new(
-            config.name.clone(),
-            path.clone(),
-            &config.after_kept,
-            local.clone(),
-        )),
+        Place::Folder { path } => {
+            Configured::Folder(FolderSource::new(config, path.clone(), local.clone(), clock.clone()))
+        }
         Place::Web { url, access } => {
             let web = WebSource::new(client(), clock.clone(), access.clone());
             far(Arc::new(web.below(&config.name, url)))

@@ -24,7 +24,7 @@ fn config(name: &str, place: Place, reaching: Reaching) -> SourceConfig {
         size_max: None,
         after_kept: AfterKept::Leave,
         scan_every: Some(Duration::from_secs(900)),
-        still_for: Duration::from_secs(60),
+        still_for: Duration::ZERO,
         reaching,
     }
 }

@@ -1,0 +1,111 @@
+//! What is asked of the network, and why no answer came.
+
+use crate::rules::address::Address;
+use std::fmt;
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// The head of what GET would answer.
+    Head,
+    /// The thing itself.
+    Get,
+    /// Puts something there.
+    Put,
+    /// Does something there.
+    Post,
+    /// Takes it away.
+    Delete,
+}
+
+impl Method {
+    /// As it is sent.
+    pub fn word(self) -> &'static str {
+        match self {
+            Method::Head => "HEAD",
+            Method::Get => "GET",
+            Method::Put => "PUT",
+            Method::Post => "POST",
+            Method::Delete => "DELETE",
+        }
+    }
+
+    pub(super) fn only_asks(self) -> bool {
+        matches!(self, Method::Head | Method::Get)
+    }
+}
+
+/// One request.
+pub struct Ask {
+    pub(super) method: Method,
+    pub(super) address: Address,
+    pub(super) headers: Vec<(&'static str, String)>,
+    /// Sent to the address's own origin only.
+    pub(super) own_headers: Vec<(String, String)>,
+    pub(super) body: Vec<u8>,
+    pub(super) follow: bool,
+}
+
+impl Ask {
+    /// A request without a body that follows redirects.
+    pub fn new(method: Method, address: Address) -> Ask {
+        Ask {
+            method,
+            address,
+            headers: Vec::new(),
+            own_headers: Vec::new(),
+            body: Vec::new(),
+            follow: method.only_asks(),
+        }
+    }
+
+    /// With this header, which may be sent wherever a redirect leads.
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Ask {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// With this header, which proves who we are or is part of a signature: it stays with this address's origin.
+    pub fn own_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Ask {
+        self.own_headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// With this body.
+    pub fn body(mut self, body: Vec<u8>) -> Ask {
+        self.body = body;
+        self
+    }
+
+    /// Gives a redirect as the answer, instead of following it.
+    pub fn as_it_is(mut self) -> Ask {
+        self.follow = false;
+        self
+    }
+}
+
+/// Why no answer came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NetError {
+    /// It may not be asked.
+    Forbidden(String),
+    /// The network failed: no connection, no answer in time, broken off.
+    Failed(String),
+    /// What came is no HTTP, or leads nowhere that may be followed.
+    Wrong(String),
+    /// What we would send or use is not right: a proxy or certificate that cannot be read.
+    Setup(String),
+}
+
+impl fmt::Display for NetError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NetError::Forbidden(why)
+            | NetError::Failed(why)
+            | NetError::Wrong(why)
+            | NetError::Setup(why) => out.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for NetError {}

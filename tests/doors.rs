@@ -516,3 +516,56 @@ fn the_sample_configuration_is_accepted() {
     let said = house.ok(&["config", "show", "--defaults", "--json"]).json();
     assert!(said["keys"].as_array().unwrap().iter().all(|key| key["reason"].as_str().unwrap().len() > 20));
 }
+
+#[test]
+fn what_the_tar_was_warned_about_is_told_once() {
+    let house = House::new();
+    house.bag("bad.tar", &["--damage", "wrong-oxum"]);
+    let mut tar = fs::read(house.path("bad.tar")).unwrap();
+    tar.extend_from_slice(&[b'x'; 1024]);
+    fs::write(house.path("bad.tar"), tar).unwrap();
+    let said = house.run(&["ingest", "bad.tar", "--json"]);
+    let item = &said.json()["items"][0];
+    let codes: Vec<&str> =
+        item["findings"].as_array().unwrap().iter().map(|found| found["code"].as_str().unwrap()).collect();
+    assert_eq!(codes, ["SER-TRAILING-DATA", "OXUM-MISMATCH"]);
+    assert_eq!((item["errors"].as_u64(), item["warnings"].as_u64()), (Some(1), Some(1)));
+}
+
+#[test]
+fn a_letter_lies_beside_the_full_list_and_overwrites_nothing() {
+    let house = House::new();
+    let mut args = vec!["--files".to_string(), "2500".into(), "--size".into(), "1".into()];
+    for n in 0..2_400 {
+        args.extend(["--damage".to_string(), format!("missing:data/{:03}/file-{n:06}.bin", n / 1_000)]);
+    }
+    house.bag("bad.tar", &args.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(house.run(&["ingest", "bad.tar", "-q"]).code, 1);
+    let printed = house.ok(&["trouble", "show", "1", "--letter"]);
+    assert!(printed.out.contains("COMP-MISSING, 2,400 times"), "{}", printed.out);
+    assert!(printed.out.contains("and 2,380 more") && printed.err.contains("--to DIR"), "{}", printed.err);
+
+    house.ok(&["trouble", "show", "1", "--letter", "--to", "post/out"]);
+    let letter = fs::read_to_string(house.path("post/out/bad.letter.txt")).unwrap();
+    assert!(letter.contains("and 2,380 more, all in bad.findings.json"), "{letter}");
+    assert!(!letter.contains(house.path("").to_str().unwrap()), "{letter}");
+    let list: Value =
+        serde_json::from_slice(&fs::read(house.path("post/out/bad.findings.json")).unwrap()).unwrap();
+    let findings = list["findings"].as_array().unwrap();
+    let missing: std::collections::BTreeSet<&str> = findings
+        .iter()
+        .filter(|found| found["code"] == "COMP-MISSING")
+        .map(|found| found["path"].as_str().unwrap())
+        .collect();
+    assert_eq!((missing.len(), list["counts"]["COMP-MISSING"].as_u64()), (2_400, Some(2_400)));
+    assert_eq!((list["schema"].as_u64(), list["total"].as_u64()), (Some(1), Some(findings.len() as u64)));
+
+    // A second time: what is there stays, and it is said.
+    fs::write(house.path("post/out/bad.letter.txt"), "edited").unwrap();
+    let again = house.run(&["trouble", "show", "1", "--letter", "--to", "post/out"]);
+    assert!(again.code == 5 && again.err.contains("already"), "{}", again.err);
+    assert_eq!(fs::read_to_string(house.path("post/out/bad.letter.txt")).unwrap(), "edited");
+    fs::remove_file(house.path("post/out/bad.letter.txt")).unwrap();
+    assert_eq!(house.run(&["trouble", "show", "1", "--letter", "--to", "post/out"]).code, 5);
+    assert!(!house.path("post/out/bad.letter.txt").exists(), "half of an answer was left behind");
+}

@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 const FLOORS: [&str; 6] = ["model", "rules", "worlds", "books", "work", "doors"];
 
 /// Crates that only one file may name, so that another can take their place.
-const ONE_FILE: [(&str, &str); 6] = [
+const ONE_FILE: [(&str, &str); 8] = [
     ("sled", "src/worlds/book/sled_index.rs"),
     ("md5", "src/rules/digester.rs"),
+    ("bzip2", "src/rules/packed/bzip.rs"),
+    ("ruzstd", "src/rules/packed/zstd.rs"),
     ("indicatif", "src/doors/progress.rs"),
     ("ureq", "src/worlds/net/client.rs"),
     ("rusty_s3", "src/worlds/source/s3/sign.rs"),

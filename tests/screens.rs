@@ -5,14 +5,23 @@
 
 use clap::CommandFactory;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use strongroom::books::config::{Config, Given};
+use strongroom::doors::cli::bag::told;
 use strongroom::doors::cli::table::Style;
 use strongroom::doors::cli::{args::Cli, explain, offline, overview, text};
+use strongroom::doors::man::SHEETS;
+use strongroom::model::code::codes;
+use strongroom::model::digest::Algorithm;
 use strongroom::model::finding::{Finding, Severity};
+use strongroom::rules::groups::Groups;
 use strongroom::work::desk::complaint::{Complaint, Sort};
+use strongroom::work::desk::letter::Letter;
 use strongroom::work::desk::words::{Check, ItemStory, ItemView, MovedRow, RefusedRow};
+use strongroom::work::judging::{Judged, Outcome};
 
 fn style(tty: bool) -> Style {
     Style { tty, color: false, quiet: false, now: "2026-11-21T10:00:00Z".parse().unwrap() }
@@ -150,7 +159,37 @@ fn one_item_says_what_happened_to_it_and_what_to_do() {
     see("item_refused.txt", &text::story(&style(true), &story(&refused(), &findings())));
     see("item_retrying.txt", &text::story(&style(true), &story(&retrying(), &[])));
     see("item_kept.txt", &text::story(&style(true), &story(&kept(), &[])));
-    see("letter.txt", &text::letter(&refused(), &findings(), false));
+}
+
+#[test]
+fn a_letter_says_what_to_do_first_what_blocks_then_file_by_file() {
+    let letter = |item: &ItemView, found: &[Finding]| {
+        let mut groups = Groups::default();
+        found.iter().for_each(|finding| groups.take(finding));
+        Letter { item, groups: &groups, all: "all in uva-ms-2213.findings.json" }.text()
+    };
+    let mut found = findings();
+    found.extend((0..4_330).map(|n| {
+        let path = format!("data/img/{n:04}.tif");
+        let what =
+            format!("`{path}` is listed in manifest-sha256.txt (line {}) but is not in the bag.", n + 1);
+        Finding::new("COMP-MISSING", Severity::Error, path, what)
+            .advice("Add the file, or make the bag again if it should not be there.")
+    }));
+    found.push(
+        Finding::new(
+            "OXUM-MISMATCH",
+            Severity::Error,
+            "bag-info.txt",
+            "Payload-Oxum says 4 files and 22,178 bytes; the payload has 4 files and 5,794 bytes.",
+        )
+        .advice("Every checksum is right. Correct Payload-Oxum to 5794.4."),
+    );
+    see("letter.txt", &letter(&refused(), &found));
+    see("letter_ours.txt", &letter(&retrying(), &[]));
+    let over =
+        trouble("over-limit", "operator", "reading /srv/inbox/uva.edu/films.tar: 12,000,000 members", 61);
+    see("letter_over_limit.txt", &letter(&item(61, json!({"standing": "held", "trouble": over})), &[]));
 }
 
 #[test]
@@ -226,6 +265,32 @@ fn explanations_come_from_the_tables_the_program_uses() {
     see("explain_kind.txt", &explain::explain(Some("target-io")).unwrap());
     see("explain_exit.txt", &explain::explain(Some("75")).unwrap());
     see("explain_all.txt", &explain::explain(None).unwrap());
+    see("explain_code.txt", &explain::explain(Some("fix-mismatch")).unwrap());
+    see("explain_area.txt", &explain::explain(Some("oxum")).unwrap());
+}
+
+#[test]
+fn every_page_of_the_manual_is_sound_and_names_every_code() {
+    for sheet in SHEETS {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join(format!("{}.{}", sheet.name, sheet.section));
+        fs::write(&file, sheet.roff()).unwrap();
+        let mut man = Command::new("man");
+        man.args(["--warnings", "-l"]).arg(&file);
+        let man = man
+            .envs([("LC_ALL", "C.UTF-8"), ("MANWIDTH", "100"), ("MANPAGER", "cat"), ("MANROFFOPT", "-ww")])
+            .output();
+        let Ok(man) = man else { return println!("skipped: there is no man here") };
+        let (page, said) = (String::from_utf8(man.stdout).unwrap(), String::from_utf8_lossy(&man.stderr));
+        assert!(man.status.success() && said.is_empty(), "{}: {said}", sheet.name);
+        assert!(page.contains(sheet.title.split(',').next().unwrap()), "{page}");
+        if sheet.word == "findings" {
+            // A short name shares its line with the text behind it.
+            let firsts: BTreeSet<&str> =
+                page.lines().filter_map(|line| line.split_whitespace().next()).collect();
+            codes().for_each(|code| assert!(firsts.contains(code.name), "{} is not in the page", code.name));
+        }
+    }
 }
 
 #[test]
@@ -242,4 +307,40 @@ fn the_first_help_fits_on_a_screen() {
     let help = Cli::command().term_width(100).render_help().to_string();
     assert!(help.lines().count() < 60, "{help}");
     see("help.txt", &help);
+}
+
+#[test]
+fn validating_says_the_verdict_first_and_then_what_blocks() {
+    let judged = |outcome, errors, warnings| Judged {
+        outcome,
+        errors,
+        warnings,
+        notes: 0,
+        files: 2_112,
+        bytes: 19_756_849_561,
+        version: Some("1.0".into()),
+        algorithms: vec![Algorithm::Sha256],
+    };
+    let mut groups = Groups::default();
+    findings().iter().for_each(|finding| groups.take(finding));
+    for n in 0..4_331 {
+        let path = format!("data/lost/{n:04}.tif");
+        let what = format!("`{path}` is listed in manifest-sha256.txt (line {n}) but is not in the bag.");
+        let missing = Finding::new("COMP-MISSING", Severity::Error, &path, what);
+        groups.take(&missing.advice("Add the file, or make the bag again if it should not be there."));
+    }
+    let (none, took) = (Groups::default(), std::time::Duration::from_secs(61));
+    for (name, style) in [("bag_validate.txt", style(true)), ("bag_validate.tsv", style(false))] {
+        let line = |path: &str, judged: &Judged, groups: &Groups| {
+            told::line(&style, &told::Report { path: Path::new(path), judged, groups, took })
+        };
+        let mut screen = line("uva-ms-2213.tar", &judged(Outcome::Invalid, 4_333, 1), &groups);
+        screen.push_str(&told::groups(&style, &groups));
+        screen.push('\n');
+        screen.push_str(&line("in/uva-ms-2214.tar", &judged(Outcome::Valid, 0, 0), &none));
+        screen.push_str(&line("in/uva-ms-2215", &judged(Outcome::Unjudged, 1, 0), &none));
+        let bags = [(Outcome::Valid, 12, 4_096), (Outcome::Invalid, 1, 100), (Outcome::Unjudged, 0, 0)];
+        screen.push_str(&told::summary(&bags, took));
+        see(name, &screen);
+    }
 }

@@ -2,5 +2,7 @@
 
 pub mod config;
 pub mod facts;
+pub mod judging;
 pub mod ledger;
+pub mod profiles;
 pub mod volume;

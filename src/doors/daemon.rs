@@ -117,6 +117,7 @@ impl Daemon<'_> {
                 let (taken, restart) = changes(&old, &new);
                 taken.iter().for_each(|change| log::info!("reload: {change}"));
                 restart.iter().for_each(|change| log::warn!("reload: needs a restart: {change}"));
+                new.faults_of_profiles().iter().for_each(|fault| log::error!("reload: {fault}"));
                 self.desk.set_config(Arc::new(merged(&old, new)));
                 format!("reloaded: {} changes taken over, {} need a restart", taken.len(), restart.len())
             }

@@ -6,14 +6,17 @@
 //! - Targets are opened when they are first needed: one that is missing does not keep the others from work.
 
 use crate::books::config::{Config, PlaceConfig};
+use crate::books::judging::JudgingRules;
 use crate::books::ledger::Ledger;
 use crate::books::volume::Floor;
 use crate::model::checkpoint::Stage;
 use crate::model::trouble::Trouble;
 use crate::rules::address;
+use crate::rules::packed::{Caps, Container};
+use crate::rules::tar;
 use crate::work::desk::Desk;
 use crate::work::desk::complaint::{Complaint, Sort};
-use crate::work::job::Settings;
+use crate::work::job::{Accept, Settings};
 use crate::work::pipeline::Pipeline;
 use crate::work::receiving::Intake;
 use crate::work::stages::INGEST_LINE;
@@ -222,6 +225,20 @@ fn intake(config: &Config, source: &SourceConfig) -> Intake {
     }
 }
 
+/// What each depositor may send packed. The words were held against the table of keys; those for which there is no
+/// container cannot be in it.
+fn accept(config: &Config) -> Accept {
+    let read = |words: &[String]| words.iter().filter_map(|word| Container::from_name(word)).collect();
+    Accept {
+        everybody: read(&config.accept),
+        depositors: config
+            .depositors
+            .iter()
+            .map(|depositor| (depositor.name.clone(), read(&depositor.accept)))
+            .collect(),
+    }
+}
+
 fn settings(config: &Config, ledger_id: String) -> Settings {
     let floors = config.staging.iter().chain(&config.targets).map(|place| (place.name.clone(), place.floor));
     Settings {
@@ -233,13 +250,26 @@ fn settings(config: &Config, ledger_id: String) -> Settings {
         workers: Stage::ALL.iter().map(|stage| (*stage, config.workers.of(*stage))).collect(),
         digesters: config.workers.hashers,
         copiers: config.workers.copiers,
-        files_max: config.limits.files_max,
         sources: config.sources.iter().map(|source| intake(config, source)).collect(),
         part_min: crate::work::staged::PART_MIN,
+        tar: tar::Limits {
+            members: config.limits.files_max,
+            path_bytes: config.limits.path_bytes_max,
+            component_bytes: config.limits.name_bytes_max,
+            depth: config.limits.depth_max,
+            ..tar::Limits::default()
+        },
         bytes_max: config.limits.bytes_max,
+        accept: accept(config),
+        packed: Caps {
+            bytes: config.limits.packed_bytes_max,
+            ratio: config.limits.packed_ratio_max,
+            members: config.limits.files_max,
+        },
         files_versions_max: config.limits.files_versions_max,
         retry_first: config.retry.first,
         look_every: LOOK_EVERY,
         retry_longest: config.retry.longest,
+        judging: Arc::new(JudgingRules::new(config)),
     }
 }

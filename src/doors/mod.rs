@@ -7,6 +7,7 @@ pub mod exit;
 pub mod house;
 pub mod inbox;
 pub mod log;
+pub mod man;
 pub mod notify;
 pub mod progress;
 mod receiver;

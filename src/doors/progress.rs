@@ -188,6 +188,46 @@ impl Shown {
     }
 }
 
+/// One bar on a terminal, for work that is counted in bytes; nothing without one.
+pub struct Gauge(Option<ProgressBar>);
+
+impl Gauge {
+    /// A bar on stderr, if it is to be shown.
+    pub fn new(shown: bool) -> Gauge {
+        Gauge(shown.then(|| {
+            let bar = ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr_with_hz(8));
+            bar.set_style(style(
+                "[{bar:32}] {msg}  {bytes} of {total_bytes}  {binary_bytes_per_sec}  {elapsed}",
+            ));
+            bar
+        }))
+    }
+
+    /// How far it is.
+    pub fn update(&mut self, done: u64, expected: u64, message: &str) {
+        let Some(bar) = &self.0 else { return };
+        bar.set_length(expected.max(done).max(1));
+        bar.set_position(done);
+        bar.set_message(message.to_string());
+    }
+
+    /// Prints above the bar.
+    pub fn above(&self, print: impl FnOnce()) {
+        match &self.0 {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+}
+
+impl Drop for Gauge {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
+
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())

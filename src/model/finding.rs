@@ -46,6 +46,9 @@ pub struct Finding {
     pub advice: String,
     /// The rule: "RFC 8493, 2.1.3".
     pub clause: String,
+    /// The depositor's rule that decided its weight, where one did: `oxum = warning`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
 }
 
 /// The path of a finding.
@@ -111,6 +114,7 @@ impl Finding {
             message: message.into(),
             advice: String::new(),
             clause: String::new(),
+            rule: None,
         }
     }
 

@@ -126,6 +126,22 @@ pub struct Unpacked {
     pub payload_folder: bool,
     /// Findings of the tar reader (warnings).
     pub findings: Seal,
+    /// When the deposit was packed: the plain tar that it was unpacked to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packed: Option<Packed>,
+}
+
+/// The plain tar in staging that a packed deposit was unpacked to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Packed {
+    /// What the deposit is: `gzip`, `zstd`, `bzip2`, `zip`.
+    pub container: String,
+    /// Its file within the item's folder.
+    pub file: String,
+    /// Its bytes.
+    pub bytes: u64,
+    /// Its SHA-256.
+    pub sha256: String,
 }
 
 /// Checksum: digests of every member.
@@ -147,6 +163,21 @@ pub struct Judged {
     /// BagIt version of the bag's declaration, when it could be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bagit_version: Option<String>,
+    /// The profile it was judged by, when there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<ProfilePin>,
+    /// The depositor's rules that decided what a finding weighs: `oxum = warning`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<String>,
+}
+
+/// A profile, by the name it was asked for and by the bytes it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfilePin {
+    /// Its name.
+    pub name: String,
+    /// SHA-256 of its file.
+    pub sha256: String,
 }
 
 /// Store: the frozen plan and the copies made by it.

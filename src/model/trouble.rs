@@ -67,6 +67,8 @@ pub enum Kind {
     FactsDamaged,
     /// The bag has more files, or the object more files x versions, than the limits allow.
     OverLimit,
+    /// The profile that the depositor's bags are judged by cannot be used.
+    ProfileUnusable,
     /// The policy asks for more proved copies than there are.
     PolicyUnmet,
     /// An operator asked to hold the item.
@@ -98,7 +100,7 @@ use Remedy::{Alarm, Depositor, Developer, Operator, Time};
 
 /// The table, one row a kind.
 #[rustfmt::skip]
-pub const KINDS: [KindRow; 23] = [
+pub const KINDS: [KindRow; 24] = [
     row(Kind::InvalidBag, "invalid-bag", Depositor, "the bag breaks the rules of BagIt or of its profile; every fault is listed", "nothing was stored; the deposit stays where it is", "ask the depositor for a new bag under the same name: strongroom trouble show ID"),
     row(Kind::TarRefused, "tar-refused", Depositor, "the tar is damaged, is no tar, or holds members that no bag may have", "nothing was stored; the deposit stays where it is", "ask the depositor to make the tar again: strongroom trouble show ID"),
     row(Kind::DepositChanged, "deposit-changed", Time, "the deposit changed while it was being read", "it is read again from the start", "wait until the upload is complete; to start at once: strongroom requeue ID --from download"),
@@ -118,6 +120,7 @@ pub const KINDS: [KindRow; 23] = [
     row(Kind::TargetsDisagree, "targets-disagree", Alarm, "the targets hold different versions of this object", "nothing was written", "compare the object on the targets before anything else; then run strongroom requeue ID --from store"),
     row(Kind::FactsDamaged, "facts-damaged", Time, "what an earlier stage found is lost or damaged in staging", "that stage is run again", "look at the kernel log for the staging disk: strongroom doctor"),
     row(Kind::OverLimit, "over-limit", Operator, "the bag is larger than the limits of the configuration allow", "nothing was stored", "raise the limit in the configuration or ask for smaller bags, then run strongroom requeue ID"),
+    row(Kind::ProfileUnusable, "profile-unusable", Operator, "the profile that this depositor's bags are judged by is not there, changed since it was taken in, or is wrong in itself", "the bag was not judged and waits for you", "put the profile right (strongroom profile list; strongroom check-config), then run strongroom requeue ID"),
     row(Kind::PolicyUnmet, "policy-unmet", Alarm, "fewer proved copies are found than the policy asks for", "staging is kept", "check the targets with strongroom doctor, then run strongroom requeue ID --from store"),
     row(Kind::HeldByOperator, "held-by-operator", Operator, "an operator asked to hold this item", "it waits", "strongroom item release ID"),
     row(Kind::StopsTheProcess, "stops-the-process", Developer, "the process ended several times while it worked on this item", "it is not tried again by itself", "keep the deposit for the developers; to try once more run strongroom requeue ID"),

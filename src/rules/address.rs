@@ -282,7 +282,9 @@ pub fn may_ask(ip: IpAddr, admit: Admit) -> Result<(), String> {
     match (reach(ip), admit) {
         (Reach::Public, _) | (Reach::Private(_), Admit::Private | Admit::Metadata) => Ok(()),
         (Reach::Never(_), Admit::Metadata) if is_link_local(ip) => Ok(()),
-        (Reach::Private(why), _) => Err(format!("{ip} {why}; private addresses were not allowed")),
+        (Reach::Private(why), _) => Err(format!(
+            "{ip} {why}; private addresses are asked only with --allow-private, or allow_private of a source"
+        )),
         (Reach::Never(why), _) => Err(format!("{ip} {why}; it is never asked")),
     }
 }

@@ -3,8 +3,11 @@
 pub mod address;
 pub mod bagit;
 pub mod digester;
+pub mod groups;
 pub mod http;
 pub mod ocfl;
+pub mod ours;
+pub mod packed;
 pub mod premis;
 pub mod read;
 pub mod sort;

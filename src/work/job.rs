@@ -3,15 +3,20 @@
 //! - A stage reaches the world only through its job.
 //! - `drained` is asked at every part boundary; a part is at most a file or 64 MiB of small ones.
 
+use crate::books::judging::JudgingRules;
 use crate::books::ledger::{EventDraft, Ledger};
 use crate::books::volume::{Floor, Promises};
 use crate::model::checkpoint::Stage;
+use crate::model::digest::Algorithm;
 use crate::model::event::{EventType, Outcome};
 use crate::model::fact::Member;
 use crate::model::item::{Deposit, Form, Found, Item, ItemId, Parts};
 use crate::model::object::{Kept, ObjectRow, Policy, VersionRow};
 use crate::model::trouble::{Kind, Stop, Trouble};
-use crate::rules::read::ReadAt;
+use crate::rules::digester::digest_reader;
+use crate::rules::packed::{Caps, Container};
+use crate::rules::read::{ReadAt, Slice};
+use crate::rules::tar::Limits;
 use crate::work::receiving::Intake;
 use crate::work::staged::Joined;
 use crate::worlds::World;
@@ -40,14 +45,18 @@ pub struct Settings {
     pub digesters: usize,
     /// Threads that copy to one target.
     pub copiers: usize,
-    /// Files that one bag may have.
-    pub files_max: u64,
+    /// What a tar or folder may cost to index: files, lengths of paths.
+    pub tar: Limits,
     /// What is received from where.
     pub sources: Vec<Intake>,
     /// Bytes of the smallest part that a deposit is fetched in.
     pub part_min: u64,
     /// Bytes that one deposit may have.
     pub bytes_max: u64,
+    /// Forms in which a bag may come in one file.
+    pub accept: Accept,
+    /// What unpacking a deposit may cost.
+    pub packed: Caps,
     /// Files times versions that one object may have.
     pub files_versions_max: u64,
     /// How often the ledger is looked at for items that may go on, if nothing is committed meanwhile.
@@ -56,6 +65,25 @@ pub struct Settings {
     pub retry_first: Duration,
     /// Longest pause after such a trouble.
     pub retry_longest: Duration,
+    /// Who is judged how; what the configuration says when it is read again holds at once.
+    pub judging: Arc<JudgingRules>,
+}
+
+/// Forms in which depositors may send a bag in one file; a plain tar is always one of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Accept {
+    /// Depositors that have no row of their own.
+    pub everybody: Vec<Container>,
+    /// By depositor.
+    pub depositors: BTreeMap<String, Vec<Container>>,
+}
+
+impl Accept {
+    /// True when this depositor may send this.
+    pub fn takes(&self, depositor: &str, container: Container) -> bool {
+        container == Container::Plain
+            || self.depositors.get(depositor).unwrap_or(&self.everybody).contains(&container)
+    }
 }
 
 impl Settings {
@@ -192,11 +220,44 @@ impl<'a> Job<'a> {
         }
     }
 
+    /// The plain tar that a packed deposit was unpacked to; `None` when the deposit itself is the tar.
+    fn unpacked_tar(&self) -> Result<Option<Arc<dyn ReadAt>>, Trouble> {
+        let Some(packed) = self.item.found.unpack.as_ref().and_then(|unpack| unpack.packed.as_ref()) else {
+            return Ok(None);
+        };
+        let place = self.folder()?.join(&packed.file);
+        // Absent, it is damaged facts, and unpack runs again.
+        let tar = self.world.disk.open(&place)?;
+        if tar.size() == packed.bytes {
+            return Ok(Some(Arc::from(tar)));
+        }
+        let because = format!("it has {} bytes, {} were unpacked", tar.size(), packed.bytes);
+        Err(Trouble::new(Kind::FactsDamaged, because).about(place.path))
+    }
+
+    /// Fails when the tar in staging is no longer what was unpacked: its faults would not be the depositor's.
+    pub fn unpacked_tar_unchanged(&self) -> Result<(), Stop> {
+        let packed = self.item.found.unpack.as_ref().and_then(|unpack| unpack.packed.as_ref());
+        let (Some(packed), Some(tar)) = (packed, self.unpacked_tar()?) else { return Ok(()) };
+        let mut chunk = vec![0; 1 << 20];
+        let (_, digests) = digest_reader(&mut Slice::whole(&*tar), &[Algorithm::Sha256], &mut chunk)
+            .map_err(|error| Trouble::new(Kind::StagingIo, error.to_string()).while_doing("reading again"))?;
+        if digests.get(Algorithm::Sha256) == Some(packed.sha256.as_str()) {
+            return Ok(());
+        }
+        Err(Trouble::new(Kind::FactsDamaged, "the unpacked tar changed in staging")
+            .about(&packed.file)
+            .into())
+    }
+
     /// The bytes of the bag's members.
     pub fn members(&self) -> Result<MemberBytes<'a>, Stop> {
         let key = &self.item.deposit.key;
         let tar = match self.item.deposit.form {
-            Form::Tar => Some(self.tar()?),
+            Form::Tar => match self.unpacked_tar()? {
+                Some(tar) => Some(tar),
+                None => Some(self.tar()?),
+            },
             Form::Folder => None,
         };
         Ok(MemberBytes { world: self.world, key, tar })

@@ -1,7 +1,10 @@
-//! Floor 5, the work: the line of stages, the pipeline that runs it, and the desk that answers people.
+//! Floor 5, the work: the line of stages, the pipeline that runs it, the desk that answers people, and judging
+//! and making bags where they lie.
 
+pub mod bagging;
 pub mod desk;
 pub mod job;
+pub mod judging;
 pub mod pipeline;
 pub mod receiving;
 pub mod restore;

@@ -13,6 +13,7 @@ pub mod fate;
 pub mod net;
 pub mod source;
 pub mod target;
+pub mod temporary;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

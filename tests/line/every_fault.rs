@@ -52,7 +52,7 @@ pub fn end(house: &House) -> End {
 
 fn deposit_all(house: &House) {
     house.deposit("photos", &[("a.txt", "alpha"), ("b/c.txt", "gamma"), ("empty", "")]);
-    house.deposit("letters", &[("one", "1"), ("twin", "1")]);
+    house.deposit_packed("letters", &[("one", "1"), ("twin", "1")]);
     house.deposit_afar("maps", &[("north.txt", &"north ".repeat(300)), ("south.txt", "south")]);
     house.source.add_tar("/inbox/broken.tar", b"this is no tar, and never was".repeat(100));
     house.submit("broken", "/inbox/broken.tar");

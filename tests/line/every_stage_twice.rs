@@ -49,15 +49,23 @@ fn claim(house: &House, stage: Stage) -> Lease {
 }
 
 fn every_stage(between: impl Fn(&House, Stage, Lease) -> Lease) {
-    let house = house();
-    house.deposit("photos", &[("a.txt", "alpha"), ("b/c.txt", "gamma"), ("twin.txt", "alpha")]);
+    let files = [("a.txt", "alpha"), ("b/c.txt", "gamma"), ("twin.txt", "alpha")];
+    let plain = house();
+    plain.deposit("photos", &files);
+    every_stage_of(&plain, &between);
+    let packed = house();
+    packed.deposit_packed("photos", &files);
+    every_stage_of(&packed, &between);
+}
+
+fn every_stage_of(house: &House, between: &dyn Fn(&House, Stage, Lease) -> Lease) {
     for stage in INGEST {
-        let lease = claim(&house, stage.name());
-        let once = work(&house, stage, &lease);
-        let lies_once = left(&house, &once);
-        let lease = between(&house, stage.name(), lease);
-        let done = work(&house, stage, &lease);
-        assert_eq!(left(&house, &done), lies_once, "{} run twice", stage.name());
+        let lease = claim(house, stage.name());
+        let once = work(house, stage, &lease);
+        let lies_once = left(house, &once);
+        let lease = between(house, stage.name(), lease);
+        let done = work(house, stage, &lease);
+        assert_eq!(left(house, &done), lies_once, "{} run twice", stage.name());
         let report = Report {
             found: Some(done.found),
             deposit: done.deposit,

@@ -10,8 +10,10 @@ use strongroom::model::event::Event;
 use strongroom::model::item::{Asker, Deposit, Item};
 use strongroom::model::object::Policy;
 use strongroom::rules::bagit::make;
+use strongroom::rules::packed::{Caps, Container};
 use strongroom::rules::sort::MemoryScratch;
-use strongroom::work::job::Settings;
+use strongroom::rules::tar::Limits;
+use strongroom::work::job::{Accept, Settings};
 use strongroom::work::pipeline::Pipeline;
 use strongroom::work::stages::INGEST_LINE;
 use strongroom::worlds::World;
@@ -74,14 +76,17 @@ fn settings() -> Settings {
         workers: BTreeMap::new(),
         digesters: 1,
         copiers: 1,
-        files_max: 1_000,
+        tar: Limits { members: 1_000, ..Limits::default() },
         sources: Vec::new(),
         part_min: 1 << 10,
         bytes_max: 1 << 30,
+        accept: Accept { everybody: Container::READ.to_vec(), ..Accept::default() },
+        packed: Caps::default(),
         files_versions_max: 10_000,
         look_every: Duration::from_millis(2),
         retry_first: Duration::from_secs(1),
         retry_longest: Duration::from_secs(60),
+        judging: Arc::default(),
     }
 }
 
@@ -107,6 +112,16 @@ impl House {
     pub fn deposit_afar(&self, bag: &str, files: &[(&str, &str)]) -> Item {
         let key = format!("https://uva.edu/drop/{bag}.tar");
         self.source.add_tar(&key, tar(bag, files));
+        self.submit(bag, &key)
+    }
+
+    /// The same bag as a gzip-compressed tar.
+    pub fn deposit_packed(&self, bag: &str, files: &[(&str, &str)]) -> Item {
+        let key = format!("/inbox/{bag}.tar.gz");
+        let tar = tar(bag, files);
+        let mut packed = Vec::new();
+        flate2::read::GzEncoder::new(&tar[..], flate2::Compression::fast()).read_to_end(&mut packed).unwrap();
+        self.source.add_tar(&key, packed);
         self.submit(bag, &key)
     }
 

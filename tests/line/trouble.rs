@@ -2,6 +2,10 @@
 
 use crate::rehearsal::{House, house, tar};
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use strongroom::books::config::{Config, Given, Origin};
+use strongroom::books::judging::JudgingRules;
+use strongroom::books::profiles;
 use strongroom::model::checkpoint::{Move, Stage};
 use strongroom::model::item::{Asker, Item};
 use strongroom::worlds::disk::Place;
@@ -82,7 +86,7 @@ fn damaged_facts_are_never_trusted() {
 }
 
 /// Runs until the item stands before this stage, held by an operator.
-fn stop_before(house: &mut House, stage: Stage) -> Item {
+pub fn stop_before(house: &mut House, stage: Stage) -> Item {
     for work in strongroom::work::stages::INGEST {
         if work.name() == stage {
             break;
@@ -177,6 +181,61 @@ fn a_missing_target_is_refused_and_the_item_goes_on_when_it_is_back() {
     let item = house.run_until(|item| item.checkpoint.standing.rests());
     assert_eq!(kind(&item), Some("target-missing"));
     house.targets["b"].unmount(false);
+    house.ledger.ask(item.id, &Move::Requeue { from: None }, &tester(), "").unwrap();
+    house.run();
+    assert_eq!(only(&house).checkpoint.standing.name(), "kept");
+}
+
+/// Who is judged how, as a configuration with this text has it.
+fn judged_by(house: &mut House, data: &std::path::Path, text: &str) {
+    let given = Given { data: Some((data.to_path_buf(), Origin::Default)), ..Given::default() };
+    let config = Config::from_text(text, None, &given).unwrap();
+    house.settings.judging = Arc::new(JudgingRules::new(&config));
+}
+
+#[test]
+fn a_verdict_names_the_profile_and_the_rules_it_came_by() {
+    let data = tempfile::tempdir().unwrap();
+    let bag = || {
+        let house = house();
+        house.deposit("photos", &[("a.txt", "alpha")]);
+        house
+    };
+    let mut house = bag();
+    judged_by(&mut house, data.path(), "[[depositor]]\nname = \"uva.edu\"\nprofile = \"aptrust-2.3\"\n");
+    house.run();
+    let item = only(&house);
+    assert_eq!(kind(&item), Some("invalid-bag"), "it has no aptrust-info.txt");
+    let judged = item.found.validate.unwrap();
+    let pin = judged.profile.unwrap();
+    assert!(pin.name == "aptrust-2.3" && pin.sha256.len() == 64);
+    assert_eq!(judged.rules, ["storage_option = standard"]);
+
+    let mut house = bag();
+    judged_by(&mut house, data.path(), "[[depositor]]\nname = \"uva.edu\"\nprofile = \"bagit\"\n");
+    house.run();
+    assert_eq!(only(&house).checkpoint.standing.name(), "kept");
+    let told = house.events().iter().any(|event| event.detail.contains("profile bagit (sha256 "));
+    assert!(told, "the event of the validation says by which bytes: {:#?}", house.events());
+}
+
+#[test]
+fn a_profile_that_changed_holds_the_item_until_it_is_put_right() {
+    let data = tempfile::tempdir().unwrap();
+    let registry = profiles::folder_of(data.path());
+    let file = data.path().join("ours.json");
+    let text = strongroom::rules::bagit::profile::shipped::text("bagit").unwrap();
+    std::fs::write(&file, text).unwrap();
+    profiles::add(&registry, &file, None).unwrap();
+    std::fs::write(registry.join("ours.json"), text.replace("1.0", "1.1")).unwrap();
+    let mut house = house();
+    judged_by(&mut house, data.path(), "[[depositor]]\nname = \"uva.edu\"\nprofile = \"ours\"\n");
+    house.deposit("photos", &[("a.txt", "alpha")]);
+    house.run();
+    let item = only(&house);
+    assert_eq!(kind(&item), Some("profile-unusable"));
+    assert!(item.found.validate.is_none(), "nobody judged it");
+    std::fs::write(registry.join("ours.json"), text).unwrap();
     house.ledger.ask(item.id, &Move::Requeue { from: None }, &tester(), "").unwrap();
     house.run();
     assert_eq!(only(&house).checkpoint.standing.name(), "kept");

@@ -4,11 +4,12 @@ use super::fault::Fault;
 use super::keys::{self, Key};
 use super::tree::{Setting, Tree, Value};
 use super::{
-    Config, DepositorConfig, Effective, Given, Limits, Origin, PlaceConfig, Retry, Serve, Workers, check,
-    units,
+    Config, DepositorConfig, Effective, Given, Judging, Limits, Origin, PlaceConfig, Retry, Serve, Workers,
+    check, units,
 };
 use crate::books::volume::Floor;
 use crate::model::object::Policy;
+use crate::rules::bagit::policy::{FileNames, StorageOption, Switches, Versions, Weighs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,7 +26,8 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
     let staging = from.places("staging", &data, &["staging"]);
     let targets = from.places("target", &data, &["target-a", "target-b"]);
     let policies = from.policies(&targets);
-    let depositors = from.depositors(&policies);
+    let accept = from.words("accept");
+    let depositors = from.depositors(&policies, &accept);
     let any_depositor = from.rows("depositor").is_empty();
     let network = from.network();
     let sources = from.sources(&depositors);
@@ -42,6 +44,7 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
         staging,
         targets,
         policies,
+        accept,
         depositors,
         any_depositor,
         network,
@@ -129,6 +132,13 @@ impl Builder {
         }
     }
 
+    fn words(&mut self, path: &str) -> Vec<String> {
+        match self.value(path).0 {
+            Value::Names(words) => words,
+            other => unreachable_shape(path, &other),
+        }
+    }
+
     pub(super) fn count(&mut self, path: &str) -> usize {
         usize::try_from(self.number(path)).unwrap_or(usize::MAX)
     }
@@ -167,8 +177,13 @@ impl Builder {
 
     pub(super) fn rows(&self, table: &str) -> Vec<String> {
         let prefix = format!("{table}[");
-        let mut rows: Vec<String> =
-            self.tree.tables.keys().filter(|at| at.starts_with(&prefix)).cloned().collect();
+        let mut rows: Vec<String> = self
+            .tree
+            .tables
+            .keys()
+            .filter(|at| at.starts_with(&prefix) && at.ends_with(']'))
+            .cloned()
+            .collect();
         // As numbers: the tenth row comes after the ninth.
         rows.sort_by_key(|at| {
             at[prefix.len()..].trim_end_matches(']').parse::<usize>().unwrap_or(usize::MAX)
@@ -243,14 +258,13 @@ impl Builder {
             Some(Setting { value: Value::Names(names), line }) => (names.clone(), Origin::File(*line)),
             _ => (all.to_vec(), Origin::Default),
         };
-        let shown: Vec<String> = targets.iter().map(|target| quoted(target)).collect();
-        let targets = self.note(&path, format!("[{}]", shown.join(", ")), origin, targets);
+        let targets = self.note(&path, listed(&targets), origin, targets);
         let copies = self.count(&format!("{at}.copies"));
         self.flag(&format!("{at}.i_accept_one_copy"));
         Policy { name, targets, copies }
     }
 
-    fn depositors(&mut self, policies: &[Policy]) -> Vec<DepositorConfig> {
+    fn depositors(&mut self, policies: &[Policy], accept: &[String]) -> Vec<DepositorConfig> {
         let rows = self.rows("depositor");
         if rows.is_empty() {
             let policy = match policies {
@@ -258,7 +272,20 @@ impl Builder {
                 _ => "default".to_string(),
             };
             self.note("depositor.local.policy", quoted(&policy), Origin::Default, ());
-            return vec![DepositorConfig { name: "local".into(), policy }];
+            let rules = keys::KEYS.iter().filter(|key| key.path.starts_with("depositor[]."));
+            for key in rules.filter(|key| {
+                !matches!(key.path, "depositor[].name" | "depositor[].policy" | "depositor[].accept")
+            }) {
+                let shown = if key.default.is_empty() { "none" } else { key.default };
+                self.note(&key.path.replace("[]", ".local"), shown, Origin::Default, ());
+            }
+            self.note("depositor.local.accept", listed(accept), Origin::Default, ());
+            return vec![DepositorConfig {
+                name: "local".into(),
+                policy,
+                accept: accept.to_vec(),
+                judging: judging_without_settings(),
+            }];
         }
         let mut depositors = Vec::new();
         for at in rows {
@@ -269,9 +296,25 @@ impl Builder {
                 continue;
             };
             let policy = self.text(&format!("{at}.policy"));
-            depositors.push(DepositorConfig { name, policy });
+            let own = format!("{at}.accept");
+            let accept = match self.tree.settings.contains_key(&own) {
+                true => self.words(&own),
+                false => self.note(&own, listed(accept), Origin::Default, accept.to_vec()),
+            };
+            let judging = self.judging(&at);
+            depositors.push(DepositorConfig { name, policy, accept, judging });
         }
         depositors
+    }
+
+    fn judging(&mut self, at: &str) -> Judging {
+        let path = format!("{at}.profile");
+        let profile = match self.tree.settings.contains_key(&path) {
+            true => Some(self.text(&path)),
+            false => self.note(&path, "none", Origin::Default, None),
+        };
+        let strict = self.flag(&format!("{at}.strict"));
+        Judging { profile, strict, switches: switches(&mut |rule| self.text(&format!("{at}.rules.{rule}"))) }
     }
 
     fn workers(&mut self) -> Workers {
@@ -285,6 +328,11 @@ impl Builder {
             files_max: self.number("limits.files_max"),
             files_versions_max: self.number("limits.files_versions_max"),
             bytes_max: self.number("limits.bytes_max"),
+            path_bytes_max: self.count("limits.path_bytes_max"),
+            name_bytes_max: self.count("limits.name_bytes_max"),
+            depth_max: self.count("limits.depth_max"),
+            packed_ratio_max: self.number("limits.packed_ratio_max"),
+            packed_bytes_max: self.number("limits.packed_bytes_max"),
         }
     }
 
@@ -308,6 +356,27 @@ fn unreachable_shape(path: &str, found: &Value) -> ! {
     panic!("the table of keys and its reader disagree about {path}: {found:?}")
 }
 
+/// How bags are judged of whom the file says nothing.
+pub fn judging_without_settings() -> Judging {
+    let default = |rule: &str| {
+        let key = keys::key_of(&format!("depositor[0].rules.{rule}"));
+        key.map(|key| key.default.trim_matches('"').to_string()).unwrap_or_default()
+    };
+    Judging { profile: None, strict: false, switches: switches(&mut |rule| default(rule)) }
+}
+
+/// The tree takes no word that its row of the table does not have, so no word is passed over here.
+fn switches(word: &mut dyn FnMut(&str) -> String) -> Switches {
+    Switches {
+        folder_name: Weighs::from_word(&word("folder_name")).unwrap_or_default(),
+        bagit_version: Versions::from_word(&word("bagit_version")).unwrap_or_default(),
+        oxum: Weighs::from_word(&word("oxum")).unwrap_or_default(),
+        file_names: FileNames::from_word(&word("file_names")).unwrap_or_default(),
+        apple_double: Weighs::from_word(&word("apple_double")).unwrap_or_default(),
+        storage_option: StorageOption::from_word(&word("storage_option")).unwrap_or_default(),
+    }
+}
+
 /// The default of a key, from its row of the table.
 fn default_of(key: &Key) -> Value {
     use super::keys::Shape;
@@ -328,6 +397,10 @@ fn default_of(key: &Key) -> Value {
             let texts = text.trim_matches(['[', ']']).split(',').map(|text| text.trim().trim_matches('"'));
             Value::Names(texts.filter(|text| !text.is_empty()).map(String::from).collect())
         }
+        Shape::SomeOf(words) => {
+            let quoted = |word: &&&str| key.default.contains(&format!("\"{word}\""));
+            Value::Names(words.iter().filter(quoted).map(|word| word.to_string()).collect())
+        }
         Shape::Path | Shape::Name | Shape::Text | Shape::OneOf(_) => Value::Text(text.to_string()),
     }
 }
@@ -340,10 +413,12 @@ fn show(key: &Key, value: &Value) -> String {
         (_, Value::Number(number)) => number.to_string(),
         (_, Value::Flag(flag)) => flag.to_string(),
         (_, Value::Text(text)) => quoted(text),
-        (_, Value::Names(names)) => {
-            format!("[{}]", names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", "))
-        }
+        (_, Value::Names(names)) => listed(names),
     }
+}
+
+fn listed(names: &[String]) -> String {
+    format!("[{}]", names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", "))
 }
 
 fn quoted(text: &str) -> String {

@@ -3,6 +3,7 @@
 use super::fault::Fault;
 use super::tree::{Tree, Value};
 use super::{Config, PlaceConfig};
+use crate::books::profiles;
 use crate::worlds::source::configured::Place;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -197,6 +198,25 @@ pub fn one_disk(config: &Config) -> Vec<Fault> {
     faults
 }
 
+/// Depositors whose profile is not there, or cannot be applied.
+pub fn profiles(config: &Config) -> Vec<Fault> {
+    let registry = profiles::folder_of(&config.data);
+    let mut faults = Vec::new();
+    for depositor in &config.depositors {
+        let Some(name) = &depositor.judging.profile else { continue };
+        if let Err(error) = profiles::named(name, &registry) {
+            faults.push(Fault {
+                file: config.file.clone(),
+                ..Fault::new(format!("the profile of depositor {} cannot be used", depositor.name))
+                    .because(error.to_string())
+                    .so("none of its bags could be judged")
+                    .then_try(error.advice())
+            });
+        }
+    }
+    faults
+}
+
 /// Pairs of these targets that share a file system.
 pub(super) fn same_disk(config: &Config, targets: &[String]) -> Vec<(String, String)> {
     let mut seen: BTreeMap<u64, String> = BTreeMap::new();
@@ -237,7 +257,9 @@ pub fn changes(old: &Config, new: &Config) -> (Vec<String>, Vec<String>) {
         let none = "nothing".to_string();
         let text = format!("{key}: {} -> {}", was.unwrap_or(&none), is.unwrap_or(&none));
         let live = ["depositor.", "serve.inbox_settle", "serve.drain"];
-        if live.iter().any(|prefix| key.starts_with(prefix)) { taken.push(text) } else { restart.push(text) }
+        // What is accepted is the line's to know, and the line is built at the start.
+        let is_live = live.iter().any(|prefix| key.starts_with(prefix)) && !key.ends_with(".accept");
+        if is_live { taken.push(text) } else { restart.push(text) }
     }
     (taken, restart)
 }

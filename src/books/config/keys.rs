@@ -3,6 +3,8 @@
 //! - A key that is not in this table is refused.
 //! - The sample configuration, `config show --defaults` and the manual are made from this table.
 
+use crate::rules::bagit::policy::FileNames;
+
 /// What a key may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
@@ -26,6 +28,8 @@ pub enum Shape {
     Texts,
     /// One of these words.
     OneOf(&'static [&'static str]),
+    /// Several of these words.
+    SomeOf(&'static [&'static str]),
 }
 
 impl Shape {
@@ -42,6 +46,7 @@ impl Shape {
             Shape::Text => "text".into(),
             Shape::Texts => "a list of texts, like [\".tar\", \".zip\"]".into(),
             Shape::OneOf(words) => format!("one of {}", words.join(", ")),
+            Shape::SomeOf(words) => format!("a list of some of {}", words.join(", ")),
         }
     }
 }
@@ -66,13 +71,19 @@ const fn key(path: &'static str, shape: Shape, default: &'static str, reason: &'
 /// Default of `data`.
 pub const DATA: &str = "./strongroom-data";
 
+/// Forms in which a deposit may come in one file.
+const CONTAINERS: Shape = Shape::SomeOf(&["tar", "gzip", "zstd", "bzip2", "zip"]);
+
 const WORKERS: Shape = Shape::Count(1, 64);
+
+const WEIGHS: Shape = Shape::OneOf(&["profile", "error", "warning", "note"]);
 
 /// The table.
 #[rustfmt::skip]
-pub const KEYS: [Key; 67] = [
+pub const KEYS: [Key; 82] = [
     key("data", Shape::Path, "\"./strongroom-data\"", "Folder below which everything lies that has no path of its own. A relative folder, so that a first try needs no rights; an installed service names /var/lib/strongroom."),
     key("i_accept_copies_on_one_disk", Shape::Flag, "false", "Two targets of one policy on one file system are refused, because one broken disk would take both copies. True is for trying out only; the embedded default without a file has it so."),
+    key("accept", CONTAINERS, "[\"tar\"]", "Forms in which depositors may send a bag in one file. Plain tars only, because they are read in place: a packed deposit (a compressed tar, or a zip) is unpacked into staging first, which costs space and time, and one flipped bit may cost all of it. What a deposit is, its first bytes say, not its name; plain tars are always taken."),
     key("ledger.path", Shape::Path, "DATA/ledger", "Folder of the ledger: journal and index. Small, written often, synced always: put it on a fast and sound disk."),
     key("ledger.mirror", Shape::Path, "", "Second copy of the journal, on another disk than the ledger. None by default, because a mirror on the same disk would only look safe; with one, a lost or damaged journal is repaired on start."),
     key("staging[].name", Shape::Name, "\"staging\"", "Name of a staging volume; it is kept in the ledger, so it must not change while items are in work."),
@@ -87,6 +98,15 @@ pub const KEYS: [Key; 67] = [
     key("policy.*.i_accept_one_copy", Shape::Flag, "false", "Fewer than two copies are refused unless this says that somebody meant it."),
     key("depositor[].name", Shape::Name, "\"local\"", "Who sends bags; it is part of every object's identifier, so it must never change."),
     key("depositor[].policy", Shape::Name, "\"default\"", "Policy that this depositor's objects follow."),
+    key("depositor[].accept", CONTAINERS, "accept", "Forms in which this depositor may send a bag in one file, when others than everybody's."),
+    key("depositor[].profile", Shape::Name, "", "Profile by which this depositor's bags are judged: one that comes with the program, or one that was taken in (strongroom profile list). None by default: BagIt itself asks for nothing more."),
+    key("depositor[].strict", Shape::Flag, "false", "True makes errors of the warnings that have no reason to be in a new bag. Off, because bags made long ago are sent, too."),
+    key("depositor[].rules.folder_name", WEIGHS, "\"profile\"", "A tar whose folder has another name. \"profile\": an error where the profile wants the same name, as APTrust's do; else a warning."),
+    key("depositor[].rules.bagit_version", Shape::OneOf(&["profile", "current", "any"]), "\"profile\"", "Versions of BagIt. \"profile\": those that the profile accepts; \"current\": 0.97 and 1.0; \"any\": all that can be judged, also where the profile says less."),
+    key("depositor[].rules.oxum", WEIGHS, "\"error\"", "A Payload-Oxum that does not fit the payload. An error, as BagIt has it: it is the sender's own count."),
+    key("depositor[].rules.file_names", Shape::OneOf(&FileNames::WORDS), "\"profile\"", "How files may be called. \"profile\": as the profile has it; \"guide\": printable, no leading dash, at most 255 characters, as APTrust's guide asks; \"permissive\": no control characters; \"aptrust\" and \"posix\": few characters only."),
+    key("depositor[].rules.apple_double", WEIGHS, "\"warning\"", "Files named ._* that macOS adds and no manifest lists. A warning: they are no part of what was meant to be sent, and are told."),
+    key("depositor[].rules.storage_option", Shape::OneOf(&["profile", "standard"]), "\"standard\"", "A bag without Storage-Option where its profile requires one. \"standard\": it is taken to say Standard, as APTrust's guide has it; \"profile\": it is refused."),
     key("source[].name", Shape::Name, "", "Name of a place where deposits arrive; keys of deposits are source://NAME/..., so it must not change while they are known."),
     key("source[].kind", Shape::OneOf(&["folder", "http", "s3"]), "\"folder\"", "What kind of place it is: a folder of this machine, a web server, or a bucket that speaks S3."),
     key("source[].depositor", Shape::Name, "", "Whose deposits arrive there. May be left out when there is only one depositor."),
@@ -130,6 +150,11 @@ pub const KEYS: [Key; 67] = [
     key("limits.files_max", Shape::Count(1, 100_000_000), "10000000", "Files in one bag; a larger bag is held. Ten times the largest bag that was tried, and small enough that no list of it fills a disk."),
     key("limits.files_versions_max", Shape::Count(1, 1_000_000_000), "20000000", "Files times versions of one object; a deposit that would go beyond it is held. An inventory names every file of every version, and grows by about 300 bytes for each."),
     key("limits.bytes_max", Shape::Size, "\"64 TiB\"", "Bytes of one bag; a larger one is held. No deposit came near it, and a tar that lies about its size is caught before space is promised."),
+    key("limits.path_bytes_max", Shape::Count(64, 65_536), "4096", "Bytes of a path in a bag. 4,096 is what the kernel takes in one call."),
+    key("limits.name_bytes_max", Shape::Count(16, 255), "255", "Bytes of one part of a path. 255 is what file systems hold; some that encrypt names hold 143."),
+    key("limits.depth_max", Shape::Count(1, 4_096), "256", "Folders within folders. Deeper ones are made by mistake or to harm: many programs climb them by calling themselves."),
+    key("limits.packed_ratio_max", Shape::Count(1, 100_000), "250", "Bytes that may come out of a packed deposit for each byte of it (below 64 MiB they are not counted). Scans and texts pack 2 to 20 times smaller, a tar of many small files up to 100 times; what packs better was made to fill a disk."),
+    key("limits.packed_bytes_max", Shape::Size, "\"1 TiB\"", "Bytes that may come out of one packed deposit. They lie in staging until the bag is kept, so a larger one should be sent as a plain tar, which is read in place."),
     key("retry.first", Shape::Time, "\"30 s\"", "First pause after a trouble that time may cure. Long enough for a mount to come back, short enough that nobody waits for it."),
     key("retry.longest", Shape::Time, "\"1 h\"", "Longest pause; every pause is longer than the one before, and spread by chance so that items do not come back all at once."),
     key("socket.path", Shape::Path, "DATA/socket", "Unix socket of the daemon. Who may open it may give every order, so it is made 0660; the service's unit puts it below /run/strongroom."),

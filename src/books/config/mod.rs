@@ -20,6 +20,7 @@ pub mod units;
 use crate::books::volume::Floor;
 use crate::model::checkpoint::Stage;
 use crate::model::object::Policy;
+use crate::rules::bagit::policy::Switches;
 use crate::worlds::net::Reaching;
 use crate::worlds::source::configured::SourceConfig;
 pub use build::absolute;
@@ -54,6 +55,21 @@ pub struct DepositorConfig {
     pub name: String,
     /// Policy of its objects.
     pub policy: String,
+    /// Forms in which it may send a bag in one file.
+    pub accept: Vec<String>,
+    /// How its bags are judged.
+    pub judging: Judging,
+}
+
+/// How a depositor's bags are judged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Judging {
+    /// Name of the profile.
+    pub profile: Option<String>,
+    /// Some warnings are errors.
+    pub strict: bool,
+    /// The six rules about which receivers disagree.
+    pub switches: Switches,
 }
 
 /// How many do something at once.
@@ -84,6 +100,16 @@ pub struct Limits {
     pub files_versions_max: u64,
     /// Bytes of a bag.
     pub bytes_max: u64,
+    /// Bytes of a path.
+    pub path_bytes_max: usize,
+    /// Bytes of one part of a path.
+    pub name_bytes_max: usize,
+    /// Parts of a path.
+    pub depth_max: usize,
+    /// Bytes that come out of a packed deposit for each of its own.
+    pub packed_ratio_max: u64,
+    /// Bytes that come out of a packed deposit.
+    pub packed_bytes_max: u64,
 }
 
 /// When to try again.
@@ -162,6 +188,8 @@ pub struct Config {
     pub targets: Vec<PlaceConfig>,
     /// Policies.
     pub policies: Vec<Policy>,
+    /// Forms in which depositors may send a bag in one file.
+    pub accept: Vec<String>,
     /// Depositors.
     pub depositors: Vec<DepositorConfig>,
     /// True when the file names no depositor: then any name is taken, with the default policy.
@@ -288,8 +316,24 @@ impl Config {
                     .then_try("--depositor uva.edu"),
             ));
         }
-        let policy = self.depositors.first().map_or_else(|| "default".into(), |first| first.policy.clone());
-        Ok(DepositorConfig { name: name.to_string(), policy })
+        let first = self.depositors.first();
+        let policy = first.map_or_else(|| "default".into(), |first| first.policy.clone());
+        Ok(DepositorConfig {
+            name: name.to_string(),
+            policy,
+            accept: self.accept.clone(),
+            judging: self.judging(name),
+        })
+    }
+
+    /// How bags of this depositor are judged. Where the file names no depositor, all are judged alike; one that it names no
+    /// more is judged as a depositor without settings is.
+    pub fn judging(&self, depositor: &str) -> Judging {
+        let known = self.depositors.iter().find(|known| known.name == depositor);
+        match known.or(self.depositors.first().filter(|_| self.any_depositor)) {
+            Some(known) => known.judging.clone(),
+            None => build::judging_without_settings(),
+        }
     }
 
     /// The target of this name.
@@ -302,9 +346,16 @@ impl Config {
         check::same_disk(self, targets)
     }
 
-    /// What is wrong with the folders that it names: targets of one policy on one file system.
+    /// Profiles that it names and that cannot be used.
+    pub fn faults_of_profiles(&self) -> Vec<Fault> {
+        check::profiles(self)
+    }
+
+    /// What is wrong with what it names on the disk: targets of one policy on one file system, profiles that are not there.
     pub fn faults_of_places(&self) -> Vec<Fault> {
-        check::one_disk(self)
+        let mut faults = check::one_disk(self);
+        faults.extend(self.faults_of_profiles());
+        faults
     }
 }
 

@@ -40,14 +40,16 @@ pub fn defaults() -> Vec<(&'static str, String, &'static str)> {
 fn header(table: &str) -> String {
     match table.strip_suffix("[]") {
         Some(name) => format!("[[{name}]]"),
-        None => format!("[{}]", table.replace('*', "default")),
+        None => format!("[{}]", table.replace("[]", "").replace('*', "default")),
     }
 }
 
 fn example(key: &Key) -> String {
     match key.path {
+        "depositor[].accept" => "[\"tar\", \"zip\"]".into(),
         "ledger.mirror" => "\"/srv/other-disk/strongroom-mirror\"".into(),
         "target[].name" => "\"vault-a\"".into(),
+        "depositor[].profile" => "\"aptrust-2.3\"".into(),
         "source[].name" => "\"uva\"".into(),
         "source[].depositor" => "\"local\"".into(),
         "source[].path" => "\"/srv/receiving/uva\"".into(),

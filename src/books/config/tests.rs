@@ -51,6 +51,22 @@ fn every_key_of_the_table_has_an_effective_value() {
 }
 
 #[test]
+fn packed_deposits_are_taken_when_the_file_says_so_and_per_depositor() {
+    let config = read(TWO).unwrap();
+    assert_eq!(
+        (config.accept.as_slice(), config.limits.packed_bytes_max),
+        (&["tar".to_string()][..], 1 << 40)
+    );
+    let depositors =
+        "[[depositor]]\nname = \"a\"\n[[depositor]]\nname = \"b\"\naccept = [\"tar\", \"zip\"]\n";
+    let config = read(&format!("accept = [\"gzip\"]\n{TWO}{depositors}")).unwrap();
+    assert_eq!(config.depositor(Some("a")).unwrap().accept, ["gzip"]);
+    assert_eq!(config.depositor(Some("b")).unwrap().accept, ["tar", "zip"]);
+    let wrong = errors(&format!("accept = [\"rar\"]\n{TWO}"));
+    assert_eq!(wrong, ["accept is not a list of some of tar, gzip, zstd, bzip2, zip"]);
+}
+
+#[test]
 fn paths_of_a_file_are_below_its_folder_and_know_their_line() {
     let config = read("data = \"d\"\n[ledger]\nmirror = \"/mnt/m\"\n").unwrap();
     assert_eq!(config.data, Path::new("/etc/strongroom/d"));

@@ -195,6 +195,15 @@ fn read_value(key: &Key, value: &DeValue<'_>) -> Result<Value, String> {
             word if words.contains(&word) => Ok(Value::Text(word.into())),
             word => Err(format!("it is \"{word}\"")),
         },
+        Shape::SomeOf(words) => {
+            let rows = value.as_array().ok_or_else(wrong)?;
+            let known = rows.iter().map(|row| match row.get_ref().as_str() {
+                Some(word) if words.contains(&word) => Ok(word.to_string()),
+                Some(word) => Err(format!("\"{}\" is none of them", word.escape_debug())),
+                None => Err(format!("it holds a TOML {}", row.get_ref().type_str())),
+            });
+            known.collect::<Result<_, _>>().map(Value::Names)
+        }
     }
 }
 

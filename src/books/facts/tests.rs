@@ -323,3 +323,21 @@ fn any_rows(rows: &[String], syncs: &BTreeSet<usize>, stop: usize) {
         FactsReader::open(&disk, &folder(), &seal).unwrap().collect::<Result<_, _>>().unwrap();
     assert_eq!(all, rows);
 }
+
+#[test]
+fn a_reader_goes_on_where_another_stopped_and_a_wrong_place_is_noticed() {
+    let (disk, _) = disk();
+    let rows = facts(5_000);
+    let seal = write(&disk, 1, &rows);
+    let (mut from, mut read) = (0, Vec::new());
+    while from < seal.bytes {
+        let mut reader = FactsReader::<Fact>::open_at(&disk, &folder(), &seal, from).unwrap();
+        read.extend(reader.by_ref().take(700).map(Result::unwrap));
+        assert!(reader.at() > from);
+        from = reader.at();
+    }
+    assert_eq!(read, rows);
+    let mut reader = FactsReader::<Fact>::open_at(&disk, &folder(), &seal, 1).unwrap();
+    assert!(reader.next().unwrap().is_err());
+    assert!(FactsReader::<Fact>::open_at(&disk, &folder(), &seal, u64::MAX).unwrap().next().is_none());
+}

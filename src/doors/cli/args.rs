@@ -118,10 +118,16 @@ pub enum Verb {
         #[arg(long, value_name = "TEXT", default_value = "")]
         reason: String,
     },
-    /// What a trouble kind, a stage or an exit code means, and what to do
+    /// What a trouble kind, a finding's code, a stage or an exit code means, and what to do
     Explain {
-        /// KIND, STAGE, standing or EXIT code; without one, the list of all
+        /// KIND, CODE or area of codes, STAGE, standing or EXIT code; without one, the list of all
         word: Option<String>,
+    },
+    /// Print a page of the manual, made from the tables the program works with: strongroom man findings | man -l -
+    #[command(hide = true, alias = "man-page")]
+    Man {
+        /// The page; without one, which there are
+        page: Option<String>,
     },
     /// Check configuration, disks, targets, ledger, clock and socket; say how to mend each
     Doctor,
@@ -144,6 +150,12 @@ pub enum Verb {
     /// Where deposits arrive by themselves
     #[command(subcommand)]
     Source(SourceVerb),
+    /// Profiles: what a receiver asks of bags beyond BagIt
+    #[command(subcommand)]
+    Profile(ProfileVerb),
+    /// Look at bags where they lie, and make them: no daemon, no ledger, no configuration
+    #[command(subcommand)]
+    Bag(super::bag::args::BagVerb),
     /// Make a bag for trying out, for tests and for measuring; the same words make the same bytes
     #[command(hide = true)]
     MakeBag(MakeBag),
@@ -271,6 +283,9 @@ pub enum TroubleVerb {
         /// Print a letter for the depositor instead
         #[arg(long)]
         letter: bool,
+        /// Write the letter, and the list of all findings beside it, into this folder
+        #[arg(long, value_name = "DIR", requires = "letter")]
+        to: Option<PathBuf>,
     },
     /// How many, by cause
     Summary {
@@ -282,6 +297,37 @@ pub enum TroubleVerb {
     Export {
         /// Numbers or names; without one, all in trouble
         ids: Vec<String>,
+    },
+}
+
+/// Verbs on profiles.
+#[derive(Debug, Subcommand)]
+pub enum ProfileVerb {
+    /// Those that come with strongroom, and those that were taken in
+    List,
+    /// What a profile asks for
+    Show {
+        /// Its name, or a file
+        #[arg(value_name = "PROFILE")]
+        profile: String,
+    },
+    /// Take a profile in, pinned by its bytes: BagIt Profiles 1.1 to 1.4, DART's JSON or exchange's configuration
+    Add {
+        /// The file
+        file: PathBuf,
+        /// Its name [default: the file's, without its suffix]
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+    },
+    /// Let a profile go that was taken in
+    Remove {
+        /// Its name
+        name: String,
+    },
+    /// Say whether a file is a sound profile, and what is wrong with it
+    Check {
+        /// The file
+        file: PathBuf,
     },
 }
 
@@ -404,7 +450,11 @@ mod tests {
             "strongroom check-config f.toml",
             "strongroom config show --defaults",
             "strongroom state verify --json",
+            "strongroom profile list --json",
+            "strongroom profile add p.json --name house-1 --data d",
+            "strongroom profile check p.json",
             "strongroom object restore strongroom:u/b --to out",
+            "strongroom bag validate a.tar folder --strict --json",
         ];
         for line in lines {
             let parsed = Cli::try_parse_from(line.split(' '));

@@ -1,6 +1,7 @@
-//! `explain`: what a kind of trouble, a stage, a standing or an exit code means, and what to do. Made from the tables that
+//! `explain`: what a kind of trouble, a finding, a stage, a standing or an exit code means, and what to do. Made from the tables that
 //! the program itself uses, so that it cannot be out of date.
 
+use super::codes;
 use crate::books::config::keys::nearest;
 use crate::doors::exit::EXITS;
 use crate::model::checkpoint::{Stage, Standing, TRIES_MAX};
@@ -45,6 +46,9 @@ pub fn explain(word: Option<&str>) -> Result<String, Box<Complaint>> {
     if let Some((exit, means, todo)) = EXITS.iter().find(|(exit, ..)| Ok(exit.0) == word.parse()) {
         return Ok(format!("exit code {}: {means}\n  what to do: {todo}\n", exit.0));
     }
+    if let Some(text) = codes::explain(word) {
+        return Ok(text);
+    }
     let names = KINDS
         .iter()
         .map(|row| row.name)
@@ -54,8 +58,14 @@ pub fn explain(word: Option<&str>) -> Result<String, Box<Complaint>> {
         Sort::NotFound,
         format!("\"{}\" is nothing that can be explained", word.escape_debug()),
     )
-    .because("it is no kind of trouble, no stage, no standing and no exit code");
-    Err(Box::new(match nearest(word, names) {
+    .because("it is no kind of trouble, no code of a finding, no stage, no standing and no exit code");
+    // Codes are in capitals, or at least in parts: what looks like one is compared with codes first.
+    let is_code = word.chars().any(|c| c.is_ascii_uppercase());
+    let near = match is_code {
+        true => codes::near(word).or_else(|| nearest(word, names)),
+        false => nearest(word, names).or_else(|| codes::near(word)),
+    };
+    Err(Box::new(match near {
         Some(near) => complaint.then_try(format!("strongroom explain {near}")),
         None => complaint.then_try("strongroom explain, for the list"),
     }))
@@ -84,6 +94,7 @@ fn all() -> String {
     STAGES.iter().for_each(|(stage, does, _)| text.push_str(&format!("  {:<18} {does}\n", stage.name())));
     text.push_str("standings\n");
     STANDINGS.iter().for_each(|(name, means)| text.push_str(&format!("  {name:<18} {means}\n")));
+    text.push_str(&codes::areas());
     text.push_str("exit codes\n");
     EXITS.iter().for_each(|(exit, means, _)| text.push_str(&format!("  {:<18} {means}\n", exit.0)));
     text
@@ -105,5 +116,7 @@ mod tests {
         let complaint = explain(Some("invalid-bags")).unwrap_err();
         assert_eq!(complaint.then_try, "strongroom explain invalid-bag");
         assert!(explain(None).unwrap().contains("target-io"));
+        assert_eq!(explain(Some("FIX-MISMACH")).unwrap_err().then_try, "strongroom explain FIX-MISMATCH");
+        assert_eq!(explain(Some("oxum-mismatsh")).unwrap_err().then_try, "strongroom explain OXUM-MISMATCH");
     }
 }

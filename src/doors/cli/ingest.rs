@@ -305,15 +305,34 @@ impl Run<'_> {
 /// The first findings about an item, and whether there are more.
 pub fn findings(talk: &mut Talk, item: &ItemView, limit: usize) -> (Vec<Finding>, bool) {
     let mut found: Vec<Finding> = Vec::new();
-    while found.len() < limit {
-        let page = (limit - found.len()).min(ROWS_MAX);
-        let ask = Ask::Findings { item: item.id.to_string(), after: found.len() as u64, limit: page };
-        // Findings that cannot be read are no reason to hide how the item stands; `item show` says why.
-        let Ok(Answer::Findings { findings, more }) = talk.ask(&ask) else { return (found, false) };
-        found.extend(findings);
-        if !more {
-            return (found, false);
+    // Findings that cannot be read are no reason to hide how the item stands; `item show` says why.
+    let more = each_finding(talk, item, limit, &mut |finding| {
+        found.push(finding);
+        Ok(())
+    });
+    (found, more.unwrap_or(false))
+}
+
+/// Hands the first findings about an item to `each`, page by page; true when there are more.
+pub fn each_finding(
+    talk: &mut Talk,
+    item: &ItemView,
+    limit: usize,
+    each: &mut dyn FnMut(Finding) -> Told<()>,
+) -> Told<bool> {
+    let (mut count, mut from) = (0, None);
+    while count < limit {
+        let page = (limit - count).min(ROWS_MAX);
+        let ask = Ask::Findings { item: item.id.to_string(), after: count as u64, from, limit: page };
+        let answer = talk.ask(&ask)?;
+        let Answer::Findings { findings, more, next } = answer else { return Err(unexpected(&answer)) };
+        let empty = findings.is_empty();
+        count += findings.len();
+        findings.into_iter().try_for_each(&mut *each)?;
+        if !more || empty {
+            return Ok(false);
         }
+        from = next;
     }
-    (found, true)
+    Ok(true)
 }

@@ -4,10 +4,14 @@
 //! - What fails says what, why, what happens now and what to type; and ends with the code of its sort.
 
 pub mod args;
+pub mod bag;
+pub mod codes;
 pub mod explain;
 mod ingest;
+mod letter;
 pub mod offline;
 pub mod overview;
+mod profile;
 mod source;
 pub mod table;
 mod talk;
@@ -69,8 +73,13 @@ impl Screen {
     }
 
     fn raw(&self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    /// Bytes to stdout, as they are.
+    fn bytes(&self, bytes: &[u8]) {
         let mut out = std::io::stdout().lock();
-        if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        if let Err(error) = out.write_all(bytes).and_then(|()| out.flush()) {
             // `strongroom ... | head` closes the pipe when it has enough.
             if error.kind() == std::io::ErrorKind::BrokenPipe {
                 std::process::exit(0);
@@ -105,8 +114,11 @@ fn run(screen: &Screen, cli: Cli) -> Told<Exit> {
     let given = Given::new(cli.global.config.clone(), cli.global.data.clone());
     match &cli.verb {
         Verb::Explain { word } => return offline::explain(screen, word.as_deref()),
+        Verb::Man { page } => return offline::man(screen, page.as_deref()),
         Verb::CheckConfig { file } => return offline::check_config(screen, file.clone(), &given),
+        Verb::Profile(what) => return profile::run(screen, what, &given),
         Verb::MakeBag(what) => return offline::make_bag(screen, what),
+        Verb::Bag(verb) => return bag::run(screen, &cli.global, verb),
         Verb::Config(args::ConfigVerb::Show { defaults: true, .. }) => {
             return offline::config_defaults(screen);
         }

@@ -4,11 +4,12 @@ use super::args::MakeBag;
 use super::overview::counted;
 use super::table::{Style, Tone};
 use super::talk::{Talk, Told, unexpected};
-use super::{Screen, complain, explain as explaining, usage};
+use super::{Screen, codes, complain, explain as explaining, usage};
 use crate::books::config::fault::Faults;
 use crate::books::config::units::parse_bytes;
 use crate::books::config::{Config, Given, Origin, defaults, sample};
 use crate::doors::exit::{self, Exit};
+use crate::doors::man::{SHEETS, Sheet};
 use crate::rules::bagit::make::{Damage, Plan, Source, bag, tar_bag};
 use crate::rules::sort::MemoryScratch;
 use crate::work::desk::bag_name;
@@ -24,9 +25,32 @@ use std::sync::Arc;
 pub fn explain(screen: &Screen, word: Option<&str>) -> Told<Exit> {
     let text = explaining::explain(word)?;
     match screen.json {
-        true => screen.document(&json!({ "schema": SCHEMA, "text": text })),
+        true => {
+            let codes = word.and_then(codes::document);
+            screen.document(&json!({ "schema": SCHEMA, "text": text, "codes": codes }));
+        }
         false => screen.text(&text),
     }
+    Ok(exit::DONE)
+}
+
+/// A page of the manual, as roff; without a word, which pages there are.
+pub fn man(screen: &Screen, word: Option<&str>) -> Told<Exit> {
+    let Some(word) = word else {
+        for sheet in SHEETS {
+            screen.raw(&format!("{}\t{}.{}\t{}\n", sheet.word, sheet.name, sheet.section, sheet.title));
+        }
+        return Ok(exit::DONE);
+    };
+    let named = |sheet: &&Sheet| sheet.word == word || sheet.name == word;
+    let sheet = SHEETS.iter().find(named).ok_or_else(|| {
+        let words: Vec<&str> = SHEETS.iter().map(|sheet| sheet.word).collect();
+        usage(
+            format!("there is no page \"{}\"", word.escape_debug()),
+            format!("strongroom man {}", words.join("|")),
+        )
+    })?;
+    screen.raw(&sheet.roff());
     Ok(exit::DONE)
 }
 

@@ -9,6 +9,7 @@ use crate::books::config::units::{show_age, show_bytes};
 use crate::model::event::{Event, Outcome};
 use crate::model::finding::{Finding, Severity};
 use crate::model::item::Attempt;
+use crate::rules::groups::told;
 use crate::work::desk::words::{FileView, ItemStory, ItemView, MovedRow, RefusedRow, SummaryRow};
 
 /// Items of a list.
@@ -148,6 +149,12 @@ fn head(style: &Style, item: &ItemView) -> String {
             (None, None) => text.push_str(&format!("{standing} at {}\n", item.stage)),
         },
     }
+    if let Some(pin) = &item.profile {
+        text.push_str(&format!("judged by profile {} (sha256 {})\n", pin.name, pin.sha256));
+    }
+    if !item.rules.is_empty() {
+        text.push_str(&format!("rules that decided: {}\n", item.rules.join(", ")));
+    }
     if let Some(asked) = &item.asked {
         text.push_str(&format!("asked to {asked}; done as soon as the worker lets go\n"));
     }
@@ -201,7 +208,12 @@ pub fn findings(style: &Style, findings: &[Finding], more: bool, item: &ItemView
             Severity::Warning => ("warning", Tone::Warn),
             Severity::Note => ("note", Tone::Dim),
         };
-        let clause = if finding.clause.is_empty() { String::new() } else { format!(" ({})", finding.clause) };
+        let rule = finding.rule.as_ref().map(|rule| format!("rule {rule}"));
+        let why: Vec<&str> = [finding.clause.as_str(), rule.as_deref().unwrap_or("")]
+            .into_iter()
+            .filter(|why| !why.is_empty())
+            .collect();
+        let clause = if why.is_empty() { String::new() } else { format!(" ({})", why.join("; ")) };
         let (word, told) = (style.paint(tone, word), told(finding));
         text.push_str(&format!("  {word} {}  {told}{clause}\n", finding.code));
         if !finding.advice.is_empty() {
@@ -216,42 +228,6 @@ pub fn findings(style: &Style, findings: &[Finding], more: bool, item: &ItemView
             item.id
         ));
     }
-    text
-}
-
-/// What a finding says, with the path it is about; said once, not twice.
-fn told(finding: &Finding) -> String {
-    match finding.path.is_bag() || finding.message.contains(&finding.path.shown()) {
-        true => finding.message.clone(),
-        false => format!("{}: {}", finding.path.shown(), finding.message),
-    }
-}
-
-/// A letter that the operator can send to the depositor.
-pub fn letter(item: &ItemView, findings: &[Finding], more: bool) -> String {
-    let mut text = format!(
-        "Subject: your deposit {} was not accepted\n\n\
-         We received your bag \"{}\" ({}) at {}.\n\
-         It was not stored, for this reason:\n\n",
-        item.bag,
-        item.bag,
-        show_bytes(item.bytes),
-        moment(item.received_at)
-    );
-    match &item.trouble {
-        Some(trouble) => text.push_str(&format!("  {}.\n", trouble.meaning)),
-        None => text.push_str("  It is not in trouble now; no letter is needed.\n"),
-    }
-    for finding in findings.iter().filter(|finding| finding.severity == Severity::Error) {
-        text.push_str(&format!("  - {} [{}]\n", told(finding), finding.code));
-        if !finding.advice.is_empty() {
-            text.push_str(&format!("    {}\n", finding.advice));
-        }
-    }
-    if more {
-        text.push_str("  - and more of the same kind; ask us for the full list.\n");
-    }
-    text.push_str("\nPlease send a new bag under the same name; it takes the place of this one.\n");
     text
 }
 

@@ -4,7 +4,7 @@ use super::args::{ConfigVerb, ItemVerb, Steer, TroubleVerb, Verb, Which};
 use super::ingest::findings;
 use super::table::moment;
 use super::talk::{Talk, Told, unexpected};
-use super::{Screen, overview, text, usage, whole};
+use super::{Screen, letter, overview, text, usage, whole};
 use crate::books::config::Config;
 use crate::books::config::units::parse_time;
 use crate::doors::exit::{self, Exit};
@@ -16,9 +16,6 @@ use std::sync::Arc;
 
 /// Rows of a list that is not asked for in full.
 pub(super) const LIST_MAX: usize = 50;
-
-/// Findings in a letter: who has more wrong than this has one cause for most of it.
-const LETTER_FINDINGS: usize = 200;
 
 /// Findings in a story, and in an export, of one item.
 const FINDINGS_MAX: usize = 10_000;
@@ -272,18 +269,8 @@ fn trouble(screen: &Screen, talk: &mut Talk, verb: TroubleVerb) -> Told<Exit> {
             let (items, more) = troubles(talk, &filter, all)?;
             list(screen, &Answer::Items { items, more }, text::troubles)
         }
-        TroubleVerb::Show { id, letter: false } => story(screen, talk, &id),
-        TroubleVerb::Show { id, letter: true } => {
-            let answer = talk.ask(&Ask::Item { item: id })?;
-            let Answer::Item(story) = answer else { return Err(unexpected(&answer)) };
-            let (found, more) = findings(talk, &story.item, LETTER_FINDINGS);
-            let letter = text::letter(&story.item, &found, more);
-            match screen.json {
-                true => screen.document(&json!({ "schema": SCHEMA, "letter": letter })),
-                false => screen.text(&letter),
-            }
-            Ok(exit::DONE)
-        }
+        TroubleVerb::Show { id, letter: false, .. } => story(screen, talk, &id),
+        TroubleVerb::Show { id, letter: true, to } => letter::letter(screen, talk, id, to.as_deref()),
         TroubleVerb::Summary { which } => {
             let ask = Ask::Summary { filter: filter(screen, &which, Vec::new())? };
             show(screen, talk, &ask, |style, answer| match answer {

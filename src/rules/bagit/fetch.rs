@@ -2,7 +2,7 @@
 
 use super::manifest::Manifest;
 use super::paths::{self, Listed};
-use super::report::{Halt, Out, about, quoted};
+use super::report::{Halt, Here, Out, about, bytes, quoted};
 use super::text::Line;
 use super::version::Version;
 use crate::model::finding::{Finding, Severity};
@@ -37,19 +37,29 @@ pub fn present(out: &mut Out<'_>) -> Result<(), Halt> {
 /// Judges one line.
 pub fn read_line(line: &Line<'_>, version: Version, out: &mut Out<'_>) -> Result<Option<Fetch>, Halt> {
     let at = line.number;
-    if line.undecodable || line.too_long.is_some() {
-        let code = if line.undecodable { "TEXT-UNDECODABLE" } else { "FETCH-LINE" };
-        let what = format!("Line {at} of fetch.txt cannot be read.");
-        out.say(fault(code, Severity::Error, at, what).advice(FORM))?;
+    let here = Here(FILE, at);
+    if let Some(length) = line.too_long {
+        let what = format!("{here} has {}, more than we read of one line.", bytes(length));
+        out.say(
+            fault("FETCH-LINE", Severity::Error, at, what)
+                .advice("Put the file into the bag, and take the line out."),
+        )?;
         return Ok(None);
     }
-    if line.text.trim_ascii().is_empty() {
-        let what = format!("Line {at} of fetch.txt is blank.");
+    if line.undecodable {
+        let what = format!("{here} is not in the encoding that bagit.txt declares: {}.", quoted(line.text));
+        let finding = fault("TEXT-UNDECODABLE", Severity::Error, at, what).clause("RFC 8493, 2.1.1");
+        let advice = "Write the tag files in the encoding that bagit.txt declares, best UTF-8.";
+        out.say(finding.advice(advice))?;
+        return Ok(None);
+    }
+    if line.text.iter().all(|byte| matches!(byte, b' ' | b'\t')) {
+        let what = format!("{here} is blank.");
         out.say(fault("FETCH-LINE", Severity::Warning, at, what).advice("Take blank lines out."))?;
         return Ok(None);
     }
     let Some((url, length, path)) = split(line.text) else {
-        let what = format!("Line {at} of fetch.txt does not have three fields: {}.", quoted(line.text));
+        let what = format!("{here} does not have three fields: {}.", quoted(line.text));
         out.say(fault("FETCH-LINE", Severity::Error, at, what).advice(FORM))?;
         return Ok(None);
     };
@@ -60,8 +70,7 @@ pub fn read_line(line: &Line<'_>, version: Version, out: &mut Out<'_>) -> Result
             digits.parse().ok()
         }
         _ => {
-            let what =
-                format!("Line {at} of fetch.txt gives the length {}, which is no number.", quoted(length));
+            let what = format!("{here} gives the length {}, which is no number.", quoted(length));
             out.say(fault("FETCH-LENGTH", Severity::Error, at, what).advice(FORM))?;
             None
         }
@@ -83,39 +92,39 @@ fn split(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
 }
 
 fn judge_url(at: u64, url: &[u8], out: &mut Out<'_>) -> Result<(), Halt> {
+    let here = Here(FILE, at);
     let scheme = url.iter().position(|byte| *byte == b':').map(|end| &url[..end]).filter(|scheme| {
         scheme.first().is_some_and(u8::is_ascii_alphabetic)
             && scheme.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte))
     });
     let Some(scheme) = scheme.filter(|scheme| url.len() > scheme.len() + 1) else {
-        let what = format!("Line {at} of fetch.txt has {} where an absolute URL must be.", quoted(url));
+        let what = format!("{here} has {} where an absolute URL must be.", quoted(url));
         return out.say(fault("FETCH-URL", Severity::Error, at, what).advice(FORM));
     };
     let is_web = scheme.eq_ignore_ascii_case(b"http") || scheme.eq_ignore_ascii_case(b"https");
     if !is_web {
-        let what = format!(
-            "Line {at} of fetch.txt names a URL of the scheme {}; only https and http are accepted.",
-            quoted(scheme)
+        let what =
+            format!("{here} names a URL of the scheme {}; only https and http are accepted.", quoted(scheme));
+        return out.say(
+            fault("FETCH-SCHEME", Severity::Error, at, what)
+                .advice("Put the file into the bag, and take the line out."),
         );
-        return out
-            .say(fault("FETCH-SCHEME", Severity::Error, at, what).advice("Put the file into the bag."));
     }
     let host = url[scheme.len() + 1..].strip_prefix(b"//").and_then(|rest| rest.first());
     if host.is_none_or(|first| *first == b'/') {
-        let what = format!("Line {at} of fetch.txt names {}, which has no host.", quoted(url));
+        let what = format!("{here} names {}, which has no host.", quoted(url));
         return out.say(fault("FETCH-URL", Severity::Error, at, what).advice(FORM));
     }
     Ok(())
 }
 
 fn judge_path(at: u64, mut path: &[u8], version: Version, out: &mut Out<'_>) -> Result<Option<Listed>, Halt> {
+    let here = Here(FILE, at);
     if !version.is_rfc()
         && let Some(rest) = path.strip_prefix(b"/").filter(|rest| rest.starts_with(b"data/"))
     {
-        let what = format!(
-            "Line {at} of fetch.txt writes {} with a leading `/`; it is read from the bag's folder.",
-            quoted(path)
-        );
+        let what =
+            format!("{here} writes {} with a leading `/`; it is read from the bag's folder.", quoted(path));
         out.say(fault("PATH-ABSOLUTE", Severity::Warning, at, what).advice("Take the leading `/` out."))?;
         path = rest;
     }
@@ -123,15 +132,25 @@ fn judge_path(at: u64, mut path: &[u8], version: Version, out: &mut Out<'_>) -> 
         Ok(listed) => listed,
         Err((code, why)) => {
             let code = if code == "MAN-LINE" { "FETCH-LINE" } else { code };
-            let what = format!("Line {at} of fetch.txt names {}, which {why}.", quoted(path));
+            let what = format!("{here} names {}, which {why}.", quoted(path));
             let finding = fault(code, Severity::Error, at, what).clause("RFC 8493, 5.1");
             out.say(finding.advice("Name only files below data/."))?;
             return Ok(None);
         }
     };
+    if listed.folder {
+        let what = format!("{here} names the folder {}; fetch.txt names files.", quoted(path));
+        out.say(fault("FETCH-LINE", Severity::Error, at, what).advice("Name each file of the folder."))?;
+        return Ok(None);
+    }
+    if listed.dots {
+        let what = format!("{here} writes {} with `./` or doubled `/` in it.", quoted(path));
+        let finding = fault("PATH-DOT-SLASH", Severity::Warning, at, what);
+        out.say(finding.advice("Take it out; paths start with data/."))?;
+    }
     if !listed.path.starts_with(b"data/") {
         let kind = if Manifest::from_path(&listed.path).is_some() { "a manifest" } else { "no payload file" };
-        let what = format!("Line {at} of fetch.txt names {}, which is {kind}.", quoted(&listed.path));
+        let what = format!("{here} names {}, which is {kind}.", quoted(&listed.path));
         out.say(fault("FETCH-OUTSIDE", Severity::Error, at, what).advice("Name only files below data/."))?;
         return Ok(None);
     }
@@ -157,6 +176,13 @@ mod tests {
             ("a.org/x 12 data/x", Version::V1_0, &["FETCH-URL"], true),
             ("https:///x 12 data/x", Version::V1_0, &["FETCH-URL"], true),
             ("https://a.org/x 12 bag-info.txt", Version::V1_0, &["FETCH-OUTSIDE"], false),
+            ("https://a.org/x 12 manifest-md5.txt", Version::V0_97, &["FETCH-OUTSIDE"], false),
+            ("https://a.org/x 12 ./data/x", Version::V1_0, &["PATH-DOT-SLASH"], true),
+            ("https://a.org/x 12 data/x/", Version::V1_0, &["FETCH-LINE"], false),
+            ("https://a.org/x -1 data/x", Version::V0_96, &["FETCH-LENGTH"], true),
+            ("https://a.org/x 12 data/x", Version::V0_93, &[], true),
+            ("https://a.org/x 12 /etc/passwd", Version::V0_97, &["PATH-ABSOLUTE"], false),
+            ("  ", Version::V1_0, &["FETCH-LINE"], false),
             ("https://a.org/x 12 data/../x", Version::V1_0, &["PATH-PARENT"], false),
             ("https://a.org/x 12 /data/x", Version::V1_0, &["PATH-ABSOLUTE"], false),
             ("https://a.org/x 12 /data/x", Version::V0_97, &["PATH-ABSOLUTE"], true),

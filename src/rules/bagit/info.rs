@@ -3,7 +3,7 @@
 //! - Labels are compared without case; order and repeats are kept.
 //! - Elements stream; only what a rule needs is remembered.
 
-use super::report::{Halt, Out, about, quoted};
+use super::report::{Halt, Here, Out, about, grouped, quoted};
 use super::text::Line;
 use super::version::Version;
 use crate::model::finding::{Finding, Severity};
@@ -21,15 +21,34 @@ pub struct Oxum {
 }
 
 /// Labels that RFC 8493 says should not be repeated.
-const ONCE: [&str; 4] = ["bagging-date", "bag-size", "bag-group-identifier", "bag-count"];
+const ONCE: [&str; 4] = ["Bagging-Date", "Bag-Size", "Bag-Group-Identifier", "Bag-Count"];
+
+/// The element that a continuation would continue.
+enum Open {
+    /// None yet.
+    Nothing,
+    /// A line that was told to be none: what continues it is passed over.
+    Broken,
+    /// Label, value, line.
+    Element(String, String, u64),
+}
+
+/// White space as BagIt knows it.
+const BLANKS: [char; 2] = [' ', '\t'];
+
+/// Takes an element when it is whole: label as written, value, line.
+pub type Watching<'w> = dyn FnMut(&str, &str, u64, &mut Out<'_>) -> Result<(), Halt> + 'w;
 
 /// Judges the file line by line.
 pub struct Reader<'n> {
     name: &'n str,
     version: Version,
-    open: Option<(String, String, u64)>,
+    plain: bool,
+    watching: Option<&'n mut Watching<'n>>,
+    open: Open,
     elements: u64,
-    orphans: u64,
+    /// Continuations of nothing: how many, and the first one's line.
+    orphans: (u64, u64),
     seen: BTreeMap<String, u64>,
     oxum: Option<Oxum>,
 }
@@ -37,7 +56,27 @@ pub struct Reader<'n> {
 impl<'n> Reader<'n> {
     /// Nothing read yet.
     pub fn new(name: &'n str, version: Version) -> Reader<'n> {
-        Reader { name, version, open: None, elements: 0, orphans: 0, seen: BTreeMap::new(), oxum: None }
+        Reader {
+            name,
+            version,
+            plain: false,
+            watching: None,
+            open: Open::Nothing,
+            elements: 0,
+            orphans: (0, 0),
+            seen: BTreeMap::new(),
+            oxum: None,
+        }
+    }
+
+    /// Gives every element to `watching`, too.
+    pub fn watched(self, watching: &'n mut Watching<'n>) -> Reader<'n> {
+        Reader { watching: Some(watching), ..self }
+    }
+
+    /// For a tag file that is not the bag's own metadata: no label has a meaning of its own.
+    pub fn plain(self) -> Reader<'n> {
+        Reader { plain: true, ..self }
     }
 
     fn fault(&self, code: &str, severity: Severity, line: u64, what: String) -> Finding {
@@ -46,63 +85,80 @@ impl<'n> Reader<'n> {
 
     /// Takes one line.
     pub fn take(&mut self, line: &Line<'_>, out: &mut Out<'_>) -> Result<(), Halt> {
-        let (at, name) = (line.number, self.name);
+        let at = line.number;
+        let here = Here(self.name, at);
         if line.undecodable {
-            let what = format!("Line {at} of {name} is not in the encoding that bagit.txt declares.");
+            self.close(out)?;
+            self.open = Open::Broken;
+            let what =
+                format!("{here} is not in the encoding that bagit.txt declares: {}.", quoted(line.text));
             let finding = self.fault("TEXT-UNDECODABLE", Severity::Error, at, what).clause("RFC 8493, 2.1.1");
             return out.say(
                 finding.advice("Write the tag files in the encoding that bagit.txt declares, best UTF-8."),
             );
         }
-        if let Some(bytes) = line.too_long {
-            let what = format!("Line {at} of {name} is {bytes} bytes long.");
-            return out.say(
-                self.fault("INFO-LINE", Severity::Error, at, what)
-                    .advice("Fold long values over several lines."),
-            );
-        }
+        // A long line is no fault; what was cut off belongs to a value that no rule of BagIt looks at.
         let text = String::from_utf8_lossy(line.text).into_owned();
-        if text.trim_matches([' ', '\t']).is_empty() {
-            let what = format!("Line {at} of {name} is blank.");
+        if text.trim_matches(BLANKS).is_empty() {
+            let what = format!("{here} is blank.");
             return out.say(
                 self.fault("INFO-BLANK-LINE", Severity::Warning, at, what).advice("Take blank lines out."),
             );
         }
-        if text.starts_with([' ', '\t']) {
-            return self.continuation(at, &text, out);
+        if text.starts_with(BLANKS) {
+            self.continuation(at, &text);
+            return Ok(());
         }
         self.close(out)?;
         let Some((label, value)) = text.split_once(':') else {
-            let what = format!("Line {at} of {name} has no colon: {}.", quoted(line.text));
+            let what = format!("{here} has no colon: {}.", quoted(line.text));
             let advice = "Write each element as `Label: value`, and start continued lines with a space.";
+            self.open = Open::Broken;
             return out.say(self.fault("INFO-LINE", Severity::Error, at, what).advice(advice));
         };
+        self.orphaned(Severity::Warning, out)?;
         self.judge_separator(at, label, value, out)?;
         self.elements += 1;
-        self.open = Some((label.trim().to_ascii_lowercase(), value.trim().to_string(), at));
+        let (label, value) = (label.trim_matches(BLANKS), value.trim_matches(BLANKS));
+        self.open = Open::Element(label.to_string(), value.to_string(), at);
         Ok(())
     }
 
-    fn continuation(&mut self, at: u64, text: &str, out: &mut Out<'_>) -> Result<(), Halt> {
+    fn continuation(&mut self, at: u64, text: &str) {
         /// No reserved element is longer; the rest of a folded value is not needed.
         const VALUE_MAX: usize = 4 << 10;
-        if let Some((_, value, _)) = &mut self.open {
-            if value.len() < VALUE_MAX {
+        match &mut self.open {
+            Open::Element(_, value, _) if value.len() < VALUE_MAX => {
                 value.push(' ');
-                value.push_str(text.trim());
+                value.push_str(text.trim_matches(BLANKS));
             }
-            return Ok(());
+            Open::Element(..) | Open::Broken => {}
+            Open::Nothing if self.orphans.0 == 0 => self.orphans = (1, at),
+            Open::Nothing => self.orphans.0 += 1,
         }
-        self.orphans += 1;
-        let what = format!("Line {at} of {} continues an element, but none comes before it.", self.name);
-        let finding = self.fault("INFO-ORPHAN-CONTINUATION", self.version.rfc_error(), at, what);
-        out.say(finding.advice("Take the white space at its start out."))
+    }
+
+    /// Tells the continuations of nothing once: before the first element, or when none came.
+    fn orphaned(&mut self, severity: Severity, out: &mut Out<'_>) -> Result<(), Halt> {
+        let (count, at) = std::mem::take(&mut self.orphans);
+        let (line, name) = (grouped(at), self.name);
+        let severity = severity.max(self.version.rfc_error());
+        let what = match count {
+            0 => return Ok(()),
+            1 => format!("Line {line} of {name} continues an element, but none comes before it."),
+            count => format!(
+                "Line {line} of {name} and {} more continue an element, but none comes before them.",
+                grouped(count - 1)
+            ),
+        };
+        let finding = self.fault("INFO-ORPHAN-CONTINUATION", severity, at, what);
+        out.say(finding.advice("Take out the white space at the start of the line."))
     }
 
     fn judge_separator(&self, at: u64, label: &str, value: &str, out: &mut Out<'_>) -> Result<(), Halt> {
-        let name = self.name;
-        if label.trim().is_empty() {
-            let what = format!("Line {at} of {name} has no label before the colon.");
+        let here = Here(self.name, at);
+        if label.trim_matches(BLANKS).is_empty() {
+            let what = format!("{here} has no label before the colon.");
             return out
                 .say(self.fault("INFO-LINE", Severity::Error, at, what).advice("Write `Label: value`."));
         }
@@ -110,15 +166,16 @@ impl<'n> Reader<'n> {
         if !self.version.is_rfc() {
             return Ok(());
         }
-        if label.ends_with([' ', '\t']) {
-            let what = format!("Line {at} of {name} has white space before the colon.");
+        if label.ends_with(BLANKS) {
+            let what = format!("{here} has white space before the colon.");
             out.say(
-                self.fault("INFO-LABEL-SPACE", Severity::Error, at, what).advice("Write `Label: value`."),
+                self.fault("INFO-LABEL-SPACE", Severity::Error, at, what)
+                    .advice("Write `Label: value`, without white space before the colon."),
             )?;
         }
-        let gap = value.len() - value.trim_start_matches([' ', '\t']).len();
+        let gap = value.len() - value.trim_start_matches(BLANKS).len();
         if !value.is_empty() && (gap != 1 || !value.starts_with(' ')) {
-            let what = format!("Line {at} of {name} has not exactly one space after the colon.");
+            let what = format!("{here} has not exactly one space after the colon.");
             out.say(
                 self.fault("INFO-SEPARATOR", Severity::Warning, at, what).advice("Write `Label: value`."),
             )?;
@@ -128,36 +185,43 @@ impl<'n> Reader<'n> {
 
     /// The element that was open is whole now.
     fn close(&mut self, out: &mut Out<'_>) -> Result<(), Halt> {
-        let Some((label, value, at)) = self.open.take() else { return Ok(()) };
-        let name = self.name;
-        let reserved = ONCE.contains(&label.as_str()) || label == "payload-oxum";
-        let count = if reserved {
+        let open = std::mem::replace(&mut self.open, Open::Nothing);
+        let Open::Element(label, value, at) = open else { return Ok(()) };
+        if let Some(watching) = &mut self.watching {
+            watching(&label, &value, at, out)?;
+        }
+        if self.plain {
+            return Ok(());
+        }
+        let label = label.to_ascii_lowercase();
+        let (name, here) = (self.name, Here(self.name, at));
+        let once = ONCE.iter().find(|once| once.eq_ignore_ascii_case(&label));
+        let count = if once.is_some() || label == "payload-oxum" {
             *self.seen.entry(label.clone()).and_modify(|count| *count += 1).or_insert(1)
         } else {
             0
         };
-        if count == 2 && label != "payload-oxum" {
-            let what = format!("{name} gives {} more than once.", quoted(label.as_bytes()));
+        if let Some(once) = once.filter(|_| count == 2) {
+            let what = format!("{name} gives {once} more than once.");
             out.say(self.fault("INFO-REPEATED", Severity::Warning, at, what).advice("Keep one of them."))?;
         }
         match label.as_str() {
             "payload-oxum" => self.oxum(&value, at, count, out),
-            "bagging-date" | "packing-date" if !is_date(&value) => {
-                let what = format!(
-                    "Line {at} of {name} gives the date {}; it must be YYYY-MM-DD.",
-                    quoted(value.as_bytes())
-                );
+            _ if label == self.version.date_label() && !is_date(&value) => {
+                let what =
+                    format!("{here} gives the date {}; it must be YYYY-MM-DD.", quoted(value.as_bytes()));
                 out.say(
-                    self.fault("INFO-DATE", Severity::Warning, at, what).advice("Write it as 2024-05-17."),
+                    self.fault("INFO-DATE", Severity::Warning, at, what)
+                        .values("YYYY-MM-DD", value)
+                        .advice("Write the date as 2024-05-17."),
                 )
             }
             "bag-count" if !is_bag_count(&value) => {
-                let what = format!(
-                    "Line {at} of {name} gives Bag-Count {}; it must be `N of T`.",
-                    quoted(value.as_bytes())
-                );
+                let what =
+                    format!("{here} gives Bag-Count {}; it must be `N of T`.", quoted(value.as_bytes()));
                 out.say(
                     self.fault("INFO-BAG-COUNT", Severity::Warning, at, what)
+                        .values("N of T", value)
                         .advice("Write it as `2 of 5` or `2 of ?`."),
                 )
             }
@@ -166,7 +230,7 @@ impl<'n> Reader<'n> {
     }
 
     fn oxum(&mut self, value: &str, at: u64, count: u64, out: &mut Out<'_>) -> Result<(), Halt> {
-        let name = self.name;
+        let (name, here) = (self.name, Here(self.name, at));
         if count > 1 {
             let what = format!("{name} gives Payload-Oxum more than once.");
             out.say(
@@ -184,11 +248,12 @@ impl<'n> Reader<'n> {
             }
             None => {
                 let what = format!(
-                    "Line {at} of {name} gives Payload-Oxum {}; it must be BYTES.FILES.",
+                    "{here} gives Payload-Oxum {}; it must be BYTES.FILES.",
                     quoted(value.as_bytes())
                 );
                 out.say(
                     self.fault("OXUM-FORM", self.version.rfc_error(), at, what)
+                        .values("BYTES.FILES", value)
                         .advice("Write it as 279164409832.1198."),
                 )
             }
@@ -198,13 +263,8 @@ impl<'n> Reader<'n> {
     /// The file is at its end; what Payload-Oxum says.
     pub fn finish(mut self, out: &mut Out<'_>) -> Result<Option<Oxum>, Halt> {
         self.close(out)?;
-        if self.orphans > 0 && self.elements == 0 && !self.version.is_rfc() {
-            let what = format!("{} holds no element, only continuations of none.", self.name);
-            out.say(
-                self.fault("INFO-LINE", Severity::Error, 1, what)
-                    .advice("Write each element as `Label: value`."),
-            )?;
-        }
+        // Nothing but continuations: that is no metadata in any version.
+        self.orphaned(Severity::Error, out)?;
         Ok(self.oxum)
     }
 }
@@ -261,7 +321,17 @@ mod tests {
             ("A:", V1_0, &[]),
             (" a\nB: c", V0_97, &[("INFO-ORPHAN-CONTINUATION", Warning)]),
             (" a\nB: c", V1_0, &[("INFO-ORPHAN-CONTINUATION", Error)]),
-            (" a", V0_97, &[("INFO-ORPHAN-CONTINUATION", Warning), ("INFO-LINE", Error)]),
+            (" a\n\tb", V0_97, &[("INFO-ORPHAN-CONTINUATION", Error)]),
+            ("no colon\n more of it\nA: b", V1_0, &[("INFO-LINE", Error)]),
+            ("A: b\u{85}\u{2028}c", V1_0, &[]),
+            ("Bag-Size: 1\nBAG-SIZE: 1\nBag-Group-Identifier: a\nBag-Group-Identifier: b", V1_0, &[("INFO-REPEATED", Warning), ("INFO-REPEATED", Warning)]),
+            ("Bag-Count: 1 of 2\nBag-Count: 1 of 2\nBag-Count: 1 of 2", V0_97, &[("INFO-REPEATED", Warning)]),
+            ("Packing-Date: yesterday", Version::V0_95, &[("INFO-DATE", Warning)]),
+            ("Packing-Date: yesterday", V1_0, &[]),
+            ("A\t:\tb", Version::V0_93, &[]),
+            ("A:\tb", V1_0, &[("INFO-SEPARATOR", Warning)]),
+            (" : b", V1_0, &[("INFO-ORPHAN-CONTINUATION", Error)]),
+            (": b", V0_97, &[("INFO-LINE", Error)]),
             ("no colon", V0_97, &[("INFO-LINE", Error)]),
             ("A: b\n\nC: d", V1_0, &[("INFO-BLANK-LINE", Warning)]),
             ("Bagging-Date: 2024-05-17\nBAGGING-DATE: 2024-05-18", V1_0, &[("INFO-REPEATED", Warning)]),

@@ -1,20 +1,23 @@
 //! The join: what is in the bag beside what is listed, name by name.
 //!
 //! - Names that differ only in case or normalisation form one group; a name is matched exactly first, then by NFC, then
-//!   as a renamed file of the same digest.
+//!   as a renamed file of the same digest. What is left goes to the correlation by digest.
 //! - A group is bounded; so is what waits to be known as a missing file or a folder.
+//! - A file gives one finding for one fault, however many manifests list it.
 
 use super::Open;
-use super::manifest::Manifest;
+use super::correlate::{Absent, Correlation};
+use super::line_ends::{self, Budget};
+use super::manifest::{Manifest, places};
 use super::paths::{self, base_name, is_apple_double, same_text};
+use super::profile::watch::Watch;
 use super::report::{Halt, Out};
-use super::rows::{Entry, Present, Value, is_below, split_key};
-use super::told;
+use super::rows::{self, Entry, Present, Value, is_below, split_key};
+use super::told::{self, Hints, Normalised, Wrong};
 use super::version::Version;
 use crate::model::fact::BagPath;
 use crate::model::finding::Severity;
-use crate::rules::sort::Sorter;
-use std::collections::BTreeMap;
+use crate::rules::sort::{Scratch, Sorter};
 use std::io::Read;
 
 /// What the payload came to.
@@ -26,6 +29,24 @@ pub struct Counted {
     pub files: u64,
     /// Payload files that are missing, not listed or not what is listed.
     pub faults: u64,
+    /// Folders that hold payload, `data` among them.
+    pub folders: u64,
+}
+
+/// What the join works with.
+pub struct Setting<'a, 'x, 'y> {
+    /// The manifests; a row names one by its place here.
+    pub sources: &'a [Manifest],
+    /// Rules to judge by.
+    pub version: Version,
+    /// Opens a file of the bag.
+    pub open: &'a Open<'x, 'y>,
+    /// Where rows go that do not fit into memory.
+    pub scratch: &'a dyn Scratch,
+    /// Memory for each sorter of the correlation.
+    pub sort_bytes: usize,
+    /// Bytes that the payload is shorter than Payload-Oxum says, with no file missing.
+    pub shortfall: Option<u64>,
 }
 
 /// Names of one group that are looked at together, each with each; more of them differ in case only to do harm.
@@ -37,25 +58,26 @@ const WAITING_MAX: usize = 64;
 /// Joins the rows and tells what does not fit.
 pub fn run(
     rows: Sorter<'_>,
-    sources: &[Manifest],
-    version: Version,
-    open: &Open<'_, '_>,
+    setting: &Setting<'_, '_, '_>,
+    watch: &mut Watch<'_>,
     out: &mut Out<'_>,
 ) -> Result<Counted, Halt> {
+    let sources = setting.sources;
     let mut join = Join {
-        sources,
+        setting,
         payload: places(sources, false),
         tags: places(sources, true),
-        version,
-        open,
         counted: Counted::default(),
+        folder: Vec::new(),
         holes: 0,
         first_hole: Vec::new(),
         waiting: Vec::new(),
+        watch,
+        correlation: Correlation::new(sources, setting.scratch, setting.sort_bytes),
+        budget: Budget::default(),
         out,
     };
-    let mut folded: Vec<u8> = Vec::new();
-    let mut group: Vec<Name> = Vec::new();
+    let (mut folded, mut group): (Vec<u8>, Vec<Name>) = (Vec::new(), Vec::new());
     for row in rows.finish().map_err(Halt::Scratch)? {
         let (key, value) = row.map_err(Halt::Scratch)?;
         let (fold, path) = split_key(&key);
@@ -75,16 +97,13 @@ pub fn run(
     join.finish()
 }
 
-fn places(sources: &[Manifest], is_tag: bool) -> Vec<u16> {
-    (0u16..).zip(sources).filter(|(_, source)| source.is_tag == is_tag).map(|(place, _)| place).collect()
-}
-
 /// One name, byte for byte: what is there and what lists it.
 #[derive(Debug, Default)]
 struct Name {
     path: Vec<u8>,
     present: Option<Present>,
-    entries: BTreeMap<u16, Entry>,
+    /// One of each manifest that lists it.
+    entries: Vec<Entry>,
     fetch: Option<(u64, Option<u64>)>,
     /// Manifests that list the file under whatever spelling.
     covered: Vec<u16>,
@@ -93,25 +112,28 @@ struct Name {
 /// Listed names that are not there: missing, unless what follows shows that they are folders.
 struct Waiting {
     folded: Vec<u8>,
-    listed: Vec<(Vec<u8>, Entry)>,
+    absent: Vec<Absent>,
 }
 
-struct Join<'a, 'o, 'x, 'y> {
-    sources: &'a [Manifest],
+struct Join<'a, 'o, 'x, 'y, 'p> {
+    setting: &'a Setting<'a, 'x, 'y>,
     payload: Vec<u16>,
     tags: Vec<u16>,
-    version: Version,
-    open: &'a Open<'x, 'y>,
     counted: Counted,
+    /// The folder of the last payload file, folded.
+    folder: Vec<u8>,
     holes: u64,
     first_hole: Vec<u8>,
     waiting: Vec<Waiting>,
+    watch: &'a mut Watch<'p>,
+    correlation: Correlation<'a>,
+    budget: Budget,
     out: &'a mut Out<'o>,
 }
 
-impl<'a> Join<'a, '_, '_, '_> {
+impl<'a> Join<'a, '_, '_, '_, '_> {
     fn source(&self, place: u16) -> &'a Manifest {
-        &self.sources[usize::from(place)]
+        &self.setting.sources[usize::from(place)]
     }
 
     /// Names of these manifests, for a sentence.
@@ -127,13 +149,17 @@ impl<'a> Join<'a, '_, '_, '_> {
             }
             Value::Entry(entry) => {
                 let manifest = self.source(entry.source);
-                match name.entries.get(&entry.source) {
-                    Some(first) => {
-                        return self.out.say(told::twice(manifest, &name.path, first, &entry, self.version));
-                    }
-                    None => {
-                        name.entries.insert(entry.source, entry);
-                    }
+                let Some(first) = name.entries.iter_mut().find(|known| known.source == entry.source) else {
+                    name.entries.push(entry);
+                    return Ok(());
+                };
+                let both = name.present.as_ref().zip(manifest.algorithm);
+                let found = both.and_then(|(present, algorithm)| present.digest(algorithm));
+                let version = self.setting.version;
+                self.out.say(told::twice(manifest, &name.path, (first, &entry), found, version))?;
+                // Of two checksums the one that fits is kept: the other is told already.
+                if entry.digest.is_some() && (first.digest.is_none() || entry.digest.as_deref() == found) {
+                    *first = entry;
                 }
             }
             Value::Fetch { line, .. } if name.fetch.is_some() => {
@@ -153,29 +179,27 @@ impl<'a> Join<'a, '_, '_, '_> {
             self.missing(last)?;
         }
         if group.iter().any(|name| name.present.is_some()) {
-            for (path, entry) in
-                std::mem::take(&mut self.waiting).into_iter().flat_map(|waiting| waiting.listed)
-            {
-                self.out.say(told::folder(self.source(entry.source), &path, &entry))?;
+            let folders = std::mem::take(&mut self.waiting);
+            for absent in folders.into_iter().flat_map(|waiting| waiting.absent) {
+                self.out.say(told::folder(self.setting.sources, &absent))?;
             }
         }
         for name in &mut group {
             if let Some(present) = &name.present {
-                for entry in name.entries.values() {
-                    self.verify(&name.path, entry, present)?;
-                }
-                name.covered = name.entries.keys().copied().collect();
+                self.verify(&name.path, &name.path, &name.entries, present)?;
+                name.covered = name.entries.iter().map(|entry| entry.source).collect();
             }
         }
-        let listed = self.match_absent(&mut group)?;
+        let absent = self.match_absent(&mut group)?;
         if self.waiting.len() >= WAITING_MAX {
-            self.missing(Waiting { folded: Vec::new(), listed })?;
-        } else if !listed.is_empty() {
-            self.waiting.push(Waiting { folded: folded.to_vec(), listed });
+            self.missing(Waiting { folded: Vec::new(), absent })?;
+        } else if !absent.is_empty() {
+            self.waiting.push(Waiting { folded: folded.to_vec(), absent });
         }
         for name in &group {
             if let Some(present) = &name.present {
-                self.count(name, present)?;
+                self.watch.file(&name.path, present.size, self.out)?;
+                self.count(name, folded, present)?;
             }
             if let Some((line, length)) = name.fetch {
                 self.fetch(name, line, length)?;
@@ -190,86 +214,174 @@ impl<'a> Join<'a, '_, '_, '_> {
     }
 
     /// Entries whose exact name is not there: the same text otherwise spelled, an alias, a renamed file, or missing.
-    fn match_absent(&mut self, group: &mut [Name]) -> Result<Vec<(Vec<u8>, Entry)>, Halt> {
-        let mut listed = Vec::new();
+    fn match_absent(&mut self, group: &mut [Name]) -> Result<Vec<Absent>, Halt> {
+        let mut absent = Vec::new();
         for place in 0..group.len() {
-            if group[place].present.is_some() {
+            if group[place].present.is_some() || group[place].entries.is_empty() {
                 continue;
             }
             let path = group[place].path.clone();
-            for entry in std::mem::take(&mut group[place].entries).into_values() {
-                if self.match_one(group, &path, &entry)? {
-                    continue;
-                }
-                // The manifests that list a hole are still asked for by fetch.
-                group[place].covered.push(entry.source);
-                if group[place].fetch.is_none() {
-                    listed.push((path.clone(), entry));
+            let entries = std::mem::take(&mut group[place].entries);
+            let left = self.match_name(group, &path, entries)?;
+            // The manifests that list a hole are still asked for by fetch.
+            group[place].covered.extend(left.iter().map(|entry| entry.source));
+            if left.is_empty() || group[place].fetch.is_some() {
+                continue;
+            }
+            let near = group.iter().find(|name| name.present.is_some()).map(|name| name.path.clone());
+            let (tag, payload): (Vec<Entry>, Vec<Entry>) =
+                left.into_iter().partition(|entry| self.source(entry.source).is_tag);
+            for entries in [payload, tag] {
+                if !entries.is_empty() {
+                    absent.push(Absent { path: path.clone(), entries, near: near.clone() });
                 }
             }
         }
-        Ok(listed)
+        Ok(absent)
     }
 
-    /// True when another name of the group stands for this entry.
-    fn match_one(&mut self, group: &mut [Name], path: &[u8], entry: &Entry) -> Result<bool, Halt> {
-        let source = entry.source;
-        let manifest = self.source(source);
+    /// What other names of the group stand for; gives the entries for which none does.
+    fn match_name(
+        &mut self,
+        group: &mut [Name],
+        path: &[u8],
+        mut entries: Vec<Entry>,
+    ) -> Result<Vec<Entry>, Halt> {
+        let sources = self.setting.sources;
         let twin = group.iter_mut().find(|name| name.present.is_some() && same_text(&name.path, path));
         if let Some(twin) = twin {
-            self.out.say(told::normalised(manifest, path, entry, &twin.path))?;
-            self.verify(path, entry, twin.present.as_ref().expect("it was found by being present"))?;
-            twin.covered.push(source);
-            return Ok(true);
+            let present = twin.present.as_ref().expect("it was found by being present");
+            let fits = |entry: &Entry| {
+                let found = sources[usize::from(entry.source)].algorithm.and_then(|by| present.digest(by));
+                found.is_some() && found == entry.digest.as_deref()
+            };
+            let how = if entries.iter().all(|entry| twin.covered.contains(&entry.source)) {
+                Normalised::ListedToo
+            } else if entries.iter().all(fits) {
+                Normalised::Matched
+            } else {
+                Normalised::ByName
+            };
+            self.out.say(told::normalised(sources, path, &entries, &twin.path, how))?;
+            self.verify(path, &twin.path, &entries, present)?;
+            twin.covered.extend(entries.iter().map(|entry| entry.source));
+            return Ok(Vec::new());
         }
-        let same_digest = |other: &Entry| other.digest.is_some() && other.digest == entry.digest;
-        let alias = group
-            .iter()
-            .find(|name| name.present.is_some() && name.entries.get(&source).is_some_and(same_digest));
-        if let Some(alias) = alias {
-            self.out.say(told::alias(manifest, path, entry, &alias.path))?;
-            return Ok(true);
+        for name in group.iter_mut().filter(|name| name.present.is_some()) {
+            let listed_too = |entry: &Entry| {
+                let same = |other: &Entry| other.source == entry.source && other.digest == entry.digest;
+                entry.digest.is_some() && name.entries.iter().any(same)
+            };
+            let (aliases, others): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(listed_too);
+            if !aliases.is_empty() {
+                self.out.say(told::alias(sources, path, &aliases, &name.path))?;
+            }
+            let renamed = |entry: &Entry| {
+                let both = name.present.as_ref().zip(sources[usize::from(entry.source)].algorithm);
+                let found = both.and_then(|(present, algorithm)| present.digest(algorithm));
+                found.is_some() && found == entry.digest.as_deref() && !name.covered.contains(&entry.source)
+            };
+            let (renamed, others): (Vec<Entry>, Vec<Entry>) = others.into_iter().partition(renamed);
+            if !renamed.is_empty() {
+                name.covered.extend(renamed.iter().map(|entry| entry.source));
+                self.counted.faults += 1;
+                self.out.say(told::renamed(sources, path, &renamed, &name.path))?;
+            }
+            entries = others;
         }
-        let renamed = group.iter_mut().find(|name| {
-            let both = name.present.as_ref().zip(manifest.algorithm);
-            let found = both.and_then(|(present, algorithm)| present.digest(algorithm));
-            !name.covered.contains(&source) && found.is_some() && found == entry.digest.as_deref()
-        });
-        let Some(renamed) = renamed else { return Ok(false) };
-        renamed.covered.push(source);
-        self.counted.faults += 1;
-        self.out.say(told::renamed(manifest, path, entry, &renamed.path))?;
-        Ok(true)
+        Ok(entries)
     }
 
     fn missing(&mut self, waiting: Waiting) -> Result<(), Halt> {
-        for (path, entry) in waiting.listed {
-            let manifest = self.source(entry.source);
-            self.counted.faults += u64::from(!manifest.is_tag);
-            self.out.say(told::missing(manifest, &path, &entry))?;
+        let sources = self.setting.sources;
+        for absent in waiting.absent {
+            let percent = absent.entries.iter().find(|entry| entry.spelling.mixed_percent);
+            if let Some(entry) = percent {
+                let version = self.setting.version;
+                self.out.say(told::percent(sources, &absent.path, entry, version, false))?;
+            }
+            let is_tag = absent.entries.first().is_some_and(|entry| self.source(entry.source).is_tag);
+            if is_tag {
+                self.out.say(told::missing(sources, &absent))?;
+                continue;
+            }
+            self.counted.faults += 1;
+            self.correlation.missing(&absent).map_err(Halt::Scratch)?;
         }
         Ok(())
     }
 
-    /// Compares the digest listed with the one found.
-    fn verify(&mut self, path: &[u8], entry: &Entry, present: &Present) -> Result<(), Halt> {
-        let manifest = self.source(entry.source);
-        if entry.bare_percent || entry.as_written {
-            self.out.say(told::percent(manifest, path, entry))?;
+    /// Compares the digests listed for `path` with those of the file, whose own name is `found`; payload manifests and tag
+    /// manifests are told apart.
+    fn verify(
+        &mut self,
+        path: &[u8],
+        found: &[u8],
+        entries: &[Entry],
+        present: &Present,
+    ) -> Result<(), Halt> {
+        let (sources, version) = (self.setting.sources, self.setting.version);
+        let odd = |entry: &&Entry| entry.spelling.bare_percent || entry.spelling.as_written;
+        if let Some(entry) = entries.iter().find(odd) {
+            self.out.say(told::percent(sources, path, entry, version, true))?;
         }
-        let (Some(algorithm), Some(expected)) = (manifest.algorithm, &entry.digest) else { return Ok(()) };
-        let Some(found) = present.digest(algorithm) else {
-            return Err(Halt::Unsummed { path: BagPath(path.to_vec()), algorithm });
-        };
-        if found == expected {
+        if let Some(entry) = entries.iter().find(|entry| entry.spelling.backslashes) {
+            self.out.say(told::backslashes(sources, path, entry))?;
+        }
+        let mut wrong = Vec::new();
+        let mut right = Vec::new();
+        for entry in entries {
+            let algorithm = self.source(entry.source).algorithm;
+            let (Some(algorithm), Some(expected)) = (algorithm, &entry.digest) else { continue };
+            let Some(digest) = present.digest(algorithm) else {
+                return Err(Halt::Unsummed { path: BagPath(found.to_vec()), algorithm });
+            };
+            if digest == expected {
+                right.push(entry);
+            } else {
+                wrong.push(Wrong { entry, algorithm, expected, found: digest });
+            }
+        }
+        if wrong.is_empty() {
             return Ok(());
         }
-        self.counted.faults += u64::from(!manifest.is_tag);
-        self.out.say(told::mismatch(manifest, algorithm, path, entry, present, (expected, found)))
+        let is_tag = |entry: &Entry| self.source(entry.source).is_tag;
+        let (tag, payload): (Vec<Wrong<'_>>, Vec<Wrong<'_>>) =
+            wrong.into_iter().partition(|wrong| is_tag(wrong.entry));
+        let (tag_right, payload_right): (Vec<&Entry>, Vec<&Entry>) =
+            right.into_iter().partition(|entry| is_tag(entry));
+        for (wrong, right) in [(payload, payload_right), (tag, tag_right)] {
+            let Some(first) = wrong.first() else { continue };
+            self.counted.faults += u64::from(!self.source(first.entry.source).is_tag);
+            let hints = Hints {
+                line_ends: if right.is_empty() { self.line_ends(found, present, &wrong)? } else { None },
+                shortfall: self.setting.shortfall,
+            };
+            let finding = told::mismatch(sources, path, present, &wrong, &right, hints);
+            finding.map_or(Ok(()), |finding| self.out.say(finding))?;
+        }
+        Ok(())
+    }
+
+    /// Whether another kind of line ends explains the wrong digests: reads the file again, within the budget.
+    fn line_ends(
+        &mut self,
+        path: &[u8],
+        present: &Present,
+        wrong: &[Wrong<'_>],
+    ) -> Result<Option<line_ends::Change>, Halt> {
+        if !self.budget.allows(present.size) {
+            return Ok(None);
+        }
+        let member = present.member(path);
+        let listed: Vec<_> = wrong.iter().map(|wrong| (wrong.algorithm, wrong.expected)).collect();
+        let mut read = (self.setting.open)(&member)?;
+        let failed = |error| Halt::Read { path: member.path.clone(), error };
+        line_ends::changed(&mut *read, &listed).map_err(failed)
     }
 
     /// One file of the bag: whether it is listed where it must be, and what is remarkable about its name.
-    fn count(&mut self, name: &Name, present: &Present) -> Result<(), Halt> {
+    fn count(&mut self, name: &Name, folded: &[u8], present: &Present) -> Result<(), Halt> {
         for (code, severity, why) in paths::remarks(&name.path) {
             self.out.say(told::remark(code, severity, &name.path, why))?;
         }
@@ -283,14 +395,30 @@ impl<'a> Join<'a, '_, '_, '_> {
                 return Ok(());
             }
             self.counted.faults += 1;
-            self.out.say(told::unlisted(&name.path, present))?;
-        } else if !lacking.is_empty() && self.version >= Version::V0_97 {
+            self.correlation.unlisted(&name.path, present).map_err(Halt::Scratch)?;
+        } else if !lacking.is_empty() && self.setting.version >= Version::V0_97 {
             let (there, lacking) = (self.names(&there), self.names(&lacking));
-            self.out.say(told::not_in_all(&name.path, &there, &lacking, self.version))?;
+            self.out.say(told::not_in_all(&name.path, &there, &lacking, self.setting.version))?;
         }
+        self.count_folders(folded);
         self.counted.files += 1;
         self.counted.bytes += present.size;
         Ok(())
+    }
+
+    /// Counts the folders of a payload file that the file before it was not in. Names come sorted, so that all below one
+    /// folder comes together.
+    fn count_folders(&mut self, folded: &[u8]) {
+        let end = folded.iter().rposition(|byte| *byte == rows::SLASH).unwrap_or(0);
+        let folder = &folded[..end];
+        if folder == self.folder {
+            return;
+        }
+        let last = self.folder.split(|byte| *byte == rows::SLASH);
+        let now = folder.split(|byte| *byte == rows::SLASH);
+        let common = last.zip(now.clone()).take_while(|(last, now)| last == now).count();
+        self.counted.folders += (now.count() - common) as u64;
+        self.folder = folder.to_vec();
     }
 
     /// What macOS's tar adds for a file's attributes is no payload of the bag: tolerated, and told.
@@ -302,7 +430,7 @@ impl<'a> Join<'a, '_, '_, '_> {
         let member = present.member(&name.path);
         let mut first = Vec::new();
         let failed = |error| Halt::Read { path: member.path.clone(), error };
-        (self.open)(&member)?.take(4).read_to_end(&mut first).map_err(failed)?;
+        (self.setting.open)(&member)?.take(4).read_to_end(&mut first).map_err(failed)?;
         if first != MAGIC {
             return Ok(false);
         }
@@ -321,7 +449,7 @@ impl<'a> Join<'a, '_, '_, '_> {
             return Ok(());
         }
         let (code, severity) = if manifest.is_some() {
-            ("TAGM-OMITS-MANIFEST", self.version.rfc_error())
+            ("TAGM-OMITS-MANIFEST", self.setting.version.rfc_error())
         } else if lacking.len() < self.tags.len() {
             ("TAGM-SETS-DIFFER", Severity::Warning)
         } else if self.apple_double(name, present)? {
@@ -360,6 +488,7 @@ impl<'a> Join<'a, '_, '_, '_> {
         while let Some(waiting) = self.waiting.pop() {
             self.missing(waiting)?;
         }
+        self.correlation.tell(self.out)?;
         if self.holes > 0 {
             self.out.say(told::holes(self.holes, &self.first_hole))?;
         }

@@ -5,6 +5,7 @@
 //! - Damage is asked for by name; nothing else of the bag changes with it.
 
 use crate::model::digest::{Algorithm, Digests};
+use crate::model::finding::escape;
 use crate::rules::digester::{Digester, digest_reader};
 use crate::rules::sort::{Scratch, Sorted, Sorter};
 use std::io::{self, Read, Write};
@@ -113,10 +114,10 @@ pub fn tar_bag(
     scratch: &dyn Scratch,
 ) -> io::Result<Made> {
     let mut tar = TarWriter::new(out, plan.mtime);
-    tar.folder(&format!("{name}/"))?;
-    tar.folder(&format!("{name}/data/"))?;
+    tar.folder(format!("{name}/"))?;
+    tar.folder(format!("{name}/data/"))?;
     let made =
-        bag(&mut |path, size, read| tar.file(&format!("{name}/{path}"), size, read), files, plan, scratch)?;
+        bag(&mut |path, size, read| tar.file(format!("{name}/{path}"), size, read), files, plan, scratch)?;
     tar.finish()?;
     Ok(made)
 }
@@ -201,7 +202,7 @@ fn line(path: &str, digest: &str) -> String {
 }
 
 /// A path as manifests of BagIt 1.0 write it.
-fn encode(path: &str) -> String {
+pub fn encode(path: &str) -> String {
     path.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
@@ -271,16 +272,23 @@ impl<'a> TarWriter<'a> {
         TarWriter { out, mtime }
     }
 
-    /// Writes a folder; its name ends with `/`.
-    pub fn folder(&mut self, name: &str) -> io::Result<()> {
-        self.header(name, 0, tar::EntryType::Directory, None)
+    /// What is written from now on carries this modification time.
+    pub fn set_mtime(&mut self, mtime: u64) {
+        self.mtime = mtime;
     }
 
-    /// Writes a file of exactly `size` bytes.
-    pub fn file(&mut self, name: &str, size: u64, read: &mut dyn Read) -> io::Result<()> {
+    /// Writes a folder; its name ends with `/`, and holds no NUL byte.
+    pub fn folder(&mut self, name: impl AsRef<[u8]>) -> io::Result<()> {
+        self.header(name.as_ref(), 0, tar::EntryType::Directory, None)
+    }
+
+    /// Writes a file of exactly `size` bytes; its name holds no NUL byte.
+    pub fn file(&mut self, name: impl AsRef<[u8]>, size: u64, read: &mut dyn Read) -> io::Result<()> {
+        let name = name.as_ref();
         self.header(name, size, tar::EntryType::Regular, None)?;
         let copied = io::copy(&mut read.take(size), self.out)?;
         if copied != size || read.read(&mut [0])? != 0 {
+            let name = escape(name);
             return Err(io::Error::other(format!("{name} does not have the {size} bytes it should have")));
         }
         self.pad(size)
@@ -288,7 +296,7 @@ impl<'a> TarWriter<'a> {
 
     /// Writes a symbolic link: what no bag may hold, for fixtures.
     pub fn symlink(&mut self, name: &str, target: &str) -> io::Result<()> {
-        self.header(name, 0, tar::EntryType::Symlink, Some(target))
+        self.header(name.as_bytes(), 0, tar::EntryType::Symlink, Some(target))
     }
 
     /// Writes the end mark.
@@ -296,7 +304,7 @@ impl<'a> TarWriter<'a> {
         self.out.write_all(&[0; 2 * BLOCK])
     }
 
-    fn header(&mut self, name: &str, size: u64, kind: tar::EntryType, link: Option<&str>) -> io::Result<()> {
+    fn header(&mut self, name: &[u8], size: u64, kind: tar::EntryType, link: Option<&str>) -> io::Result<()> {
         let mut header = tar::Header::new_ustar();
         header.set_entry_type(kind);
         header.set_mode(if kind.is_dir() { 0o755 } else { 0o644 });
@@ -306,15 +314,15 @@ impl<'a> TarWriter<'a> {
         if let Some(link) = link {
             header.set_link_name_literal(link)?;
         }
-        let mut records = String::new();
-        if !fit_name(&mut header, name.as_bytes()) {
-            records.push_str(&record("path", name));
+        let mut records = Vec::new();
+        if !fit_name(&mut header, name) {
+            records.extend(record("path", name));
         }
         // Eleven octal digits: larger sizes go into a pax record.
         const OCTAL_MAX: u64 = 0o77_777_777_777;
         header.set_size(size.min(OCTAL_MAX));
         if size > OCTAL_MAX {
-            records.push_str(&record("size", &size.to_string()));
+            records.extend(record("size", size.to_string().as_bytes()));
         }
         if !records.is_empty() {
             let mut pax = tar::Header::new_ustar();
@@ -325,7 +333,7 @@ impl<'a> TarWriter<'a> {
             pax.set_path("PaxHeader")?;
             pax.set_cksum();
             self.out.write_all(pax.as_bytes())?;
-            self.out.write_all(records.as_bytes())?;
+            self.out.write_all(&records)?;
             self.pad(records.len() as u64)?;
         }
         header.set_cksum();
@@ -363,13 +371,13 @@ fn fit_name(header: &mut tar::Header, name: &[u8]) -> bool {
 }
 
 /// One pax record: its own length in front, which counts itself.
-fn record(key: &str, value: &str) -> String {
+fn record(key: &str, value: &[u8]) -> Vec<u8> {
     let rest = key.len() + value.len() + 3;
     let mut length = rest;
     while length != rest + length.to_string().len() {
         length = rest + length.to_string().len();
     }
-    format!("{length} {key}={value}\n")
+    [format!("{length} {key}=").as_bytes(), value, b"\n"].concat()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Manifests: their file names and their lines.
 
 use super::paths::{self, Listed};
-use super::report::{Halt, Out, about, quoted};
+use super::report::{Halt, Here, Out, about, bytes, quoted};
 use super::text::Line;
 use super::version::Version;
 use crate::model::digest::{Algorithm, unhex};
@@ -42,7 +42,7 @@ impl Manifest {
             let what = format!(
                 "`{name}` uses the algorithm `{label}`, which we cannot compute; its digests were not compared."
             );
-            let advice = format!("Add a manifest by one of {}.", known.join(", "));
+            let advice = format!("Replace it by a manifest of one of {}.", known.join(", "));
             let finding = about("MAN-ALG-UNSUPPORTED", Severity::Error, name.as_bytes(), what).advice(advice);
             return out.say(finding.clause("RFC 8493, 2.4"));
         }
@@ -64,6 +64,11 @@ impl Manifest {
     }
 }
 
+/// Places of the tag manifests, or of the payload manifests, in the list of both.
+pub fn places(sources: &[Manifest], is_tag: bool) -> Vec<u16> {
+    (0u16..).zip(sources).filter(|(_, source)| source.is_tag == is_tag).map(|(place, _)| place).collect()
+}
+
 /// One line that names a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -82,40 +87,36 @@ pub fn read_line(
     version: Version,
     out: &mut Out<'_>,
 ) -> Result<Option<Entry>, Halt> {
-    let name = &manifest.name;
     let at = line.number;
-    if let Some(bytes) = line.too_long {
-        let what = format!("Line {at} of {name} is {bytes} bytes long; no path is.");
+    let here = Here(&manifest.name, at);
+    if let Some(length) = line.too_long {
+        let what = format!("{here} has {}; no path is that long.", bytes(length));
         out.say(manifest.fault("MAN-LINE", Severity::Error, at, what).advice(REBUILD))?;
         return Ok(None);
     }
     if line.undecodable {
-        let what = format!(
-            "Line {at} of {name} is not in the encoding that bagit.txt declares: {}.",
-            quoted(line.text)
-        );
+        let what = format!("{here} is not in the encoding that bagit.txt declares: {}.", quoted(line.text));
         let finding = manifest.fault("TEXT-UNDECODABLE", Severity::Error, at, what);
         let advice = "Write the tag files in the encoding that bagit.txt declares, best UTF-8.";
         out.say(finding.advice(advice).clause("RFC 8493, 2.1.1"))?;
     }
-    if line.text.trim_ascii().is_empty() {
-        let what = format!("Line {at} of {name} is blank.");
+    if line.text.iter().all(|byte| matches!(byte, b' ' | b'\t')) {
+        let what = format!("{here} is blank.");
         out.say(
             manifest.fault("MAN-BLANK-LINE", Severity::Warning, at, what).advice("Take blank lines out."),
         )?;
         return Ok(None);
     }
     let mut text = line.text.to_vec();
-    if text[0] == b'\\' {
-        let what =
-            format!("Line {at} of {name} is escaped as md5sum and its kin do (`\\` before the checksum).");
+    if text.first() == Some(&b'\\') {
+        let what = format!("{here} is escaped as md5sum and its kin do (`\\` before the checksum).");
         let advice = "Write the path with %0A, %0D and %25, as BagIt does.";
         let finding = manifest.fault("MAN-MD5SUM-ESCAPE", Severity::Warning, at, what);
         out.say(finding.advice(advice).clause("RFC 8493, 6.1.3"))?;
         text = unescape(&text[1..]);
     }
     let Some((checksum, path)) = split(&text) else {
-        let what = format!("Line {at} of {name} is not a checksum and a path: {}.", quoted(line.text));
+        let what = format!("{here} is not a checksum and a path: {}.", quoted(line.text));
         out.say(manifest.fault("MAN-LINE", Severity::Error, at, what).advice(REBUILD))?;
         return Ok(None);
     };
@@ -124,7 +125,7 @@ pub fn read_line(
     let listed = match paths::read(path, version) {
         Ok(listed) => listed,
         Err((code, why)) => {
-            let what = format!("Line {at} of {name} lists {}, which {why}.", quoted(path));
+            let what = format!("{here} lists {}, which {why}.", quoted(path));
             let finding = manifest.fault(code, Severity::Error, at, what);
             out.say(
                 finding
@@ -167,10 +168,8 @@ fn unescape(text: &[u8]) -> Vec<u8> {
 
 fn strip_mark<'p>(manifest: &Manifest, at: u64, path: &'p [u8], out: &mut Out<'_>) -> Result<&'p [u8], Halt> {
     let Some(rest) = path.strip_prefix(b"*") else { return Ok(path) };
-    let what = format!(
-        "Line {at} of {} has a `*` before the path, as md5sum and its kin write for binary files.",
-        manifest.name
-    );
+    let here = Here(&manifest.name, at);
+    let what = format!("{here} has a `*` before the path, as md5sum and its kin write for binary files.");
     let finding = manifest.fault("MAN-ASTERISK", Severity::Warning, at, what);
     out.say(finding.advice("Take the `*` out; BagIt has no such mark.").clause("RFC 8493, 6.1.3"))?;
     Ok(rest)
@@ -184,7 +183,7 @@ fn read_checksum(
     path: &[u8],
     out: &mut Out<'_>,
 ) -> Result<Option<Option<Vec<u8>>>, Halt> {
-    let name = &manifest.name;
+    let here = Here(&manifest.name, at);
     let text = escape(checksum);
     let Some(algorithm) = manifest.algorithm else { return Ok(Some(None)) };
     let digits = algorithm.len() * 2;
@@ -193,8 +192,9 @@ fn read_checksum(
             return Ok(Some(unhex(&text)));
         }
         let what = format!(
-            "Line {at} of {name} has a checksum of {} digits; {algorithm} has {digits}.",
-            checksum.len()
+            "{here} has a checksum of {} digits for {}; {algorithm} has {digits}.",
+            checksum.len(),
+            quoted(path)
         );
         let finding = manifest.fault("MAN-CHECKSUM-LENGTH", Severity::Error, at, what);
         out.say(finding.values(format!("{digits} digits"), text).advice(REBUILD).clause("RFC 8493, 2.4"))?;
@@ -202,13 +202,15 @@ fn read_checksum(
     }
     let names_a_file = checksum.len() == digits || path.starts_with(b"data/") || path.starts_with(b"./data/");
     if !names_a_file || checksum[0] == b'#' {
-        let what =
-            format!("Line {at} of {name} is not a checksum and a path: it starts with {}.", quoted(checksum));
+        let what = format!("{here} is not a checksum and a path: it starts with {}.", quoted(checksum));
         out.say(manifest.fault("MAN-LINE", Severity::Error, at, what).advice(REBUILD))?;
         return Ok(None);
     }
-    let what =
-        format!("Line {at} of {name} has {} where a checksum in hexadecimal must be.", quoted(checksum));
+    let what = format!(
+        "{here} has {} where the checksum of {} must be, in hexadecimal.",
+        quoted(checksum),
+        quoted(path)
+    );
     let finding = manifest.fault("MAN-CHECKSUM-NOT-HEX", Severity::Error, at, what);
     out.say(
         finding.values(format!("{digits} hexadecimal digits"), text).advice(REBUILD).clause("RFC 8493, 2.4"),
@@ -224,12 +226,12 @@ fn judge_path(
     version: Version,
     out: &mut Out<'_>,
 ) -> Result<Option<Listed>, Halt> {
-    let name = &manifest.name;
+    let here = Here(&manifest.name, at);
     let path = &listed.path;
     let shown = quoted(path);
     let is_payload = path.starts_with(b"data/");
     if listed.dots {
-        let what = format!("Line {at} of {name} writes {shown} with `./` or doubled `/` in it.");
+        let what = format!("{here} writes {shown} with `./` or doubled `/` in it.");
         out.say(
             manifest
                 .fault("PATH-DOT-SLASH", Severity::Warning, at, what)
@@ -237,34 +239,27 @@ fn judge_path(
         )?;
     }
     if listed.folder {
-        let what = format!("Line {at} of {name} lists the folder {shown}; manifests list files.");
+        let what = format!("{here} lists the folder {shown}; manifests list files.");
         out.say(manifest.fault("MAN-LISTS-DIRECTORY", Severity::Error, at, what).advice(REBUILD))?;
-        return Ok(None);
-    }
-    if path.starts_with(b"data\\") {
-        let what =
-            format!("Line {at} of {name} lists {shown} with backslashes; BagIt separates folders with `/`.");
-        let finding = manifest.fault("PATH-BACKSLASH", Severity::Error, at, what);
-        out.say(finding.advice("Make the manifest again with `/` in place of `\\`."))?;
         return Ok(None);
     }
     if !manifest.is_tag && !is_payload {
         let early = version < Version::V0_97;
-        let what = format!("Line {at} of {name} lists {shown}, which is not below data/.");
+        let what = format!("{here} lists {shown}, which is not below data/.");
         let severity = if early { Severity::Warning } else { Severity::Error };
         let finding = manifest.fault("MAN-OUTSIDE-PAYLOAD", severity, at, what);
         out.say(finding.advice("List tag files in a tag manifest."))?;
         return Ok(early.then_some(listed));
     }
     if manifest.is_tag && is_payload {
-        let what = format!("Line {at} of {name} lists the payload file {shown}.");
+        let what = format!("{here} lists the payload file {shown}.");
         let finding =
             manifest.fault("TAGM-LISTS-PAYLOAD", Severity::Error, at, what).clause("RFC 8493, 2.2.1");
         out.say(finding.advice("List payload files in a payload manifest."))?;
         return Ok(None);
     }
     if manifest.is_tag && Manifest::from_path(path).is_some_and(|other| other.is_tag) {
-        let what = format!("Line {at} of {name} lists the tag manifest {shown}.");
+        let what = format!("{here} lists the tag manifest {shown}.");
         let finding =
             manifest.fault("TAGM-LISTS-TAGM", version.rfc_error(), at, what).clause("RFC 8493, 2.2.1");
         out.say(finding.advice("Take the line out."))?;
@@ -331,7 +326,18 @@ mod tests {
             ("manifest-md5.txt", "MD5  bag-info.txt", V1_0, None, &[("MAN-OUTSIDE-PAYLOAD", Error)]),
             ("manifest-md5.txt", "MD5  bag-info.txt", V0_96, Some("bag-info.txt"), &[("MAN-OUTSIDE-PAYLOAD", Warning)]),
             ("manifest-md5.txt", "MD5  /data/a", V0_97, None, &[("PATH-ABSOLUTE", Error)]),
-            ("manifest-md5.txt", "MD5  data\\a", V0_97, None, &[("PATH-BACKSLASH", Error)]),
+            ("manifest-md5.txt", "MD5  data\\a", V0_97, Some("data/a"), &[]),
+            ("manifest-md5.txt", "\u{c}", V1_0, None, &[("MAN-LINE", Error)]),
+            ("manifest-md5.txt", "MD5     data/a", V1_0, Some("data/a"), &[]),
+            ("manifest-md5.txt", "MD5 data/a\u{2028}\u{85}\u{b}\u{c}", V1_0, Some("data/a\u{2028}\u{85}\u{b}\u{c}"), &[]),
+            ("manifest-md5.txt", "MD5 *data/a", V0_96, Some("data/a"), &[("MAN-ASTERISK", Warning)]),
+            ("manifest-md5.txt", "MD5 *data/a", V1_0, Some("data/a"), &[("MAN-ASTERISK", Warning)]),
+            ("manifest-md5.txt", "MD5  ./data/a", V1_0, Some("data/a"), &[("PATH-DOT-SLASH", Warning)]),
+            ("manifest-md5.txt", "MD5  data/../x", V0_96, None, &[("PATH-PARENT", Error)]),
+            ("manifest-md5.txt", "MD5  %APPDATA%\\x", V0_96, None, &[("PATH-HOME", Error)]),
+            ("manifest-md5.txt", "MD5  data/a\0b", V1_0, None, &[("MAN-LINE", Error)]),
+            ("manifest-whirlpool.txt", "0123  data/a", V1_0, Some("data/a"), &[]),
+            ("tagmanifest-md5.txt", "MD5  data/a", V0_97, None, &[("TAGM-LISTS-PAYLOAD", Error)]),
             ("manifest-md5.txt", "MD5  data/a/", V1_0, None, &[("MAN-LISTS-DIRECTORY", Error)]),
             ("tagmanifest-md5.txt", "MD5  data/a", V1_0, None, &[("TAGM-LISTS-PAYLOAD", Error)]),
             ("tagmanifest-md5.txt", "MD5  bag-info.txt", V1_0, Some("bag-info.txt"), &[]),

@@ -5,23 +5,32 @@
 //! - Nothing is fetched, nothing is written, and no path of a bag is opened but that of a member.
 //! - What a bag's text says is checked against what is there; only hexadecimal digests are compared, without case.
 
+mod correlate;
 pub mod declaration;
 pub mod fetch;
 pub mod info;
 mod join;
+mod line_ends;
 pub mod make;
 pub mod manifest;
+mod oxum;
 pub mod paths;
 mod percent;
 pub mod policy;
-mod report;
+pub mod profile;
+pub mod report;
 mod rows;
+mod structure;
 pub mod text;
 mod told;
 pub mod version;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_correlation;
+#[cfg(test)]
+mod tests_rows;
 
 use crate::model::digest::Algorithm;
 use crate::model::fact::{BagPath, Member};
@@ -33,12 +42,15 @@ use info::Oxum;
 use manifest::Manifest;
 use percent::Percents;
 use policy::Policy;
+use profile::watch::Watch;
 use report::{Halt, Out, about, quoted};
 use rows::{Present, Value, key};
 use std::cell::RefCell;
 use std::fmt;
 use std::io::{self, Read};
 use version::Version;
+
+pub use told::unreadable;
 
 /// What is known of a bag beside its files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,6 +61,19 @@ pub struct BagFacts<'a> {
     pub top: &'a str,
     /// There is a folder `data`, be it empty.
     pub payload_folder: bool,
+    /// The media type of what the bag was packed in, where that is not a plain tar; else empty.
+    pub packed: &'a str,
+}
+
+impl<'a> BagFacts<'a> {
+    /// The media type of what the bag came in; `None` for a folder.
+    pub fn media(&self) -> Option<&'a str> {
+        match (self.packed.is_empty(), self.top.is_empty()) {
+            (false, _) => Some(self.packed),
+            (true, false) => Some("application/tar"),
+            (true, true) => None,
+        }
+    }
 }
 
 /// What judging came to.
@@ -138,7 +163,7 @@ pub fn judge<'o, E>(
         let mut say = |finding: Finding| each(finding).map_err(keep);
         let mut members = members.map(|member| member.map_err(keep));
         let mut out = Out::new(&mut say, policy);
-        let desk = Desk { bag, open: &open, scratch, limits };
+        let desk = Desk { bag, open: &open, scratch, limits, policy };
         desk.judge(&mut members, &mut out)
     };
     verdict.map_err(|halt| match halt {
@@ -158,6 +183,7 @@ struct Desk<'a, 'o> {
     open: &'a Open<'a, 'o>,
     scratch: &'a dyn Scratch,
     limits: &'a Limits,
+    policy: &'a Policy,
 }
 
 /// Tag files with a meaning of their own.
@@ -165,6 +191,8 @@ struct Desk<'a, 'o> {
 struct TagFiles {
     declaration: Option<Member>,
     info: Vec<Member>,
+    /// There is a file where the payload folder must be.
+    data_file: bool,
     fetch: Option<Member>,
     manifests: Vec<(Manifest, Member)>,
 }
@@ -177,6 +205,7 @@ impl TagFiles {
         match &member.path.0[..] {
             b"bagit.txt" => self.declaration = Some(member.clone()),
             b"bag-info.txt" | b"package-info.txt" => self.info.push(member.clone()),
+            b"data" => self.data_file = true,
             b"fetch.txt" => self.fetch = Some(member.clone()),
             path => {
                 let Some(manifest) = Manifest::from_path(path) else { return Ok(()) };
@@ -204,26 +233,48 @@ impl Desk<'_, '_> {
         let mut percents = Percents::new(self.scratch, self.limits.sort_bytes / 8);
         let mut tags = TagFiles::default();
         let mut tag_folder = None;
+        let mut watch = Watch::new(self.policy);
+        watch.start(self.bag, out)?;
+        let mut payload = (0, 0u64);
         for member in members {
             let member = member?;
             percents.present(&member.path.0).map_err(Halt::Scratch)?;
             rows.push(key(&member.path.0), Value::Present(Present::of(&member)).encode())
                 .map_err(Halt::Scratch)?;
             tags.note(&member, out)?;
+            watch.member(&member);
+            if member.path.is_payload() {
+                payload = (payload.0 + 1, payload.1.saturating_add(member.size));
+            }
             if tag_folder.is_none() && !member.path.is_payload() && member.path.0.contains(&b'/') {
                 tag_folder = Some(member.path);
             }
         }
         tags.manifests.sort_by(|a, b| (a.0.is_tag, &a.0.name).cmp(&(b.0.is_tag, &b.0.name)));
         let declared = self.declaration(&tags, out)?;
-        self.structure(&tags, tag_folder.as_ref(), declared.version, out)?;
+        let mut manifests = tags.manifests.iter().map(|(manifest, _)| manifest);
+        watch.declared(declared, &mut manifests, tags.fetch.is_some(), out)?;
+        structure::judge(self.bag, &tags, tag_folder.as_ref(), declared.version, out)?;
         self.read_manifests(&tags, declared, &mut rows, &mut percents, out)?;
-        self.read_fetch(&tags, declared, &mut rows, out)?;
+        self.read_fetch(&tags, declared, &mut rows, &mut percents, out)?;
         percents.decide(&mut rows)?;
-        let oxum = self.read_info(&tags, declared, out)?;
+        let oxum = self.read_info(&tags, declared, &mut watch, out)?;
+        self.read_ruled(declared, &mut watch, out)?;
         let sources: Vec<Manifest> = tags.manifests.iter().map(|(manifest, _)| manifest.clone()).collect();
-        let counted = join::run(rows, &sources, declared.version, self.open, out)?;
-        self.judge_oxum(oxum, counted, declared.version, out)?;
+        let setting = join::Setting {
+            sources: &sources,
+            version: declared.version,
+            open: self.open,
+            scratch: self.scratch,
+            sort_bytes: self.limits.sort_bytes / 8,
+            shortfall: oxum
+                .filter(|oxum| oxum.files == payload.0)
+                .and_then(|oxum| oxum.bytes.checked_sub(payload.1))
+                .filter(|short| *short > 0),
+        };
+        let counted = join::run(rows, &setting, &mut watch, out)?;
+        watch.finish(out)?;
+        oxum::judge(oxum, counted, declared.version, out)?;
         Ok(Verdict {
             errors: out.errors,
             warnings: out.warnings,
@@ -248,49 +299,6 @@ impl Desk<'_, '_> {
         let mut bytes = Vec::new();
         (self.open)(member)?.take(BYTES_MAX).read_to_end(&mut bytes).map_err(failed)?;
         declaration::judge(&bytes, out)
-    }
-
-    fn structure(
-        &self,
-        tags: &TagFiles,
-        tag_folder: Option<&BagPath>,
-        version: Version,
-        out: &mut Out<'_>,
-    ) -> Result<(), Halt> {
-        let bag = self.bag;
-        if !bag.top.is_empty() && bag.top != crate::model::finding::escape(bag.name.as_bytes()) {
-            let what = format!(
-                "The tar is called `{}`, its folder `{}`.",
-                quoted(bag.name.as_bytes()).trim_matches('`'),
-                bag.top
-            );
-            let finding = about("SER-NAME-DIFFERS", Severity::Warning, b"", what).clause("BagIt 0.97, 4.2");
-            out.say(finding.advice("Nothing to do; give both the same name next time."))?;
-        }
-        if !bag.payload_folder {
-            let finding =
-                about("STRUCT-NO-PAYLOAD-DIR", Severity::Error, b"data", "The bag has no folder `data`.");
-            out.say(finding.advice("Put the payload into a folder named data.").clause("RFC 8493, 2.1.2"))?;
-        }
-        if let Some(path) = tag_folder.filter(|_| version == Version::V0_96) {
-            let what = format!(
-                "{} lies in a folder beside data/, which BagIt 0.96 does not allow.",
-                quoted(&path.0)
-            );
-            let finding =
-                about("STRUCT-TAG-DIR-096", Severity::Warning, &path.0, what).clause("BagIt 0.96, 2");
-            out.say(finding.advice("Nothing to do; make new bags with BagIt 1.0."))?;
-        }
-        if !tags.manifests.iter().any(|(manifest, _)| !manifest.is_tag) {
-            let finding = about("MAN-NONE", Severity::Error, b"", "The bag has no payload manifest.");
-            out.say(finding.advice("Make the bag again with a bagging tool.").clause("RFC 8493, 2.1.3"))?;
-        }
-        if !tags.manifests.iter().any(|(manifest, _)| manifest.is_tag) {
-            let what = "The bag has no tag manifest, so changes in its tag files would go unseen.";
-            let finding = about("TAGM-NONE", Severity::Warning, b"", what).clause("RFC 8493, 2.2.1");
-            out.say(finding.advice("Make new bags with a tag manifest."))?;
-        }
-        Ok(())
     }
 
     /// Reads the lines of a tag file.
@@ -330,17 +338,13 @@ impl Desk<'_, '_> {
                 let Some(entry) = manifest::read_line(manifest, &line, declared.version, out)? else {
                     return Ok(());
                 };
-                if let Some(written) = &entry.listed.written {
-                    return percents.ask(source, &entry, written).map_err(Halt::Scratch);
+                let spelling = entry.listed.spelling;
+                let (listed, line) = (entry.listed, entry.line);
+                let value = Value::Entry(rows::Entry { source, line, digest: entry.digest, spelling });
+                if let Some(written) = &listed.written {
+                    return percents.ask((source, line), &listed, written, &value).map_err(Halt::Scratch);
                 }
-                let value = Value::Entry(rows::Entry {
-                    source,
-                    line: entry.line,
-                    digest: entry.digest,
-                    bare_percent: entry.listed.bare_percent,
-                    as_written: false,
-                });
-                rows.push(key(&entry.listed.path), value.encode()).map_err(Halt::Scratch)
+                rows.push(key(&listed.path), value.encode()).map_err(Halt::Scratch)
             })?;
         }
         Ok(())
@@ -351,13 +355,20 @@ impl Desk<'_, '_> {
         tags: &TagFiles,
         declared: Declared,
         rows: &mut Sorter<'_>,
+        percents: &mut Percents<'_>,
         out: &mut Out<'_>,
     ) -> Result<(), Halt> {
+        /// Stands for fetch.txt where manifests have their place.
+        const FETCH: u16 = u16::MAX;
         let Some(member) = &tags.fetch else { return Ok(()) };
         fetch::present(out)?;
         self.lines(member, declared, out, &mut |line, out| {
             let Some(fetch) = fetch::read_line(&line, declared.version, out)? else { return Ok(()) };
             let value = Value::Fetch { line: fetch.line, length: fetch.length };
+            if let Some(written) = &fetch.listed.written {
+                let id = (FETCH, fetch.line);
+                return percents.ask(id, &fetch.listed, written, &value).map_err(Halt::Scratch);
+            }
             rows.push(key(&fetch.listed.path), value.encode()).map_err(Halt::Scratch)
         })
     }
@@ -366,55 +377,54 @@ impl Desk<'_, '_> {
         &self,
         tags: &TagFiles,
         declared: Declared,
+        watch: &mut Watch<'_>,
         out: &mut Out<'_>,
     ) -> Result<Option<Oxum>, Halt> {
-        let wanted = declared.version.info_name();
-        // A bag that kept the older or took the newer name means the same by it.
-        let by_name = |name: &str| tags.info.iter().find(|member| member.path.0 == name.as_bytes());
-        let Some(member) = by_name(wanted).or_else(|| tags.info.first()) else { return Ok(None) };
-        let name = member.path.shown();
-        let mut reader = info::Reader::new(&name, declared.version);
+        // The other version's name is a tag file like any other: what it holds need not be metadata.
+        let name = declared.version.info_name();
+        let member = tags.info.iter().find(|member| member.path.0 == name.as_bytes());
+        let Some(member) = member else { return Ok(None) };
+        let mut each = |label: &str, value: &str, line: u64, out: &mut Out<'_>| {
+            watch.element(name, label, value, line, out)
+        };
+        let mut reader = info::Reader::new(name, declared.version).watched(&mut each);
         self.lines(member, declared, out, &mut |line, out| reader.take(&line, out))?;
         reader.finish(out)
     }
 
-    fn judge_oxum(
-        &self,
-        oxum: Option<Oxum>,
-        counted: join::Counted,
-        version: Version,
-        out: &mut Out<'_>,
-    ) -> Result<(), Halt> {
-        let name = version.info_name();
-        let Some(oxum) = oxum else {
-            let what = format!("{name} does not give Payload-Oxum.");
-            let finding = about("OXUM-NONE", Severity::Note, b"", what).clause("RFC 8493, 2.2.2");
-            return out.say(finding.advice("Nothing to do; with it a short transfer is noticed sooner."));
-        };
-        if (oxum.bytes, oxum.files) == (counted.bytes, counted.files) {
-            return Ok(());
+    /// Reads the other tag files that the profile has rules for, as mildly as the drafts read the bag's metadata.
+    fn read_ruled(&self, declared: Declared, watch: &mut Watch<'_>, out: &mut Out<'_>) -> Result<(), Halt> {
+        /// Lines of bagit.txt that are looked at; it has two.
+        const ELEMENTS_MAX: usize = 100;
+        for member in watch.to_read() {
+            let name = member.path.shown();
+            if name == "bagit.txt" {
+                // Its faults were told by those who judge it; here only its values are of interest.
+                let mut elements: Vec<(String, String, u64)> = Vec::new();
+                let mut each = |label: &str, value: &str, line: u64, _: &mut Out<'_>| {
+                    if elements.len() < ELEMENTS_MAX {
+                        elements.push((label.to_string(), value.to_string(), line));
+                    }
+                    Ok(())
+                };
+                let mut hush = |_| Ok(());
+                let mut hush = Out::new(&mut hush, self.policy);
+                let utf8 = Declared { charset: text::Charset::Utf8, ..declared };
+                let mut reader = info::Reader::new(&name, Version::V0_97).plain().watched(&mut each);
+                self.lines(&member, utf8, &mut hush, &mut |line, out| reader.take(&line, out))?;
+                reader.finish(&mut hush)?;
+                for (label, value, line) in elements {
+                    watch.element(&name, &label, &value, line, out)?;
+                }
+                continue;
+            }
+            let mut each = |label: &str, value: &str, line: u64, out: &mut Out<'_>| {
+                watch.element(&name, label, value, line, out)
+            };
+            let mut reader = info::Reader::new(&name, Version::V0_97).plain().watched(&mut each);
+            self.lines(&member, declared, out, &mut |line, out| reader.take(&line, out))?;
+            reader.finish(out)?;
         }
-        let what = format!(
-            "Payload-Oxum says {} files and {} bytes; the payload has {} files and {} bytes.",
-            oxum.files, oxum.bytes, counted.files, counted.bytes
-        );
-        let sound = counted.faults == 0;
-        let surplus = oxum.bytes.saturating_sub(counted.bytes);
-        let advice = if sound && oxum.files == counted.files && surplus > 0 && surplus.is_multiple_of(4_096) {
-            format!(
-                "Every checksum is right, and the surplus is {} x 4,096: your tool counted folders. Correct Payload-Oxum to {}.{}.",
-                surplus / 4_096,
-                counted.bytes,
-                counted.files
-            )
-        } else if sound {
-            format!("Every checksum is right. Correct Payload-Oxum to {}.{}.", counted.bytes, counted.files)
-        } else {
-            "Compare the payload with your original and make the bag again.".to_string()
-        };
-        let finding = about("OXUM-MISMATCH", Severity::Error, name.as_bytes(), what).line(oxum.line);
-        let values = finding
-            .values(format!("{}.{}", oxum.bytes, oxum.files), format!("{}.{}", counted.bytes, counted.files));
-        out.say(values.advice(advice).clause("RFC 8493, 2.2.2"))
+        Ok(())
     }
 }

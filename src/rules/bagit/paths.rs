@@ -3,6 +3,7 @@
 //! - `%0A`, `%0D` and (RFC 8493) `%25` are decoded, in either case, once; nothing else, ever.
 //! - A path that leads outside the bag is told and never looked up.
 
+use super::rows::Spelling;
 use super::version::Version;
 use crate::model::finding::Severity;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
@@ -16,8 +17,8 @@ pub struct Listed {
     pub written: Option<Vec<u8>>,
     /// It had `.` components or doubled `/`.
     pub dots: bool,
-    /// It has a `%` that RFC 8493 wants encoded.
-    pub bare_percent: bool,
+    /// What is remarkable about the spelling.
+    pub spelling: Spelling,
     /// It ends with `/`.
     pub folder: bool,
 }
@@ -28,21 +29,50 @@ pub type Outside = (&'static str, &'static str);
 /// Reads a path of a manifest or of fetch.txt.
 pub fn read(written: &[u8], version: Version) -> Result<Listed, Outside> {
     let decoded = decode(written, version.is_rfc());
-    if let Some(outside) = outside(written).or_else(|| outside(&decoded)) {
+    // `./C:/x` leads outside only when its `.` is gone.
+    let joined = || outside(&join(&decoded));
+    if let Some(outside) = outside(written).or_else(|| outside(&decoded)).or_else(joined) {
         return Err(outside);
     }
+    let backslashes = decoded.starts_with(b"data\\") || decoded.starts_with(b".\\data\\");
+    let changed = decoded != written;
+    let decoded = if backslashes { with_slashes(&decoded) } else { decoded };
     let path = join(&decoded);
     if path.is_empty() {
         return Err(("MAN-LINE", "names nothing"));
     }
-    let as_written = join(written);
+    let bare_percent = version.is_rfc() && has_bare_percent(written);
     Ok(Listed {
         dots: path.len() != decoded.len() - usize::from(decoded.ends_with(b"/")),
-        bare_percent: version.is_rfc() && has_bare_percent(written),
+        spelling: Spelling {
+            bare_percent,
+            mixed_percent: bare_percent && written.windows(3).any(|three| three == b"%25"),
+            backslashes,
+            as_written: false,
+        },
         folder: decoded.ends_with(b"/"),
-        written: (as_written != path).then_some(as_written),
+        written: changed.then(|| join(written)),
         path,
     })
+}
+
+/// The path with `/` for every backslash.
+pub fn with_slashes(path: &[u8]) -> Vec<u8> {
+    path.iter().map(|byte| if *byte == b'\\' { b'/' } else { *byte }).collect()
+}
+
+/// The path as RFC 8493 wants it written in a manifest.
+pub fn encoded(path: &[u8]) -> Vec<u8> {
+    let mut written = Vec::with_capacity(path.len());
+    for byte in path {
+        match byte {
+            b'%' => written.extend_from_slice(b"%25"),
+            b'\n' => written.extend_from_slice(b"%0A"),
+            b'\r' => written.extend_from_slice(b"%0D"),
+            other => written.push(*other),
+        }
+    }
+    written
 }
 
 fn join(path: &[u8]) -> Vec<u8> {
@@ -134,6 +164,73 @@ pub fn form(path: &[u8]) -> &'static str {
     }
 }
 
+/// How two names that mean the same file came to differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Unicode normalisation.
+    Normalisation,
+    /// Upper and lower case.
+    Case,
+    /// Percent-encoding.
+    Percent,
+    /// Backslashes for `/`.
+    Backslash,
+    /// The `._` of macOS's side files.
+    AppleDouble,
+    /// White space at the end of a component.
+    Space,
+    /// Bytes of ISO-8859-1 where the manifest's text is Unicode.
+    Encoding,
+}
+
+/// What makes the name found of the name listed, when it is no other name altogether.
+pub fn cause(listed: &[u8], found: &[u8]) -> Option<Cause> {
+    let trimmed = |path: &[u8]| -> Vec<Vec<u8>> {
+        path.split(|byte| *byte == b'/').map(|part| part.trim_ascii_end().to_vec()).collect()
+    };
+    let folder = |path: &[u8]| path[..path.len() - base_name(path).len()].to_vec();
+    let side = |one: &[u8], other: &[u8]| base_name(one).strip_prefix(b"._") == Some(base_name(other));
+    let latin1 = |bytes: &[u8]| -> String { bytes.iter().map(|byte| char::from(*byte)).collect() };
+    if same_text(listed, found) {
+        Some(Cause::Normalisation)
+    } else if fold(listed) == fold(found) {
+        Some(Cause::Case)
+    } else if percent_decoded(listed) == percent_decoded(found) {
+        Some(Cause::Percent)
+    } else if with_slashes(listed) == with_slashes(found) {
+        Some(Cause::Backslash)
+    } else if folder(listed) == folder(found) && (side(listed, found) || side(found, listed)) {
+        Some(Cause::AppleDouble)
+    } else if trimmed(listed) == trimmed(found) {
+        Some(Cause::Space)
+    } else if std::str::from_utf8(found).is_err() && same_text(latin1(found).as_bytes(), listed) {
+        Some(Cause::Encoding)
+    } else {
+        None
+    }
+}
+
+/// Every `%XX` decoded, twice over: only to see whether two names are one; nothing is opened by it.
+fn percent_decoded(path: &[u8]) -> Vec<u8> {
+    let digit = |byte: &u8| (*byte as char).to_digit(16).map(|digit| digit as u8);
+    let mut path = path.to_vec();
+    // Twice: some tools encode what was encoded.
+    for _ in 0..2 {
+        let mut plain = Vec::with_capacity(path.len());
+        let mut rest = &path[..];
+        while let Some((byte, after)) = rest.split_first() {
+            let value = match after {
+                [high, low, ..] if *byte == b'%' => digit(high).zip(digit(low)),
+                _ => None,
+            };
+            plain.push(value.map_or(*byte, |(high, low)| high << 4 | low));
+            rest = if value.is_some() { &after[2..] } else { after };
+        }
+        path = plain;
+    }
+    path
+}
+
 /// What travels badly in a name: code, weight, what it is. At most one of each code.
 pub fn remarks(path: &[u8]) -> Vec<(&'static str, Severity, &'static str)> {
     let mut remarks = Vec::new();
@@ -161,7 +258,9 @@ fn bad_on_windows(part: &[u8]) -> Option<&'static str> {
     if part.iter().any(|byte| b"<>:\"|?*\\".contains(byte)) {
         return Some("holds a character that Windows does not allow in names");
     }
-    if part.ends_with(b".") || part.ends_with(b" ") {
+    // A name of dots only is made on purpose, and does not turn into another name.
+    let drops = part.ends_with(b".") || part.ends_with(b" ");
+    if drops && part.iter().any(|byte| *byte != b'.') {
         return Some("has a component that ends with a dot or space, which Windows drops");
     }
     let stem = part.split(|byte| *byte == b'.').next().unwrap_or(part).to_ascii_lowercase();
@@ -211,9 +310,9 @@ mod tests {
             assert_eq!(path(written, Version::V0_97), Ok(before.to_string()));
             assert_eq!(path(written, Version::V1_0), Ok(now.to_string()));
         }
-        assert!(read(b"data/a%41", Version::V1_0).unwrap().bare_percent);
-        assert!(!read(b"data/a%41", Version::V0_97).unwrap().bare_percent);
-        assert!(!read(b"data/a%25%0a", Version::V1_0).unwrap().bare_percent);
+        assert!(read(b"data/a%41", Version::V1_0).unwrap().spelling.bare_percent);
+        assert!(!read(b"data/a%41", Version::V0_97).unwrap().spelling.bare_percent);
+        assert!(!read(b"data/a%25%0a", Version::V1_0).unwrap().spelling.bare_percent);
     }
 
     #[test]
@@ -229,6 +328,8 @@ mod tests {
             ("C:\\x", "PATH-DRIVE"),
             ("\\\\?\\C:\\x", "PATH-DRIVE"),
             ("\\\\server\\x", "PATH-DRIVE"),
+            ("./C:/x", "PATH-DRIVE"),
+            (".//~/x", "PATH-HOME"),
             ("a\0b", "MAN-LINE"),
             ("./", "MAN-LINE"),
         ] {
@@ -255,6 +356,40 @@ mod tests {
         assert_eq!(fold(b"data/A\xff"), b"data/a\xff");
         assert!(same_text("ü".as_bytes(), "u\u{308}".as_bytes()));
         assert!(!same_text("ü".as_bytes(), "Ü".as_bytes()));
+    }
+
+    #[test]
+    fn the_cause_of_another_name_is_seen() {
+        use Cause::*;
+        let table: [(&str, &[u8], Option<Cause>); 11] = [
+            ("data/\u{fc}", "data/u\u{308}".as_bytes(), Some(Normalisation)),
+            ("data/A", b"data/a", Some(Case)),
+            ("data/\u{dc}", "data/u\u{308}".as_bytes(), Some(Case)),
+            ("data/a b", b"data/a%20b", Some(Percent)),
+            ("data/a%3Ab", b"data/a%253Ab", Some(Percent)),
+            ("data/a/b", b"data/a\\b", Some(Backslash)),
+            ("data/a", b"data/._a", Some(AppleDouble)),
+            ("data/x/a", b"data/._a", None),
+            ("data/a /b", b"data/a/b", Some(Space)),
+            ("data/\u{fc}", b"data/\xfc", Some(Encoding)),
+            ("data/a", b"data/b", None),
+        ];
+        for (listed, found, expected) in table {
+            assert_eq!(cause(listed.as_bytes(), found), expected, "{listed}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_encoded_as_it_is_decoded() {
+        for path in ["data/a%b\n\r", "data/%0A", "plain"] {
+            let written = encoded(path.as_bytes());
+            assert_eq!(read(&written, Version::V1_0).unwrap().path, path.as_bytes());
+        }
+        let mixed = read(b"data/a%b%25c", Version::V1_0).unwrap();
+        assert!(mixed.spelling.mixed_percent && mixed.spelling.bare_percent);
+        let backslashes = read(b"data\\x\\y", Version::V1_0).unwrap();
+        assert!(backslashes.spelling.backslashes && backslashes.written.is_none());
+        assert_eq!(backslashes.path, b"data/x/y");
     }
 
     #[test]

@@ -3,9 +3,9 @@
 //! - The decoded name is meant when it is in the bag, or when neither is; the written one when only that is.
 //! - Only names with `%0A`, `%0D` or `%25` come here; deciding them first keeps the join free of second guesses.
 
-use super::manifest;
+use super::paths::Listed;
 use super::report::Halt;
-use super::rows::{Entry, Value, key};
+use super::rows::{Value, key};
 use crate::rules::sort::{Row, Scratch, Sorter};
 use std::io;
 
@@ -35,20 +35,13 @@ impl<'a> Percents<'a> {
         Ok(())
     }
 
-    /// Notes a line whose name changes when it is decoded.
-    pub fn ask(&mut self, source: u16, entry: &manifest::Entry, written: &[u8]) -> io::Result<()> {
+    /// Notes a line of a manifest or of fetch.txt whose name changes when it is decoded. `id` is the line's alone.
+    pub fn ask(&mut self, id: (u16, u64), names: &Listed, written: &[u8], value: &Value) -> io::Result<()> {
         self.any = true;
-        let id = [&source.to_be_bytes()[..], &entry.line.to_be_bytes()].concat();
-        self.names.push(entry.listed.path.clone(), [&[DECODED], &id[..]].concat())?;
+        let id = [&id.0.to_be_bytes()[..], &id.1.to_be_bytes()].concat();
+        self.names.push(names.path.clone(), [&[DECODED], &id[..]].concat())?;
         self.names.push(written.to_vec(), [&[WRITTEN], &id[..]].concat())?;
-        let value = Value::Entry(Entry {
-            source,
-            line: entry.line,
-            digest: entry.digest.clone(),
-            bare_percent: entry.listed.bare_percent,
-            as_written: false,
-        });
-        for path in [&entry.listed.path[..], written] {
+        for path in [&names.path[..], written] {
             self.entries.push(id.clone(), [&[BODY], path].concat())?;
         }
         self.entries.push(id, [&[BODY], &value.encode()[..]].concat())
@@ -91,10 +84,10 @@ fn give(asked: &[Row], rows: &mut Sorter<'_>) -> io::Result<()> {
     };
     let is_there = |which: u8| found.iter().any(|row| row.1.first() == Some(&which));
     let as_written = !is_there(DECODED) && is_there(WRITTEN);
-    let Value::Entry(mut entry) = Value::decode(body.1.get(1..).unwrap_or(&[]))? else {
-        return Err(damaged());
-    };
-    entry.as_written = as_written;
+    let mut value = Value::decode(body.1.get(1..).unwrap_or(&[]))?;
+    if let Value::Entry(entry) = &mut value {
+        entry.spelling.as_written = as_written;
+    }
     let path = if as_written { &written.1 } else { &decoded.1 };
-    rows.push(key(path.get(1..).ok_or_else(damaged)?), Value::Entry(entry).encode())
+    rows.push(key(path.get(1..).ok_or_else(damaged)?), value.encode())
 }

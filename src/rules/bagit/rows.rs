@@ -78,11 +78,37 @@ pub struct Entry {
     pub line: u64,
     /// The digest it gives; `None` when it gives none that can be compared.
     pub digest: Option<Vec<u8>>,
+    /// How the line spells its path.
+    pub spelling: Spelling,
+}
+
+/// What is remarkable about how a line spells its path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spelling {
     /// It has a `%` that should be encoded.
     pub bare_percent: bool,
+    /// It has such a `%` and an encoded one: nobody can tell which rule its writer followed.
+    pub mixed_percent: bool,
+    /// It separates folders with backslashes.
+    pub backslashes: bool,
     /// The name as written was found, the decoded one was not.
     pub as_written: bool,
 }
+
+impl Spelling {
+    fn encode(self) -> u8 {
+        let flags = [self.bare_percent, self.mixed_percent, self.backslashes, self.as_written];
+        flags.into_iter().rev().fold(0, |bits, flag| bits << 1 | u8::from(flag))
+    }
+
+    fn decode(bits: u8) -> Spelling {
+        let flag = |place: u8| bits >> place & 1 == 1;
+        Spelling { bare_percent: flag(0), mixed_percent: flag(1), backslashes: flag(2), as_written: flag(3) }
+    }
+}
+
+/// Stands for `/` in the folded part of a key.
+pub const SLASH: u8 = 1;
 
 /// Separates the folded path from the path; no path holds it.
 const END: u8 = 0;
@@ -101,7 +127,7 @@ pub fn folded_key(path: &[u8]) -> Vec<u8> {
     let mut key = Vec::with_capacity(folded.len() + path.len() + 1);
     for byte in folded {
         match byte {
-            b'/' => key.push(1),
+            b'/' => key.push(SLASH),
             1 => key.extend_from_slice(&[2, 1]),
             2 => key.extend_from_slice(&[2, 2]),
             other => key.push(other),
@@ -118,7 +144,7 @@ pub fn split_key(key: &[u8]) -> (&[u8], &[u8]) {
 
 /// True when the folded name lies below the folded folder.
 pub fn is_below(folded: &[u8], folder: &[u8]) -> bool {
-    folded.strip_prefix(folder).is_some_and(|rest| rest.first() == Some(&1))
+    folded.strip_prefix(folder).is_some_and(|rest| rest.first() == Some(&SLASH))
 }
 
 impl Value {
@@ -142,7 +168,7 @@ impl Value {
                 bytes.push(b'e');
                 bytes.extend_from_slice(&entry.source.to_le_bytes());
                 bytes.extend_from_slice(&entry.line.to_le_bytes());
-                bytes.push(u8::from(entry.bare_percent) | u8::from(entry.as_written) << 1);
+                bytes.push(entry.spelling.encode());
                 if let Some(digest) = &entry.digest {
                     bytes.push(digest.len() as u8);
                     bytes.extend_from_slice(digest);
@@ -182,18 +208,12 @@ fn decode(take: &mut Take<'_>) -> Option<Value> {
         b'e' => {
             let source = u16::from_le_bytes(*take.bytes(2)?.first_chunk()?);
             let line = take.number()?;
-            let flags = take.byte()?;
+            let spelling = Spelling::decode(take.byte()?);
             let digest = match take.byte() {
                 Some(length) => Some(take.bytes(usize::from(length))?.to_vec()),
                 None => None,
             };
-            Some(Value::Entry(Entry {
-                source,
-                line,
-                digest,
-                bare_percent: flags & 1 != 0,
-                as_written: flags & 2 != 0,
-            }))
+            Some(Value::Entry(Entry { source, line, digest, spelling }))
         }
         b'f' => Some(Value::Fetch { line: take.number()?, length: take.number() }),
         _ => None,
@@ -225,16 +245,16 @@ mod tests {
     #[test]
     fn values_go_there_and_back() {
         let digests = vec![(Algorithm::Md5, vec![1; 16]), (Algorithm::Blake2b512, vec![2; 64])];
+        let spelling = Spelling { bare_percent: true, backslashes: true, ..Spelling::default() };
         for value in [
             Value::Present(Present { number: 1, offset: 2, size: 3, digests }),
+            Value::Entry(Entry { source: 300, line: 9, digest: Some(vec![0; 32]), spelling }),
             Value::Entry(Entry {
-                source: 300,
+                source: 0,
                 line: 9,
-                digest: Some(vec![0; 32]),
-                bare_percent: true,
-                as_written: false,
+                digest: None,
+                spelling: Spelling { mixed_percent: true, as_written: true, ..Spelling::default() },
             }),
-            Value::Entry(Entry { source: 0, line: 9, digest: None, bare_percent: false, as_written: true }),
             Value::Fetch { line: 7, length: Some(0) },
             Value::Fetch { line: 7, length: None },
         ] {

@@ -8,16 +8,26 @@ use std::collections::BTreeMap;
 
 /// A bag in memory: path and bytes.
 #[derive(Clone)]
-struct Bag(BTreeMap<Vec<u8>, Vec<u8>>);
+pub struct Bag(pub BTreeMap<Vec<u8>, Vec<u8>>);
 
 fn md5(bytes: &[u8]) -> String {
     let (_, digests) = digest_reader(&mut &bytes[..], &[Algorithm::Md5], &mut [0; 99]).unwrap();
     digests.get(Algorithm::Md5).unwrap().to_string()
 }
 
+/// What every finding of every test must be.
+fn sane(finding: &Finding) {
+    assert!(crate::model::code::code(&finding.code).is_some(), "{finding:?}");
+    assert!(finding.message.ends_with('.') && finding.advice.ends_with('.'), "{finding:?}");
+    assert!(finding.severity < Severity::Error || !finding.clause.is_empty(), "{finding:?}");
+    for text in [&finding.message, &finding.advice] {
+        assert!(!text.contains(env!("CARGO_MANIFEST_DIR")) && !text.contains("/tmp/"), "{finding:?}");
+    }
+}
+
 impl Bag {
     /// A bag of this version with these payload files (below `data/`) and no manifest yet.
-    fn new(version: &str, files: &[(&str, &str)]) -> Bag {
+    pub fn new(version: &str, files: &[(&str, &str)]) -> Bag {
         let mut bag = Bag(BTreeMap::new());
         bag.put("bagit.txt", &format!("BagIt-Version: {version}\nTag-File-Character-Encoding: UTF-8\n"));
         for (name, text) in files {
@@ -26,18 +36,18 @@ impl Bag {
         bag
     }
 
-    fn put(&mut self, path: &str, text: &str) -> &mut Bag {
+    pub fn put(&mut self, path: &str, text: &str) -> &mut Bag {
         self.0.insert(path.into(), text.into());
         self
     }
 
     /// A manifest line for bytes that need not be in the bag.
-    fn line(path: &str, text: &str) -> String {
+    pub fn line(path: &str, text: &str) -> String {
         format!("{}  {path}\n", md5(text.as_bytes()))
     }
 
     /// Adds the payload manifest that lists all payload files as they are, and these lines behind them.
-    fn listed(&mut self, more: &str) -> &mut Bag {
+    pub fn listed(&mut self, more: &str) -> &mut Bag {
         let mut text = String::new();
         for (path, bytes) in self.0.iter().filter(|(path, _)| path.starts_with(b"data/")) {
             text.push_str(&format!("{}  {}\n", md5(bytes), String::from_utf8_lossy(path)));
@@ -46,7 +56,7 @@ impl Bag {
     }
 
     /// Adds the tag manifest, with these lines behind its own.
-    fn sealed(&mut self, more: &str) -> &mut Bag {
+    pub fn sealed(&mut self, more: &str) -> &mut Bag {
         let mut text = String::new();
         let is_tag_file = |path: &[u8]| !path.starts_with(b"data/") && !path.starts_with(b"tagmanifest-");
         for (path, bytes) in self.0.iter().filter(|(path, _)| is_tag_file(path)) {
@@ -66,16 +76,31 @@ impl Bag {
         self.0.iter().enumerate().map(member).collect()
     }
 
-    fn judge_with(
+    pub fn judge_with(
         &self,
         limits: &Limits,
         algorithms: &[Algorithm],
+    ) -> Result<(Verdict, Vec<Finding>), JudgeError<String>> {
+        self.judge_whole(limits, algorithms, &Policy::default())
+    }
+
+    /// Judged by this policy.
+    pub fn judge_by(&self, policy: &Policy) -> (Verdict, Vec<Finding>) {
+        self.judge_whole(&Limits::default(), &Algorithm::OURS, policy).unwrap()
+    }
+
+    fn judge_whole(
+        &self,
+        limits: &Limits,
+        algorithms: &[Algorithm],
+        policy: &Policy,
     ) -> Result<(Verdict, Vec<Finding>), JudgeError<String>> {
         let mut findings = Vec::new();
         let bag = BagFacts {
             name: "bag",
             top: "bag",
             payload_folder: self.0.keys().any(|path| path.starts_with(b"data/")),
+            packed: "",
         };
         let verdict = judge::<String>(
             &bag,
@@ -83,8 +108,9 @@ impl Bag {
             &|member| Ok(Box::new(&self.0[&member.path.0][..])),
             &MemoryScratch::default(),
             limits,
-            &Policy::default(),
+            policy,
             &mut |finding| {
+                sane(&finding);
                 findings.push(finding);
                 Ok(())
             },
@@ -92,12 +118,12 @@ impl Bag {
         Ok((verdict, findings))
     }
 
-    fn judge(&self) -> (Verdict, Vec<Finding>) {
+    pub fn judge(&self) -> (Verdict, Vec<Finding>) {
         self.judge_with(&Limits::default(), &Algorithm::OURS).unwrap()
     }
 
     /// Codes with `!` for errors and `~` for warnings; notes are left out.
-    fn codes(&self) -> Vec<String> {
+    pub fn codes(&self) -> Vec<String> {
         let weight = |finding: &Finding| match finding.severity {
             Severity::Error => Some(format!("!{}", finding.code)),
             Severity::Warning => Some(format!("~{}", finding.code)),
@@ -167,7 +193,10 @@ fn a_name_is_matched_by_normalisation_in_both_directions() {
     for (listed, there) in [("data/\u{fc}", "u\u{308}"), ("data/u\u{308}", "\u{fc}")] {
         let mut bag = Bag::new("1.0", &[(there, "ay")]);
         bag.put("manifest-md5.txt", &Bag::line(listed, "ay")).sealed("");
-        assert_eq!(bag.codes(), ["~PATH-NORMALISATION"]);
+        assert_eq!(bag.codes(), ["~COMP-RENAMED"]);
+        let (_, findings) = bag.judge();
+        let matched = findings.iter().find(|finding| finding.code == "COMP-RENAMED").unwrap();
+        assert!(matched.message.contains("(NFC)") && matched.message.contains("(NFD)"), "{matched:?}");
         bag.put("manifest-md5.txt", &Bag::line(listed, "oh")).sealed("");
         assert_eq!(bag.codes(), ["~PATH-NORMALISATION", "!FIX-MISMATCH"]);
     }
@@ -246,6 +275,10 @@ fn structure_is_told() {
     let mut bag = Bag::new("1.0", &[("a", "ay")]);
     bag.put("manifest-whirlpool.txt", &format!("{}  data/a\n", "0".repeat(128))).listed("").sealed("");
     assert_eq!(bag.codes(), ["!MAN-ALG-UNSUPPORTED"]);
+    let mut bag = Bag::new("1.0", &[]);
+    bag.put("data", "no folder").listed("").sealed("");
+    assert_eq!(bag.codes(), ["!STRUCT-NO-PAYLOAD-DIR", "~STRUCT-EMPTY-PAYLOAD"]);
+    assert!(bag.judge().1[0].message.contains("`data` is a file"));
 }
 
 #[test]
@@ -273,17 +306,31 @@ fn macos_side_files_are_tolerated_only_when_they_are_what_they_look_like() {
 
 #[test]
 fn an_oxum_that_counts_folders_is_explained() {
-    let mut bag = Bag::new("0.97", &[("a", "ay")]);
-    bag.listed("").put("bag-info.txt", "Payload-Oxum: 8194.1\n").sealed("");
-    let (_, findings) = bag.judge();
-    let finding = findings.iter().find(|finding| finding.code == "OXUM-MISMATCH").unwrap();
-    assert!(finding.advice.contains("2 x 4,096") && finding.advice.contains("2.1."), "{}", finding.advice);
+    // What Payload-Oxum says, and how many folders explain it: data, data/b and data/b/c hold payload.
+    for (oxum, folders) in [
+        ("12293.3", Some(3)),
+        ("8197.3", Some(2)),
+        ("12293.6", Some(3)),
+        ("4101.3", None),
+        ("16389.3", None),
+        ("12294.3", None),
+        ("4.3", None),
+    ] {
+        let mut bag = Bag::new("0.97", &[("a", "a"), ("b/c/d", "bb"), ("b/e", "cc")]);
+        bag.listed("").put("bag-info.txt", &format!("Payload-Oxum: {oxum}\n")).sealed("");
+        let (_, findings) = bag.judge();
+        let finding = findings.iter().find(|finding| finding.code == "OXUM-MISMATCH").unwrap();
+        let said = folders.map(|count| format!("{count} × 4,096, one for each directory"));
+        assert_eq!(finding.message.contains("counted directories"), said.is_some(), "{oxum}");
+        assert!(said.is_none_or(|said| finding.message.contains(&said)), "{}", finding.message);
+        assert_eq!(finding.advice, "Correct Payload-Oxum to 5.3.");
+    }
 }
 
 #[test]
 fn the_name_of_the_tar_is_compared_with_its_folder() {
     let bag = Bag::new("1.0", &[("a", "ay")]);
-    let facts = BagFacts { name: "sent", top: "made", payload_folder: true };
+    let facts = BagFacts { name: "sent", top: "made", payload_folder: true, packed: "" };
     let mut codes = Vec::new();
     let judged = judge::<()>(
         &facts,
@@ -339,7 +386,7 @@ fn what_is_our_fault_is_an_error_and_no_finding() {
     let unsummed = bag.judge_with(&Limits::default(), &[Algorithm::Sha256]).unwrap_err();
     assert!(matches!(unsummed, JudgeError::Unsummed { algorithm: Algorithm::Md5, .. }));
 
-    let facts = BagFacts { name: "bag", top: "", payload_folder: true };
+    let facts = BagFacts { name: "bag", top: "", payload_folder: true, packed: "" };
     let scratch = MemoryScratch::default();
     let mut members = bag.members(&Algorithm::OURS).into_iter().map(Ok);
     let failed = judge::<&str>(

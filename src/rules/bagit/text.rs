@@ -15,26 +15,57 @@ pub enum Charset {
     Ascii,
     /// ISO-8859-1 as it is registered; encoding_rs would read it as windows-1252.
     Latin1,
-    /// UTF-16: the byte order mark decides; big-endian without one (RFC 2781, 4.3).
-    Utf16,
+    /// UTF-16, be the order declared or not: the byte order mark decides.
+    Utf16(Order),
     /// Any other that encoding_rs knows.
     Other(&'static encoding_rs::Encoding),
 }
 
+/// Which byte of a UTF-16 unit comes first when there is no byte order mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The low one is declared.
+    Little,
+    /// The high one is declared.
+    Big,
+    /// Nothing is declared: what the first character shows, else the high one (RFC 2781, 4.3).
+    Unsaid,
+}
+
 impl Charset {
-    /// The character set of this registered name.
+    /// The character set of this registered name; `None` when it is none, or none that can be read here.
     pub fn from_label(label: &str) -> Option<Charset> {
         match label.to_ascii_lowercase().as_str() {
             "utf-8" | "utf8" => Some(Charset::Utf8),
-            "us-ascii" | "ascii" | "ansi_x3.4-1968" | "iso646-us" => Some(Charset::Ascii),
-            "iso-8859-1" | "iso_8859-1" | "latin1" | "l1" => Some(Charset::Latin1),
-            "utf-16" => Some(Charset::Utf16),
-            "utf-16le" => Some(Charset::Other(encoding_rs::UTF_16LE)),
-            "utf-16be" => Some(Charset::Other(encoding_rs::UTF_16BE)),
-            // A web label that decodes nothing at all.
-            "replacement" => None,
-            other => encoding_rs::Encoding::for_label(other.as_bytes()).map(Charset::Other),
+            "us-ascii" | "ascii" | "ansi_x3.4-1968" | "ansi_x3.4-1986" | "iso646-us" | "iso_646.irv:1991"
+            | "iso-ir-6" | "us" | "ibm367" | "cp367" | "csascii" => Some(Charset::Ascii),
+            "iso-8859-1" | "iso_8859-1" | "iso_8859-1:1987" | "iso8859-1" | "iso88591" | "iso-ir-100"
+            | "latin1" | "l1" | "ibm819" | "cp819" | "csisolatin1" => Some(Charset::Latin1),
+            "utf-16" | "utf16" | "csutf16" | "iso-10646-ucs-2" | "csunicode" | "ucs-2" | "unicode" => {
+                Some(Charset::Utf16(Order::Unsaid))
+            }
+            "utf-16le" | "csutf16le" => Some(Charset::Utf16(Order::Little)),
+            "utf-16be" | "csutf16be" => Some(Charset::Utf16(Order::Big)),
+            // A label of the web's that stands for no character set.
+            "x-user-defined" => None,
+            other => encoding_rs::Encoding::for_label_no_replacement(other.as_bytes()).map(Charset::Other),
         }
+    }
+}
+
+/// Decides the order of UTF-16 by its first bytes, and passes over the mark.
+fn order_of(bytes: &mut &[u8], declared: Order) -> &'static encoding_rs::Encoding {
+    for (mark, encoding) in [(b"\xff\xfe", encoding_rs::UTF_16LE), (b"\xfe\xff", encoding_rs::UTF_16BE)] {
+        if let Some(rest) = bytes.strip_prefix(mark) {
+            *bytes = rest;
+            return encoding;
+        }
+    }
+    match (declared, bytes) {
+        (Order::Little, _) => encoding_rs::UTF_16LE,
+        // The first character of a tag file is ASCII: a digit or a letter of a label.
+        (Order::Unsaid, [low, 0, ..]) if *low != 0 => encoding_rs::UTF_16LE,
+        _ => encoding_rs::UTF_16BE,
     }
 }
 
@@ -80,8 +111,8 @@ pub fn lines<H>(
             other => other.map_err(failed)?,
         };
         let end = start + count;
-        // The first three bytes decide about a byte order mark; wait for them.
-        if decoder.first && end < 3 && count > 0 {
+        // The first bytes decide about byte order marks, of which there may be two; wait for them.
+        if decoder.first && end < 5 && count > 0 {
             start = end;
             continue;
         }
@@ -118,18 +149,9 @@ impl Decoder {
     fn settle(&mut self, bytes: &mut &[u8]) {
         let encoding = match self.charset {
             Charset::Utf8 | Charset::Ascii | Charset::Latin1 => return,
-            Charset::Utf16 if bytes.starts_with(b"\xff\xfe") => encoding_rs::UTF_16LE,
-            Charset::Utf16 => encoding_rs::UTF_16BE,
+            Charset::Utf16(declared) => order_of(bytes, declared),
             Charset::Other(encoding) => encoding,
         };
-        let mark: &[u8] = if encoding == encoding_rs::UTF_16LE {
-            b"\xff\xfe"
-        } else if encoding == encoding_rs::UTF_16BE {
-            b"\xfe\xff"
-        } else {
-            b""
-        };
-        *bytes = bytes.strip_prefix(mark).unwrap_or(bytes);
         self.decoder = Some(encoding.new_decoder_without_bom_handling());
     }
 
@@ -265,13 +287,21 @@ mod tests {
     #[test]
     fn every_charset_gives_the_same_text() {
         assert_eq!(texts(b"gr\xfc\xdf\n\x85", Charset::Latin1), ["grüß", "\u{85}"]);
-        assert_eq!(texts(b"\xff\xfeg\0\xfc\0\n\0x\0", Charset::Utf16), ["gü", "x"]);
-        assert_eq!(texts(b"\xfe\xff\0g\0\xfc\0\n\0x", Charset::Utf16), ["gü", "x"]);
-        assert_eq!(texts(b"\0g\0\xfc\0\n\0x", Charset::Utf16), ["gü", "x"]);
+        assert_eq!(texts(b"\xff\xfeg\0\xfc\0\n\0x\0", Charset::Utf16(Order::Unsaid)), ["gü", "x"]);
+        assert_eq!(texts(b"\xfe\xff\0g\0\xfc\0\n\0x", Charset::Utf16(Order::Unsaid)), ["gü", "x"]);
+        assert_eq!(texts(b"\0g\0\xfc\0\n\0x", Charset::Utf16(Order::Unsaid)), ["gü", "x"]);
         assert_eq!(texts(b"g\0\xfc\0\n\0x\0", Charset::from_label("UTF-16LE").unwrap()), ["gü", "x"]);
+        for label in ["UTF-16", "UTF-16LE"] {
+            let charset = Charset::from_label(label).unwrap();
+            assert_eq!(texts(b"g\0\xfc\0\n\0x\0", charset), ["gü", "x"], "{label}");
+            assert_eq!(texts(b"\xfe\xff\0g\0\xfc\0\n\0x", charset), ["gü", "x"], "{label}");
+        }
         let cyrillic = Charset::from_label("KOI8-R").unwrap();
         assert_eq!(texts(b"\xc4\xc1", cyrillic), ["да"]);
-        assert_eq!(Charset::from_label("x-klingon"), None);
+        for unknown in ["x-klingon", "x-user-defined", "replacement", "hz-gb-2312", ""] {
+            assert_eq!(Charset::from_label(unknown), None, "{unknown}");
+        }
+        assert_eq!(Charset::from_label("ISO_8859-1:1987"), Some(Charset::Latin1));
     }
 
     #[test]
@@ -282,7 +312,50 @@ mod tests {
             lines,
             [(1, b"a".to_vec(), false), (2, b"\xe9".to_vec(), true), (3, b"b".to_vec(), false)]
         );
-        assert!(read(b"\xd8\0", Charset::Utf16).0[0].2);
+        assert!(read(b"\xd8\0", Charset::Utf16(Order::Big)).0[0].2);
+    }
+
+    #[test]
+    fn no_border_between_two_reads_changes_a_line() {
+        let text = "aü\r\n\u{1f600}b\rc\n";
+        let utf16: Vec<u8> =
+            std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+        for (bytes, charset) in [(text.as_bytes(), Charset::Utf8), (&utf16, Charset::Utf16(Order::Unsaid))] {
+            for pad in (64 << 10) - 20..(64 << 10) + 4 {
+                // A first line of this length moves everything behind it over the border of the buffer.
+                let unit = if charset == Charset::Utf8 { 1 } else { 2 };
+                let mut padded = bytes[..unit * usize::from(unit == 2)].to_vec();
+                for _ in 0..pad / unit - 1 {
+                    padded.extend_from_slice(&[b'x', 0][..unit]);
+                }
+                padded.extend_from_slice(&[b'\n', 0][..unit]);
+                padded.extend_from_slice(&bytes[unit * usize::from(unit == 2)..]);
+                let mut seen = Vec::new();
+                lines::<io::Error>(&mut &padded[..], charset, 99_999, &|error| error, &mut |line| {
+                    seen.push(String::from_utf8_lossy(line.text).into_owned());
+                    assert!(!line.undecodable);
+                    Ok(())
+                })
+                .unwrap();
+                assert_eq!(seen[1..], ["aü", "\u{1f600}b", "c"], "{charset:?} {pad}");
+            }
+        }
+    }
+
+    #[test]
+    fn two_byte_order_marks_are_passed_over_however_the_bytes_come() {
+        let bytes = b"\xef\xbb\xbf\xfe\xff\0g";
+        let be = Charset::from_label("utf-16be").unwrap();
+        for cut in 0..bytes.len() {
+            let (front, back) = bytes.split_at(cut);
+            let mut seen = Vec::new();
+            let mut read = front.chain(back);
+            let told = lines::<io::Error>(&mut read, be, 10, &|error| error, &mut |line| {
+                seen.push(line.text.to_vec());
+                Ok(())
+            });
+            assert!(told.unwrap().bom && seen == [b"g"], "cut at {cut}: {seen:?}");
+        }
     }
 
     #[test]

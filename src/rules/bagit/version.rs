@@ -56,6 +56,11 @@ impl Version {
     pub fn info_name(self) -> &'static str {
         if self < Version::V0_96 { "package-info.txt" } else { "bag-info.txt" }
     }
+
+    /// The label, in lower case, of the day on which the bag was made.
+    pub fn date_label(self) -> &'static str {
+        if self < Version::V0_96 { "packing-date" } else { "bagging-date" }
+    }
 }
 
 impl fmt::Display for Version {

@@ -147,7 +147,13 @@ map_seed!(Top, "an inventory");
 
 impl Top<'_, '_> {
     fn read<'de, M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
+        // A field that comes twice would be read twice here, and once by whoever takes the last one. There are seven
+        // fields; any other ends the reading.
+        let mut seen: Vec<String> = Vec::new();
         while let Some(key) = map.next_key::<String>()? {
+            if seen.contains(&key) {
+                return Err(M::Error::custom(format!("it has the field {key:?} twice")));
+            }
             match key.as_str() {
                 "id" => self.0.summary.id = map.next_value()?,
                 "head" => {
@@ -161,6 +167,7 @@ impl Top<'_, '_> {
                 "versions" => map.next_value_seed(Versions(self.0))?,
                 other => return Err(M::Error::custom(format!("it has a field {other:?}"))),
             }
+            seen.push(key);
         }
         Ok(())
     }
@@ -197,8 +204,12 @@ map_seed!(Block, "a version");
 
 impl Block<'_, '_> {
     fn read<'de, M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
+        let mut stated = false;
         while let Some(key) = map.next_key::<String>()? {
             if key == "state" {
+                if std::mem::replace(&mut stated, true) {
+                    return Err(M::Error::custom(format!("v{} has the field \"state\" twice", self.version)));
+                }
                 map.next_value_seed(Paths { walk: self.walk, version: Some(self.version) })?;
             } else {
                 map.next_value::<IgnoredAny>()?;
@@ -420,6 +431,9 @@ mod tests {
             (r#""v2":{"#, r#""v3":{"#),
             (r#""id":"x","#, ""),
             (r#""head":"v2","#, r#""head":"v2","fixity":{},"#),
+            (r#""head":"v2","#, r#""head":"v2","head":"v2","#),
+            (r#","v2":{"#, r#"},"versions":{"v2":{"#),
+            (r#""state":{"#, r#""state":{},"state":{"#),
             ("aaaa", "AAAA"),
             ("1.1/spec", "9.9/spec"),
         ] {

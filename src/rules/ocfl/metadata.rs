@@ -61,7 +61,7 @@ pub struct DepositRecord {
 pub struct DepositOrigin {
     /// File or folder name as it was given, without the way to it.
     pub name: String,
-    /// `tar` or `folder`.
+    /// `tar` or `folder`; `gzip`, `zstd`, `bzip2` (a compressed tar) or `zip` when it came packed.
     pub form: String,
     /// Bytes: of the tar, or of all files of the folder.
     pub bytes: u64,

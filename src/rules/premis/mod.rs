@@ -74,12 +74,17 @@ fn write_entity(subject: &Subject<'_>, out: &mut dyn Write) -> io::Result<()> {
     out.write_all(b"  </object>\n")
 }
 
-/// The deposit is a file only when it was a tar; a folder is no single thing with a size and a digest.
+/// The deposit is a file when it was a tar, packed or not; a folder is no single thing with a size and a digest.
 fn write_deposit(subject: &Subject<'_>, out: &mut dyn Write) -> io::Result<()> {
     let deposit = subject.deposit;
-    if deposit.form != "tar" {
-        return Ok(());
-    }
+    let format = match deposit.form.as_str() {
+        "tar" => "application/x-tar",
+        "gzip" => "application/gzip",
+        "zstd" => "application/zstd",
+        "bzip2" => "application/x-bzip2",
+        "zip" => "application/zip",
+        _ => return Ok(()),
+    };
     out.write_all(b"  <object xsi:type=\"file\">\n")?;
     identifier(out, "object", "deposit", &deposit_id(subject))?;
     out.write_all(b"    <objectCharacteristics>\n      <compositionLevel>0</compositionLevel>\n")?;
@@ -91,7 +96,7 @@ fn write_deposit(subject: &Subject<'_>, out: &mut dyn Write) -> io::Result<()> {
     }
     text(out, 6, "size", &deposit.bytes.to_string())?;
     out.write_all(b"      <format>\n        <formatDesignation>\n")?;
-    text(out, 10, "formatName", "application/x-tar")?;
+    text(out, 10, "formatName", format)?;
     out.write_all(b"        </formatDesignation>\n      </format>\n    </objectCharacteristics>\n")?;
     text(out, 4, "originalName", &deposit.name)?;
     out.write_all(b"  </object>\n")

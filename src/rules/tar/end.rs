@@ -15,11 +15,8 @@ pub fn judge(tar: &dyn ReadAt, at: u64, empty: bool, caught: &mut Caught) -> Res
         caught.push(about("SER-EMPTY", Severity::Error, b"", what).advice(advice));
     }
     let behind = at + BLOCK as u64;
-    if tar.size() < behind + BLOCK as u64 {
-        if !empty {
-            no_end(caught);
-        }
-        return Ok(());
+    if tar.size() < behind + BLOCK as u64 && !empty {
+        no_end(caught);
     }
     let mut window = vec![0; 64 << 10];
     let mut at = behind;
@@ -60,19 +57,4 @@ pub fn no_end(caught: &mut Caught) {
     let what = "The tar has no end mark (two blocks of zeros); it ends behind a whole member.";
     let advice = "Nothing to do if the bag is complete; some bagging tools leave the mark out.";
     caught.push(about("SER-NO-END", Severity::Warning, b"", what).advice(advice));
-}
-
-/// The name of the compression or archive format these first bytes belong to.
-pub fn compression(first: &[u8]) -> Option<&'static str> {
-    const MAGIC: [(&[u8], &str); 8] = [
-        (b"\x1f\x8b", "compressed with gzip"),
-        (b"PK\x03\x04", "a ZIP archive"),
-        (b"PK\x05\x06", "a ZIP archive"),
-        (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
-        (b"\xfd7zXZ\0", "compressed with xz"),
-        (b"\x28\xb5\x2f\xfd", "compressed with zstd"),
-        (b"BZh", "compressed with bzip2"),
-        (b"\x1f\x9d", "compressed with compress"),
-    ];
-    MAGIC.iter().find(|(magic, _)| first.starts_with(magic)).map(|(_, name)| *name)
 }

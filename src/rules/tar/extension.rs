@@ -4,7 +4,8 @@
 //! - What a header says counts for the next real member only.
 
 use super::Limits;
-use super::header::until_nul;
+use super::header::{BLOCK, is_zero, until_nul};
+use crate::model::finding::escape;
 use crate::rules::read::ReadAt;
 use std::io;
 
@@ -13,6 +14,8 @@ use std::io;
 pub struct Pending {
     /// Its name.
     pub path: Option<Vec<u8>>,
+    /// What it points to, when it is a link.
+    pub link: Option<Vec<u8>>,
     /// Its size.
     pub size: Option<u64>,
     /// Its modification time, whole seconds.
@@ -68,8 +71,9 @@ pub fn read_pax(
         }
         let head = body.get(at, HEAD_MAX)?;
         let Some((length, key_at)) = record_length(head) else {
-            // Some writers pad the body with NULs; that is no record.
-            if head[0] == 0 {
+            // Some writers pad the body with NULs; that is no record. More than a block of them is no padding.
+            let rest = offset + size - at;
+            if head[0] == 0 && rest <= BLOCK as u64 && is_zero(body.get(at, rest as usize)?) {
                 return Ok(Ok(()));
             }
             return Ok(Err(Fault::Broken("a record does not start with its length".into())));
@@ -120,15 +124,12 @@ fn decimal(text: &[u8]) -> Option<u64> {
 }
 
 fn wanted(key: &[u8]) -> bool {
-    matches!(key, b"path" | b"size" | b"mtime") || key.starts_with(b"GNU.sparse.")
+    matches!(key, b"path" | b"linkpath" | b"size" | b"mtime") || key.starts_with(b"GNU.sparse.")
 }
 
 fn keep(key: &[u8], value: &[u8], global: bool, pending: &mut Pending) -> Result<(), Fault> {
     if global && key != b"mtime" {
-        return Err(Fault::Broken(format!(
-            "it sets `{}` for all members that follow",
-            String::from_utf8_lossy(key)
-        )));
+        return Err(Fault::Broken(format!("it sets `{}` for all members that follow", escape(key))));
     }
     let repeated = |key: &str| Err(Fault::Broken(format!("it gives `{key}` twice")));
     match key {
@@ -140,15 +141,16 @@ fn keep(key: &[u8], value: &[u8], global: bool, pending: &mut Pending) -> Result
             pending.path = Some(value.to_vec());
             Ok(())
         }
+        b"linkpath" => {
+            pending.link = Some(value.to_vec());
+            Ok(())
+        }
         b"size" if pending.size.is_some() => repeated("size"),
         b"size" if value.is_empty() => Ok(()),
         b"size" => {
             let size = decimal(value).filter(|size| i64::try_from(*size).is_ok());
             let size = size.ok_or_else(|| {
-                Fault::Lost(format!(
-                    "its size is `{}`",
-                    String::from_utf8_lossy(&value[..value.len().min(40)])
-                ))
+                Fault::Lost(format!("its size is `{}`", escape(&value[..value.len().min(40)])))
             })?;
             pending.size = Some(size);
             Ok(())
@@ -166,7 +168,7 @@ fn keep(key: &[u8], value: &[u8], global: bool, pending: &mut Pending) -> Result
     }
 }
 
-/// Reads a GNU long name (`keep`) or long link target (not kept).
+/// Reads a GNU long name, or (not `is_name`) the long target of a link.
 pub fn read_gnu(
     tar: &dyn ReadAt,
     offset: u64,
@@ -178,15 +180,21 @@ pub fn read_gnu(
     if size > limits.extension_value_bytes as u64 {
         return Ok(Err(Fault::TooMuch(format!("it has {size} bytes"))));
     }
-    if !is_name {
-        return Ok(Ok(()));
-    }
-    if pending.path.is_some() {
+    if is_name && pending.path.is_some() || !is_name && pending.link.is_some() {
         return Ok(Err(Fault::Broken("it names a member that has been named before".into())));
     }
     let mut body = Window { tar, end: offset + size, at: u64::MAX, bytes: Vec::new() };
-    let name = body.take(offset, size as usize)?;
-    pending.path = Some(until_nul(&name).to_vec());
+    let told = body.take(offset, size as usize)?;
+    let name = until_nul(&told).to_vec();
+    // Some readers would stop at it, and others go on behind it.
+    if !is_zero(&told[name.len()..]) {
+        return Ok(Err(Fault::Broken("its name holds a NUL byte".into())));
+    }
+    if is_name {
+        pending.path = Some(name);
+    } else {
+        pending.link = Some(name);
+    }
     Ok(Ok(()))
 }
 
@@ -277,6 +285,9 @@ mod tests {
         assert!(matches!(pax(b"11 size=-1\n", false), Err(Fault::Lost(_))));
         assert!(matches!(pax(b"10 path=a\n", true), Err(Fault::Broken(_))));
         assert!(pax(b"15 comment=abc\n", true).is_ok());
+        // What a hostile tar says is never said to a terminal as it stands.
+        let Err(Fault::Lost(why)) = pax(b"13 size=\x1b[2J\n", false) else { panic!("no size") };
+        assert_eq!(why, "its size is `\\u{1b}[2J`");
         let many = b"5 a=\n".repeat(10_001);
         assert!(matches!(pax(&many, false), Err(Fault::TooMuch(_))));
     }

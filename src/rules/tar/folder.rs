@@ -53,7 +53,8 @@ impl<'a> FolderIndex<'a> {
             FolderEntry::Special => {
                 let what = format!("`{}` is a link, device, socket or pipe.", escape(&path.0));
                 let advice = "Bags hold only files and folders: put a copy there or leave it out.";
-                self.survey.catch(about("SER-LINK", Severity::Error, &path.0, what).advice(advice));
+                let finding = about("STRUCT-NOT-A-FILE", Severity::Error, &path.0, what);
+                self.survey.catch(finding.advice(advice).clause("RFC 8493, 2"));
                 return Ok(());
             }
         };

@@ -32,6 +32,13 @@ pub enum Kind {
     Unknown(u8),
 }
 
+impl Kind {
+    /// True for headers that say something of members behind them.
+    pub fn speaks_for_others(self) -> bool {
+        matches!(self, Kind::Pax | Kind::PaxGlobal | Kind::LongName | Kind::LongLink)
+    }
+}
+
 /// A header as it stands, before extension headers are applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
@@ -43,11 +50,30 @@ pub struct Header {
     pub size: Option<u64>,
     /// Seconds since 1970; 0 when the field holds no number.
     pub mtime: i64,
+    /// What a link points to.
+    pub link: Vec<u8>,
+    /// An old GNU sparse file whose map goes on in blocks behind this one.
+    pub map_goes_on: bool,
 }
 
 /// True when all of it is zero.
 pub fn is_zero(block: &[u8]) -> bool {
     block.iter().all(|byte| *byte == 0)
+}
+
+/// True when this block could be a header: its checksum is right.
+pub fn is_header(block: &[u8; BLOCK]) -> bool {
+    checksum_holds(block)
+}
+
+/// Which tar writers' format a header is in, for whoever wants to know what made an archive.
+pub fn format(block: &[u8; BLOCK]) -> &'static str {
+    match (block[156], &block[257..265]) {
+        (b'x' | b'g', _) => "pax",
+        (_, b"ustar  \0") => "gnu",
+        (_, [b'u', b's', b't', b'a', b'r', 0, ..]) => "ustar",
+        _ => "v7",
+    }
 }
 
 /// The header in this block, or `None` when its checksum is wrong.
@@ -56,10 +82,16 @@ pub fn parse(block: &[u8; BLOCK]) -> Option<Header> {
         return None;
     }
     Some(Header {
-        kind: kind(block[156]),
+        kind: match kind(block[156]) {
+            // Other readers would take these for files: what we skip, they would extract.
+            kind if kind.speaks_for_others() && &block[257..262] != b"ustar" => Kind::Unknown(block[156]),
+            kind => kind,
+        },
         name: name(block),
         size: size(block),
         mtime: number(&block[136..148]).unwrap_or(0),
+        link: until_nul(&block[157..257]).to_vec(),
+        map_goes_on: block[156] == b'S' && block[482] != 0,
     })
 }
 
@@ -179,6 +211,19 @@ mod tests {
             changed[place] ^= 1;
             // The last byte of the checksum field ends the number, whatever it is.
             assert!(parse(&changed).is_none() || (148..156).contains(&place), "byte {place}");
+        }
+    }
+
+    #[test]
+    fn an_extension_header_without_the_mark_of_its_format_is_none() {
+        for flag in *b"xgLK" {
+            let mut odd = block();
+            odd[156] = flag;
+            resum(&mut odd, false);
+            assert!(parse(&odd).unwrap().kind.speaks_for_others());
+            odd[258] = b'-';
+            resum(&mut odd, false);
+            assert_eq!(parse(&odd).unwrap().kind, Kind::Unknown(flag));
         }
     }
 

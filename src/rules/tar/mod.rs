@@ -21,13 +21,15 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+pub use caught::grouped;
 pub use folder::{FolderEntry, FolderIndex};
-pub use header::BLOCK;
+pub use header::{BLOCK, is_header};
 
 use crate::model::fact::Member;
 use crate::model::finding::Finding;
 use crate::rules::read::ReadAt;
 use crate::rules::sort::Scratch;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 
@@ -87,6 +89,8 @@ pub struct Indexed {
     pub bytes: u64,
     /// True when there is a folder `data`, be it empty.
     pub payload_folder: bool,
+    /// Formats of the headers: "gnu", "pax", "ustar", "v7"; empty for a folder deposit.
+    pub formats: BTreeSet<&'static str>,
     /// Warnings and notes.
     pub findings: Vec<Finding>,
 }

@@ -10,7 +10,7 @@ use crate::model::finding::{Finding, Severity, escape};
 pub fn clean(raw: &[u8], limits: &Limits) -> Result<Vec<u8>, Box<Finding>> {
     let shown = escape(&raw[..raw.len().min(300)]);
     let refuse = |code: &str, what: String, advice: &str| {
-        Err(Box::new(about(code, Severity::Error, raw, what).advice(advice).clause("RFC 8493, 5.1")))
+        Err(Box::new(about(code, Severity::Error, kept(raw), what).advice(advice).clause("RFC 8493, 5.1")))
     };
     if let Some(why) = escapes(raw) {
         let what = format!("The name `{shown}` {why}.");
@@ -27,6 +27,11 @@ pub fn clean(raw: &[u8], limits: &Limits) -> Result<Vec<u8>, Box<Finding>> {
         return refuse("SER-PATH-TOO-LONG", what, "Shorten the name, and make the bag again.");
     }
     let path = parts.join(&b'/');
+    // `./C:/x` leads outside only when its `.` is gone; and `./` alone is a folder without a name.
+    if let Some(why) = escapes(&path).filter(|_| !path.is_empty()) {
+        let what = format!("The name `{shown}` {why}.");
+        return refuse("SER-PATH-ESCAPES", what, "Make the tar again from the folder that holds the bag.");
+    }
     if path.len() > limits.path_bytes {
         let what = format!(
             "The name that starts with `{shown}` has {} bytes; at most {} are accepted.",
@@ -43,14 +48,25 @@ pub fn clean(raw: &[u8], limits: &Limits) -> Result<Vec<u8>, Box<Finding>> {
     Ok(path)
 }
 
+/// What a finding keeps of a name: all of it, unless it is longer than any path may be.
+pub fn kept(name: &[u8]) -> &[u8] {
+    const KEPT_MAX: usize = 4_096;
+    &name[..name.len().min(KEPT_MAX)]
+}
+
 fn escapes(raw: &[u8]) -> Option<&'static str> {
     if raw.is_empty() {
         return Some("is empty");
     }
+    // A leading `./` names the same place; what is behind it must not be absolute either.
+    let mut raw = raw;
+    while let Some(rest) = raw.strip_prefix(b"./") {
+        raw = rest;
+    }
     if raw.contains(&0) {
         return Some("holds a NUL byte");
     }
-    if raw[0] == b'/' {
+    if raw.starts_with(b"/") {
         return Some("is absolute");
     }
     if raw.starts_with(b"\\\\") || raw.starts_with(b"\\") {
@@ -187,7 +203,7 @@ mod tests {
     #[test]
     fn names_are_refused_or_cleaned() {
         #[rustfmt::skip]
-        let table: [(&[u8], Result<&[u8], &str>); 18] = [
+        let table: [(&[u8], Result<&[u8], &str>); 23] = [
             (b"bag/data/a", Ok(b"bag/data/a")),
             (b"./bag/data/a", Ok(b"bag/data/a")),
             (b"./././bag//data/./a/", Ok(b"bag/data/a")),
@@ -199,12 +215,17 @@ mod tests {
             (b"", Err("SER-PATH-ESCAPES")),
             (b"/etc/passwd", Err("SER-PATH-ESCAPES")),
             (b"//x", Err("SER-PATH-ESCAPES")),
+            (b".//x", Err("SER-PATH-ESCAPES")),
+            (b"././C:\\x", Err("SER-PATH-ESCAPES")),
+            (b"./\\\\server\\x", Err("SER-PATH-ESCAPES")),
             (b"../x", Err("SER-PATH-ESCAPES")),
             (b"bag/a/../b", Err("SER-PATH-ESCAPES")),
             (b"bag/..", Err("SER-PATH-ESCAPES")),
             (b"C:\\x", Err("SER-PATH-ESCAPES")),
             (b"c:/x", Err("SER-PATH-ESCAPES")),
             (b"\\\\server\\x", Err("SER-PATH-ESCAPES")),
+            (b"./C:/x", Err("SER-PATH-ESCAPES")),
+            (b".//\\\\server/x", Err("SER-PATH-ESCAPES")),
             (b"bag/a\0b", Err("SER-PATH-ESCAPES")),
         ];
         for (raw, expected) in table {

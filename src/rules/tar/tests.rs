@@ -225,7 +225,7 @@ fn a_folder_gives_the_same_members() {
     let mut walk = FolderIndex::new(&limits, &scratch);
     walk.take("data/link".into(), FolderEntry::Special).unwrap();
     let refused = walk.finish::<Infallible>(&mut |_| Ok(())).unwrap_err();
-    assert!(matches!(refused, IndexError::Refused(findings) if findings[0].code == "SER-LINK"));
+    assert!(matches!(refused, IndexError::Refused(findings) if findings[0].code == "STRUCT-NOT-A-FILE"));
 }
 
 #[test]
@@ -293,4 +293,74 @@ proptest::proptest! {
             }
         }
     }
+}
+
+/// A tar of one file whose header says `size` in its own field, behind these extension headers.
+fn spoken_for(extensions: &[(u8, &[u8])], size_field: &[u8; 12], magic: &[u8; 8]) -> Vec<u8> {
+    let block = |kind: u8, size: &[u8], magic: &[u8; 8]| {
+        let mut header = tar::Header::new_ustar();
+        header.set_path("bag/data/a").unwrap();
+        let bytes = header.as_mut_bytes();
+        bytes[124..136].copy_from_slice(size);
+        bytes[156] = kind;
+        bytes[257..265].copy_from_slice(magic);
+        header.set_cksum();
+        header.as_bytes().to_vec()
+    };
+    let mut out = Vec::new();
+    for (kind, body) in extensions {
+        out.extend(block(*kind, format!("{:011o}\0", body.len()).as_bytes(), magic));
+        out.extend(*body);
+        out.resize(out.len().next_multiple_of(BLOCK), 0);
+    }
+    out.extend(block(b'0', size_field, b"ustar\x0000"));
+    out.resize(out.len() + 3 * BLOCK, 0);
+    out
+}
+
+#[test]
+fn what_other_readers_would_read_otherwise_is_refused() {
+    const ONE: &[u8; 12] = b"00000000001\0";
+    const USTAR: &[u8; 8] = b"ustar\x0000";
+    #[rustfmt::skip]
+    let table: [(&str, Vec<u8>, &[&str]); 8] = [
+        ("a sound one", spoken_for(&[(b'x', b"19 path=bag/data/b\n")], ONE, USTAR), &[]),
+        ("two pax headers for one member", spoken_for(&[(b'x', b"11 size=01\n"), (b'x', b"19 path=bag/data/b\n")], ONE, USTAR), &["SER-EXT-HEADER"]),
+        ("two long links for one member", spoken_for(&[(b'K', b"a\0"), (b'K', b"b\0")], ONE, b"ustar  \0"), &["SER-EXT-HEADER"]),
+        ("a GNU name that goes on behind a NUL", spoken_for(&[(b'L', b"bag/data/b\0evil\0")], ONE, b"ustar  \0"), &["SER-EXT-HEADER"]),
+        ("a GNU name with NULs at its end", spoken_for(&[(b'L', b"bag/data/b\0\0\0")], ONE, b"ustar  \0"), &[]),
+        ("a size that is no number under a pax size", spoken_for(&[(b'x', b"10 size=1\n")], b"0000000x001\0", USTAR), &["SER-HEADER-DAMAGED"]),
+        ("a pax header without the mark of its format", spoken_for(&[(b'x', b"10 size=1\n")], ONE, b"\0\0\0\0\0\0\0\0"), &["SER-SPECIAL-FILE"]),
+        ("a pax body whose padding hides something", spoken_for(&[(b'x', b"10 size=1\n\0\0\0path=bag/../x")], ONE, USTAR), &["SER-EXT-HEADER"]),
+    ];
+    for (name, tar, expected) in table {
+        assert_eq!(codes(&tar), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_link_is_named_with_what_it_points_to() {
+    let mut out = Vec::new();
+    let mut tar = TarWriter::new(&mut out, 0);
+    tar.file("bag/data/a", 1, &mut &b"x"[..]).unwrap();
+    tar.symlink("bag/data/latest", "2024/").unwrap();
+    tar.finish().unwrap();
+    let Err(IndexError::Refused(findings)) = look(&out).0 else { panic!("accepted") };
+    assert_eq!(findings[0].message, "`bag/data/latest` is a symbolic link to `2024/`.");
+}
+
+#[test]
+fn more_files_than_we_take_are_our_limit_and_not_the_depositors_fault() {
+    let tar = tar_of(&[("bag/a", b""), ("bag/b", b""), ("bag/c", b"")]);
+    let limits = Limits { members: 2, ..Limits::default() };
+    let refused = index::<Infallible>(&tar, &limits, &MemoryScratch::default(), &mut |_| Ok(()));
+    let Err(IndexError::Refused(findings)) = refused else { panic!("accepted") };
+    assert_eq!((findings.len(), findings[0].code.as_str()), (1, "ENV-LIMIT"));
+}
+
+#[test]
+fn a_thousand_names_of_60_kib_keep_little_of_them() {
+    let name = [b"bag/../".to_vec(), vec![b'n'; 60_000]].concat();
+    let finding = names::clean(&name, &Limits::default()).unwrap_err();
+    assert!(finding.path.0.0.len() <= 4_096 && finding.message.len() < 1_000);
 }

@@ -2,12 +2,13 @@
 
 use super::caught::{Caught, about, grouped};
 use super::extension::{Fault, Pending, read_exact_at, read_gnu, read_pax};
-use super::header::{BLOCK, Header, Kind, is_zero, parse};
-use super::names::{Top, clean};
+use super::header::{BLOCK, Header, Kind, format, is_zero, parse};
+use super::names::{Top, clean, kept};
 use super::twins::{Named, Twins};
 use super::{IndexError, Indexed, Limits, end};
 use crate::model::fact::{BagPath, Member};
 use crate::model::finding::{Finding, Severity, escape};
+use crate::rules::packed::{Container, refused_by_name};
 use crate::rules::read::ReadAt;
 use crate::rules::sort::{Scratch, Sorter};
 use std::io;
@@ -79,6 +80,7 @@ impl<'a> Survey<'a> {
                 self.damaged(at, &first);
                 break;
             };
+            self.found.formats.insert(format(block));
             match self.member(tar, at, header, &mut pending)? {
                 Then::At(next) => at = next,
                 Then::Enough => return self.close(tar),
@@ -101,7 +103,7 @@ impl<'a> Survey<'a> {
     fn refuse(&mut self, code: &str, name: &[u8], what: String, advice: &str) {
         let name =
             self.top.folder().and_then(|top| name.strip_prefix(top)?.strip_prefix(b"/")).unwrap_or(name);
-        self.caught.push(about(code, Severity::Error, name, what).advice(advice));
+        self.caught.push(about(code, Severity::Error, kept(name), what).advice(advice));
     }
 
     /// The tar ends here without its end mark.
@@ -131,10 +133,9 @@ impl<'a> Survey<'a> {
             let what = format!("The header at byte {} is damaged: its checksum is wrong.", grouped(at));
             return self.refuse("SER-HEADER-DAMAGED", b"", what, UPLOAD);
         }
-        if let Some(name) = end::compression(block) {
-            let what = format!("The deposit is {name}, not a plain tar.");
-            let advice = "Unpack it and send a plain tar: tar -cf NAME.tar NAME.";
-            return self.refuse("SER-COMPRESSED", b"", what, advice);
+        let container = Container::of(block);
+        if container != Container::Plain {
+            return self.caught.push(refused_by_name(container));
         }
         let what = "The deposit is not a tar: it does not start with a tar header.".to_string();
         self.refuse("SER-NOT-TAR", b"", what, "Send the bag as a tar: tar -cf NAME.tar NAME.");
@@ -154,13 +155,14 @@ impl<'a> Survey<'a> {
             self.refuse("SER-LIMIT", b"", what, "Split the deposit into several bags.");
             return Ok(Then::Enough);
         }
-        let extension = matches!(header.kind, Kind::Pax | Kind::PaxGlobal | Kind::LongName | Kind::LongLink);
+        let extension = header.kind.speaks_for_others();
         let spoken = if extension { Pending::default() } else { std::mem::take(pending) };
         if let Some(path) = &spoken.path {
             header.name = path.clone();
         }
         let shown = escape(&header.name[..header.name.len().min(300)]);
-        let Some(size) = spoken.size.or(header.size) else {
+        // A pax size counts, but a header whose own size is no number is damaged.
+        let Some(size) = header.size.map(|size| spoken.size.unwrap_or(size)) else {
             let what = format!("The size of `{shown}` is no number that a size can be.");
             self.refuse("SER-HEADER-DAMAGED", &header.name, what, UPLOAD);
             return Ok(Then::Enough);
@@ -204,8 +206,12 @@ impl<'a> Survey<'a> {
         let read = match kind {
             Kind::Pax | Kind::PaxGlobal => {
                 let global = kind == Kind::PaxGlobal;
-                pending.pax |= !global;
-                read_pax(tar, data, size, global, self.limits, pending)
+                if pending.pax && !global {
+                    Ok(Err(Fault::Broken("the one before it spoke for the same member".into())))
+                } else {
+                    pending.pax |= !global;
+                    read_pax(tar, data, size, global, self.limits, pending)
+                }
             }
             _ => {
                 pending.gnu = true;
@@ -234,8 +240,12 @@ impl<'a> Survey<'a> {
         let shown = escape(&header.name[..header.name.len().min(300)]);
         let is_folder =
             header.kind == Kind::Folder || (header.kind == Kind::File && header.name.ends_with(b"/"));
-        if let Some((code, what, advice)) = refused_kind(header.kind, spoken.sparse, &shown) {
+        let link = spoken.link.as_ref().unwrap_or(&header.link);
+        if let Some((code, what, advice)) = refused_kind(header.kind, spoken.sparse, &shown, link) {
             self.refuse(code, &header.name, what, advice);
+            if header.map_goes_on {
+                return Ok(true);
+            }
             // Whether a link's size counts bytes behind it differs between writers.
             return Ok(size > 0 && matches!(header.kind, Kind::HardLink | Kind::Symlink | Kind::Special(_)));
         }
@@ -288,8 +298,13 @@ impl<'a> Survey<'a> {
         }
         if self.number >= self.limits.members {
             if self.number == self.limits.members {
-                let what = format!("The deposit has more than {} files.", grouped(self.limits.members));
-                self.refuse("SER-LIMIT", b"", what, "Split the deposit into several bags.");
+                // Our limit, and no fault of the bag's.
+                let what = format!(
+                    "The deposit has more than {} files, which is the most that is taken here.",
+                    grouped(self.limits.members)
+                );
+                let advice = "Nothing is wrong with the bag: ask for a higher limit, or split it.";
+                self.refuse("ENV-LIMIT", b"", what, advice);
             }
             return Ok(());
         }
@@ -343,12 +358,18 @@ fn padded(data: u64, size: u64) -> u64 {
 }
 
 /// Code, sentence and advice for kinds that no bag may hold.
-fn refused_kind(kind: Kind, sparse: bool, shown: &str) -> Option<(&'static str, String, &'static str)> {
+fn refused_kind(
+    kind: Kind,
+    sparse: bool,
+    shown: &str,
+    link: &[u8],
+) -> Option<(&'static str, String, &'static str)> {
+    let target = escape(&link[..link.len().min(300)]);
     const LINKS: &str = "Bags hold only files and folders: put a copy there or leave it out (tar --hard-dereference --dereference stores what links point to).";
     const FILES: &str = "Bags hold only files and folders: leave it out.";
     match kind {
-        Kind::HardLink => Some(("SER-LINK", format!("`{shown}` is a hard link."), LINKS)),
-        Kind::Symlink => Some(("SER-LINK", format!("`{shown}` is a symbolic link."), LINKS)),
+        Kind::HardLink => Some(("SER-LINK", format!("`{shown}` is a hard link to `{target}`."), LINKS)),
+        Kind::Symlink => Some(("SER-LINK", format!("`{shown}` is a symbolic link to `{target}`."), LINKS)),
         Kind::Special(what) => Some(("SER-SPECIAL-FILE", format!("`{shown}` is {what}."), FILES)),
         Kind::Unknown(flag) => {
             let what = format!("`{shown}` is a member of the unknown type `{}`.", escape(&[flag]));

@@ -21,29 +21,46 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
+/// Bytes of facts in one answer, or one row.
+const PAGE_BYTES: u64 = 8 << 20;
+
 impl Desk {
-    pub(super) fn findings(&self, item: &Item, after: u64, limit: usize) -> Told<Answer> {
-        let (findings, more) = self.findings_of(item, after, limit.clamp(1, ROWS_MAX))?;
-        Ok(Answer::Findings { findings, more })
+    pub(super) fn findings(&self, item: &Item, after: u64, from: Option<u64>, limit: usize) -> Told<Answer> {
+        let limit = limit.clamp(1, ROWS_MAX);
+        let judged = findings_of(&item.found).filter(|_| item.found.record.is_none());
+        // Whoever starts at the start is told where to go on.
+        let from = from.or((after == 0).then_some(0));
+        if let (Some(from), Some((_, seal))) = (from, judged) {
+            return self.findings_from(item, seal, from, limit);
+        }
+        let (findings, more) = self.findings_of(item, after, limit)?;
+        Ok(Answer::Findings { findings, more, next: None })
     }
 
-    /// Findings of reading the tar, then of judging the bag.
+    fn findings_from(&self, item: &Item, seal: &Seal, from: u64, limit: usize) -> Told<Answer> {
+        let doing = format!("reading what was found about item {}", item.id);
+        let failed = |trouble: Trouble| in_trouble(&doing, &trouble, item);
+        let folder = staging_folder(&self.settings, item).map_err(failed)?;
+        let disk = &*self.ledger.world().disk;
+        let mut reader = FactsReader::<Finding>::open_at(disk, &folder, seal, from).map_err(failed)?;
+        let mut findings = Vec::new();
+        // A bag made to do harm has long findings; an answer must stay one that the other end takes.
+        while findings.len() < limit && reader.at().saturating_sub(from) < PAGE_BYTES {
+            let Some(row) = reader.next() else { break };
+            findings.push(row.map_err(failed)?);
+        }
+        let at = reader.at();
+        let more = at < seal.bytes;
+        Ok(Answer::Findings { findings, more, next: more.then_some(at) })
+    }
+
+    /// Findings of reading the tar and of judging the bag.
     pub(super) fn findings_of(&self, item: &Item, after: u64, limit: usize) -> Told<(Vec<Finding>, bool)> {
-        let mut skip = after;
         let mut findings: Vec<Finding> = Vec::new();
-        for (of, seal) in findings_of(&item.found) {
-            if skip >= seal.count {
-                skip -= seal.count;
-                continue;
-            }
-            let want = limit + 1 - findings.len();
+        if let Some((of, seal)) = findings_of(&item.found).filter(|(_, seal)| after < seal.count) {
             match item.found.record {
-                Some(_) => self.kept_findings(item, of, skip, want, &mut findings)?,
-                None => self.page(item, seal, skip, want, &mut findings)?,
-            }
-            skip = 0;
-            if findings.len() > limit {
-                break;
+                Some(_) => self.kept_findings(item, of, after, limit + 1, &mut findings)?,
+                None => self.page(item, seal, after, limit + 1, &mut findings)?,
             }
         }
         let more = findings.len() > limit;

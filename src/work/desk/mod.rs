@@ -7,6 +7,7 @@
 pub mod complaint;
 mod doctor;
 mod facts;
+pub mod letter;
 mod look;
 mod sources;
 mod steer;
@@ -83,6 +84,7 @@ impl Desk {
 
     /// From now on this configuration holds, as far as the desk is concerned.
     pub fn set_config(&self, config: Arc<Config>) {
+        self.settings.judging.set(&config);
         *self.config.write().unwrap_or_else(|broken| broken.into_inner()) = config;
     }
 
@@ -108,7 +110,9 @@ impl Desk {
             Ask::Item { item } => self.story(&self.find(item)?),
             Ask::Events { item } => self.events(&self.find(item)?),
             Ask::Files { item, after, limit } => self.files(&self.find(item)?, *after, *limit),
-            Ask::Findings { item, after, limit } => self.findings(&self.find(item)?, *after, *limit),
+            Ask::Findings { item, after, from, limit } => {
+                self.findings(&self.find(item)?, *after, *from, *limit)
+            }
             Ask::Steer { items, how, reason, dry_run } => self.steer(items, *how, reason, *dry_run, asker),
             Ask::Requeue { items, filter, from, reason, dry_run } => {
                 self.requeue(items, filter, from.as_deref(), reason, *dry_run, asker)

@@ -20,9 +20,9 @@ use std::path::Path;
 const BAG_NAME_MAX: usize = 240;
 
 /// Suffixes that are not part of a bag's name, longest first.
-const SUFFIXES: [&str; 12] = [
+const SUFFIXES: [&str; 15] = [
     ".tar.bz2", ".tar.zst", ".tar.gz", ".tar.xz", ".tar.lz", ".tar.Z", ".tbz2", ".tgz", ".txz", ".tzst",
-    ".tar", ".TAR",
+    ".tbz", ".tar", ".TAR", ".zip", ".ZIP",
 ];
 
 /// Bytes read at once while looking whether a deposit is the one that was received.

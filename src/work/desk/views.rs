@@ -3,7 +3,7 @@
 use super::complaint::Complaint;
 use crate::books::ledger::{LastScan, Paused};
 use crate::model::finding::Finding;
-use crate::model::item::Attempt;
+use crate::model::item::{Attempt, ProfilePin};
 use crate::model::object::StoredCopy;
 use crate::worlds::book::BookReport;
 use jiff::Timestamp;
@@ -60,6 +60,15 @@ pub struct ItemView {
     pub files: Option<u64>,
     /// Policy.
     pub policy: String,
+    /// BagIt version of the bag, once it was judged.
+    #[serde(default)]
+    pub bagit_version: Option<String>,
+    /// The profile it was judged by.
+    #[serde(default)]
+    pub profile: Option<ProfilePin>,
+    /// The depositor's rules that decided what a finding weighs.
+    #[serde(default)]
+    pub rules: Vec<String>,
     /// When it was submitted (UTC).
     pub received_at: Timestamp,
     /// When it was kept (UTC).

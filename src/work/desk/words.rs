@@ -118,6 +118,9 @@ pub enum Ask {
         /// After so many.
         #[serde(default)]
         after: u64,
+        /// From where the last answer ended, if it said so: quicker than counting, however many there are.
+        #[serde(default)]
+        from: Option<u64>,
         /// At most so many.
         limit: usize,
     },
@@ -280,6 +283,9 @@ pub enum Answer {
         findings: Vec<Finding>,
         /// True when there are more.
         more: bool,
+        /// Where the next ones start.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next: Option<u64>,
     },
     /// What was done, or would be.
     Moved {

@@ -329,8 +329,10 @@ impl Shared {
             // Only space is lost, until the next start.
             log::warn!(ITEM = item.id.0; "tidying up after {}: {}", stage.name(), trouble.sentence());
         }
-        if item.checkpoint.standing == Standing::Cancelled {
-            self.clear(&item);
+        match item.checkpoint.standing {
+            Standing::Cancelled => self.clear(&item),
+            Standing::Refused { .. } => self.clear_unpacked(&item),
+            _ => {}
         }
         lock(&self.underway).remove(&item.id);
         Ok(item)
@@ -407,6 +409,18 @@ impl Shared {
             _ => log::info!(
                 ITEM = id.0, STAGE = stage, DEPOSITOR = item.depositor.as_str();
                 "item {id} ({}): {stage} {}", item.bag, then.name()),
+        }
+    }
+
+    /// Removes the tar that a refused deposit was unpacked to: nobody reads it, and a requeue makes it again.
+    fn clear_unpacked(&self, item: &Item) {
+        let Some(packed) = item.found.unpack.as_ref().and_then(|unpack| unpack.packed.as_ref()) else {
+            return;
+        };
+        if let Ok(folder) = staging_folder(&self.settings, item)
+            && let Err(error) = self.world.disk.remove(&folder.join(&packed.file))
+        {
+            log::warn!(ITEM = item.id.0; "clearing an unpacked tar: {}", Trouble::from(error).sentence());
         }
     }
 

@@ -128,18 +128,19 @@ pub fn inventory_place(settings: &Settings, item: u64) -> Place {
 /// Keeps what was remarked about a bag that is kept all the same: its depositor may ask, and staging is cleared.
 fn keep_findings(job: &Job<'_>) -> Result<(), Stop> {
     let disk = &*job.world.disk;
-    for (of, seal) in findings_of(&job.item.found) {
+    if let Some((of, seal)) = findings_of(&job.item.found) {
         let rows = disk.open(&job.folder()?.join(&seal.file))?;
         keep_compressed(disk, &findings_place(job.settings, job.item.id.0, of), &*rows)?;
     }
     Ok(())
 }
 
-/// The findings there are, by where they came from: the tar, then the bag.
-pub fn findings_of(found: &Found) -> impl Iterator<Item = (&'static str, &Seal)> {
-    let tar = found.unpack.as_ref().map(|unpack| ("tar", &unpack.findings));
+/// The findings there are, and what they are about: the bag, once it is judged, for judging it takes over what reading the
+/// tar found; the tar until then.
+pub fn findings_of(found: &Found) -> Option<(&'static str, &Seal)> {
+    let tar = || found.unpack.as_ref().map(|unpack| ("tar", &unpack.findings));
     let bag = found.validate.as_ref().map(|judged| ("bag", &judged.findings));
-    tar.into_iter().chain(bag).filter(|(_, seal)| seal.count > 0)
+    bag.or_else(tar).filter(|(_, seal)| seal.count > 0)
 }
 
 /// Where the findings about a kept item are kept, compressed; rows as in facts files.

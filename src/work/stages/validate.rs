@@ -4,20 +4,22 @@
 //! - A refused bag leaves its findings, and nothing on any target.
 
 use crate::books::facts::{FactsReader, FactsWriter, StagingScratch, scratch_stop};
+use crate::books::judging::Judge;
 use crate::model::checkpoint::Stage;
 use crate::model::event::EventType;
 use crate::model::fact::Member;
 use crate::model::finding::{Finding, Severity};
 use crate::model::item::{Item, Judged};
 use crate::model::trouble::{Kind, Stop, Trouble};
-use crate::rules::bagit::policy::Policy;
 use crate::rules::bagit::{BagFacts, JudgeError, judge};
+use crate::rules::packed::Container;
 use crate::rules::read::Slice;
 use crate::rules::tar::Limits;
 use crate::work::job::{Done, Job, Settings, success};
 use crate::work::stages::checksum::{ROW_BYTES, unpacked};
 use crate::work::stages::{Room, RoomPlace, StageWork};
 use crate::worlds::World;
+use std::collections::BTreeSet;
 use std::io::Read;
 
 /// The stage.
@@ -47,7 +49,7 @@ impl StageWork for Validate {
         })?;
         let (disk, folder) = (&*job.world.disk, job.folder()?);
         let mut facts = FactsWriter::create(disk, &folder, "findings", job.fence)?;
-        let policy = Policy::default();
+        let Judge { policy, pin } = how_judged(job)?;
         let mut tally = Tally::default();
         for finding in FactsReader::<Finding>::open(disk, &folder, &unpack.findings)? {
             let finding = policy.weigh(finding?);
@@ -58,7 +60,10 @@ impl StageWork for Validate {
         let bytes = job.members()?;
         let mut members = FactsReader::<Member>::open(disk, &folder, &digests.digests)?
             .map(|member| member.map_err(Stop::from).and_then(|member| job.drained().map(|()| member)));
-        let bag = BagFacts { name: &job.item.bag, top: &unpack.top, payload_folder: unpack.payload_folder };
+        let packed = unpack.packed.as_ref().and_then(|packed| Container::from_name(&packed.container));
+        let packed = packed.map_or("", Container::media);
+        let bag =
+            BagFacts { name: &job.item.bag, top: &unpack.top, payload_folder: unpack.payload_folder, packed };
         let open = |member: &Member| -> Result<Box<dyn Read>, Stop> {
             let (from, offset) = bytes.of(member)?;
             Ok(Box::new(OwnedSlice { from, at: offset, left: member.size }))
@@ -77,8 +82,11 @@ impl StageWork for Validate {
             errors: tally.errors,
             warnings: tally.warnings,
             bagit_version: judged.version.map(|version| version.to_string()),
+            profile: pin.clone(),
+            rules: tally.rules.iter().cloned().collect(),
         });
         if tally.errors > 0 {
+            job.unpacked_tar_unchanged()?;
             return Err(Stop::Refused { trouble: tally.trouble(job), found: Box::new(found) });
         }
         let names: Vec<&str> = judged.algorithms.iter().map(|algorithm| algorithm.name()).collect();
@@ -89,10 +97,23 @@ impl StageWork for Validate {
             names.join(", ")
         );
         let version = found.validate.as_ref().and_then(|judged| judged.bagit_version.as_deref());
-        let valid = format!("valid BagIt {}, {} warnings", version.unwrap_or("?"), tally.warnings);
+        let mut valid = format!("valid BagIt {}, {} warnings", version.unwrap_or("?"), tally.warnings);
+        if let Some(pin) = &pin {
+            valid.push_str(&format!("; profile {} (sha256 {})", pin.name, pin.sha256));
+        }
+        for rule in &tally.rules {
+            valid.push_str(&format!("; rule {rule}"));
+        }
         let events = vec![success(EventType::FixityCheck, checked), success(EventType::Validation, valid)];
         Ok(Done { found, events, ..Done::default() })
     }
+}
+
+/// How this item's bag is judged.
+fn how_judged(job: &Job<'_>) -> Result<Judge, Trouble> {
+    job.settings.judging.judge(&job.item.depositor).map_err(|error| {
+        Trouble::new(Kind::ProfileUnusable, error.to_string()).while_doing("validating").about(&job.item.bag)
+    })
 }
 
 fn no_verdict(volume: &str, error: JudgeError<Stop>) -> Stop {
@@ -115,10 +136,14 @@ struct Tally {
     errors: u64,
     warnings: u64,
     first: Option<String>,
+    rules: BTreeSet<String>,
 }
 
 impl Tally {
     fn count(&mut self, finding: &Finding) {
+        if let Some(rule) = &finding.rule {
+            self.rules.insert(rule.clone());
+        }
         match finding.severity {
             Severity::Error => {
                 self.errors += 1;

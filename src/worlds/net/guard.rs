@@ -49,7 +49,9 @@ pub fn judge(address: &Address, admit: Admit) -> Result<(), Refusal> {
     let name = address.host().trim_end_matches('.');
     let is_local = name == "localhost" || name.ends_with(".localhost");
     if is_local && admit == Admit::Public {
-        let why = format!("{name} is this machine; private addresses were not allowed");
+        let why = format!(
+            "{name} is this machine; private addresses are asked only with --allow-private, or allow_private of a source"
+        );
         return Err(Refusal::Forbidden(why));
     }
     Ok(())

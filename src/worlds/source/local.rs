@@ -42,6 +42,27 @@ impl LocalSource {
         LocalSource::default()
     }
 
+    /// Goes through a folder that the caller holds open; `named` is what it is called in messages.
+    pub fn walk_held(
+        &self,
+        named: &str,
+        folder: OwnedFd,
+        each: &mut dyn FnMut(BagPath, Entry) -> Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
+        let walked = self.walker(named, folder).walk(&mut |path, met| {
+            let entry = match met {
+                Met::File(stat) => Entry::File { size: stat.st_size as u64, mtime: stat.st_mtime },
+                Met::EmptyFolder => Entry::EmptyFolder,
+                Met::Special => Entry::Special,
+            };
+            each(BagPath(path.to_vec()), entry).map_err(Halt::Trouble)
+        });
+        walked.map_err(|halt| match halt {
+            Halt::Source(error) => error.into(),
+            Halt::Trouble(trouble) => trouble,
+        })
+    }
+
     fn walker<'a>(&self, key: &'a str, folder: OwnedFd) -> Walker<'a> {
         let batch_max = self.batch_max.unwrap_or(BATCH_MAX);
         Walker { key, folder, levels: Vec::new(), held: 0, batch_max, here: None }
@@ -152,19 +173,7 @@ impl Source for LocalSource {
         key: &str,
         each: &mut dyn FnMut(BagPath, Entry) -> Result<(), Trouble>,
     ) -> Result<(), Trouble> {
-        let folder = open_folder(key)?;
-        let walked = self.walker(key, folder).walk(&mut |path, met| {
-            let entry = match met {
-                Met::File(stat) => Entry::File { size: stat.st_size as u64, mtime: stat.st_mtime },
-                Met::EmptyFolder => Entry::EmptyFolder,
-                Met::Special => Entry::Special,
-            };
-            each(BagPath(path.to_vec()), entry).map_err(Halt::Trouble)
-        });
-        walked.map_err(|halt| match halt {
-            Halt::Source(error) => error.into(),
-            Halt::Trouble(trouble) => trouble,
-        })
+        self.walk_held(key, open_folder(key)?, each)
     }
 
     fn open_member(&self, key: &str, path: &BagPath) -> Result<Box<dyn ReadAt>, SourceError> {

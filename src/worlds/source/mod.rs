@@ -9,6 +9,7 @@
 
 pub mod configured;
 pub mod folder;
+pub mod held;
 pub mod line;
 pub mod local;
 pub mod ranged;

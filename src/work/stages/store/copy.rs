@@ -316,6 +316,7 @@ impl Copier<'_> {
         }
         // A deposit that changed under our hands is no fault of the target's.
         self.job.deposit_unchanged()?;
+        self.job.unpacked_tar_unchanged()?;
         let because = format!(
             "{} bytes with sha256 {}… were to be there, {size} bytes with sha256 {}… are",
             step.size,

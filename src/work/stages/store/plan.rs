@@ -282,7 +282,11 @@ fn deposit_record(
         deposit: DepositOrigin {
             name: item.deposit.key.rsplit('/').next().unwrap_or_default().to_string(),
             form: match item.deposit.form {
-                Form::Tar => "tar".into(),
+                Form::Tar => found
+                    .unpack
+                    .as_ref()
+                    .and_then(|unpack| unpack.packed.as_ref())
+                    .map_or_else(|| "tar".into(), |packed| packed.container.clone()),
                 Form::Folder => "folder".into(),
             },
             bytes: item.deposit.bytes,

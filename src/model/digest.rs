@@ -76,10 +76,12 @@ impl Algorithm {
         }
     }
 
-    /// The algorithm a manifest's file name means: case, `-`, `/` and `_` are passed over ("SHA-256", "sha512_256").
+    /// The algorithm a manifest's file name means: case, `-`, `/` and `_` are passed over ("SHA-256", "sha512_256"); and
+    /// "blake2b", as Python and the tools made with it call the one of 512 bits.
     pub fn from_label(label: &str) -> Option<Algorithm> {
         let plain: String =
             label.chars().filter(|c| c.is_ascii_alphanumeric()).map(|c| c.to_ascii_lowercase()).collect();
+        let plain = if plain == "blake2b" { "blake2b512" } else { &plain };
         Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == plain)
     }
 

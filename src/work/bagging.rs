@@ -181,13 +181,20 @@ fn survey(order: &Order) -> Result<Surveyed, NotBagged> {
     let mut full = None;
     let walked = folder.walk(&mut |path, entry| {
         let (size, mtime) = match entry {
-            Entry::File { size, mtime } => (size, mtime),
-            Entry::EmptyFolder => return Ok(left_out.add(&path)),
-            Entry::Special => return Ok(special.add(&path)),
+            Entry::File { size, mtime } if path.text().is_some() => (size, mtime),
+            Entry::File { .. } => {
+                unspelled.add(&path);
+                return Ok(());
+            }
+            Entry::EmptyFolder => {
+                left_out.add(&path);
+                return Ok(());
+            }
+            Entry::Special => {
+                special.add(&path);
+                return Ok(());
+            }
         };
-        if path.text().is_none() {
-            return Ok(unspelled.add(&path));
-        }
         if !paths::remarks(&path.0).is_empty() {
             frail.add(&path);
         }

@@ -80,7 +80,7 @@ pub fn faults() -> Vec<(&'static str, Finding)> {
         ("PROF-FILE-INVALID", {
             let judging = judging(profiles::policy_for("PROF-FILE-INVALID"), Limits::default());
             let (outcome, findings) = judge_while(&profiles::named().folder(), &judging, &|_| ());
-            assert_eq!(outcome, Outcome::Unjudged, "{findings:?}");
+            assert_eq!(outcome, Outcome::Invalid, "{findings:?}");
             findings[0].clone()
         }),
         ("FIX-UNREADABLE", meanwhile(&|bag| drop(fs::remove_file(bag.join("data/a.txt"))))),

@@ -8,7 +8,7 @@ use strongroom::rules::tar::Limits;
 /// The limits a bag is judged by: for one code there must be a limit that it breaks.
 pub fn limits_for(name: &str) -> Limits {
     match name {
-        "SER-LIMIT" => Limits { members: 3, ..Limits::default() },
+        "SER-LIMIT" => Limits { extension_records: 2, ..Limits::default() },
         _ => Limits::default(),
     }
 }
@@ -73,5 +73,5 @@ pub const CASES: &[Case] = &[
     ("SER-DUPLICATE-MEMBER", || with(b'0', b"bag/bagit.txt", b"other bytes")),
     ("SER-CLASH", || with(b'5', b"bag/data/a.txt/", b"")),
     ("SER-EXT-HEADER", || extended("99 path=bag/data/x\n")),
-    ("SER-LIMIT", || bag().tar().deposit()),
+    ("SER-LIMIT", || extended("6 a=b\n6 c=d\n6 e=f\n")),
 ];

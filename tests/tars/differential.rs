@@ -4,8 +4,11 @@ use crate::generate::{BLOCK, Naming, Part, ours, parts, plain, resum, tar_of};
 use proptest::prelude::*;
 use strongroom::model::finding::Severity;
 
-/// Path, first byte and size of every regular file, as the `tar` crate tells them.
-fn crates(tar: &[u8]) -> Result<Vec<(Vec<u8>, u64, u64)>, String> {
+/// A file: path, first byte and size.
+type Row = (Vec<u8>, u64, u64);
+
+/// Every regular file, as the `tar` crate tells them.
+fn crates(tar: &[u8]) -> Result<Vec<Row>, String> {
     let mut files = Vec::new();
     for entry in tar::Archive::new(tar).entries().map_err(|error| error.to_string())? {
         let entry = entry.map_err(|error| error.to_string())?;
@@ -24,7 +27,7 @@ fn crates(tar: &[u8]) -> Result<Vec<(Vec<u8>, u64, u64)>, String> {
 }
 
 /// The same for ours, and whether a repeated member was left out.
-fn mine(tar: &[u8]) -> Option<Vec<(Vec<u8>, u64, u64)>> {
+fn mine(tar: &[u8]) -> Option<Vec<Row>> {
     let members = ours(&tar.to_vec()).ok()?;
     let row = |member: strongroom::model::fact::Member| {
         ([b"bag/", &member.path.0[..]].concat(), member.offset, member.size)
@@ -40,8 +43,8 @@ fn beyond_the_crate(parts: &[Part]) -> bool {
         .any(|part| part.name.contains(&b'\n') && (part.naming == Naming::Pax || part.name.len() > 100))
 }
 
-fn shown((mine, theirs): (&(Vec<u8>, u64, u64), &(Vec<u8>, u64, u64))) -> String {
-    let row = |(name, offset, size): &(Vec<u8>, u64, u64)| format!("{} {offset} {size}", name.escape_ascii());
+fn shown((mine, theirs): (&Row, &Row)) -> String {
+    let row = |(name, offset, size): &Row| format!("{} {offset} {size}", name.escape_ascii());
     format!("{}\n{}", row(mine), row(theirs))
 }
 
@@ -113,7 +116,7 @@ proptest! {
                 let apart: Vec<_> = mine.iter().zip(&theirs).filter(|(a, b)| a != b).map(shown).collect();
                 prop_assert!(mine.len() == theirs.len() && apart.is_empty(), "{:#?}", apart);
             } else {
-                let places = |rows: &[(Vec<u8>, u64, u64)]| -> Vec<(u64, u64)> {
+                let places = |rows: &[Row]| -> Vec<(u64, u64)> {
                     rows.iter().map(|(_, offset, size)| (*offset, *size)).collect()
                 };
                 let theirs = places(&theirs);

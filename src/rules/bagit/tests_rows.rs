@@ -65,15 +65,18 @@ fn sha1_line(path: &str, text: &str) -> String {
     format!("{}  {path}\n", digests.get(Algorithm::Sha1).unwrap())
 }
 
+/// Turns a unit of UTF-16 into bytes.
+type ToBytes = fn(u16) -> [u8; 2];
+
 /// The text in UTF-16, `order` turning units into bytes.
-fn utf16(text: &[u8], mark: bool, order: fn(u16) -> [u8; 2]) -> Vec<u8> {
+fn utf16(text: &[u8], mark: bool, order: ToBytes) -> Vec<u8> {
     let text = String::from_utf8(text.to_vec()).unwrap();
     let mark = mark.then_some(0xfeff);
     mark.into_iter().chain(text.encode_utf16()).flat_map(order).collect()
 }
 
 /// Declares UTF-16 and writes the tag files in it.
-fn in_utf16(bag: &mut Bag, label: &str, mark: bool, order: fn(u16) -> [u8; 2]) {
+fn in_utf16(bag: &mut Bag, label: &str, mark: bool, order: ToBytes) {
     replace(bag, "bagit.txt", "UTF-8", label);
     // The digests of the tag files change, so the tag manifest comes last.
     bag.0.remove(TAGS.as_bytes());
@@ -335,7 +338,7 @@ fn every_row_of_the_checklist_weighs_what_its_version_says() {
 
 #[test]
 fn tag_files_in_utf_16_are_read_in_either_order_with_or_without_a_mark() {
-    let table: [(&str, bool, fn(u16) -> [u8; 2]); 9] = [
+    let table: [(&str, bool, ToBytes); 9] = [
         ("UTF-16", true, u16::to_le_bytes),
         ("UTF-16", true, u16::to_be_bytes),
         ("UTF-16", false, u16::to_le_bytes),
@@ -356,6 +359,45 @@ fn tag_files_in_utf_16_are_read_in_either_order_with_or_without_a_mark() {
             assert_eq!(bag.codes(), ["~DECL-ENCODING-NOT-UTF8"], "{version} {label} {mark}");
             assert_eq!(bag.judge().0.payload_oxum, Some((5, 3)));
         }
+    }
+}
+
+#[test]
+fn a_manifest_of_any_algorithm_is_compared() {
+    for algorithm in Algorithm::ALL {
+        let digest = |text: &str| {
+            let (_, digests) = digest_reader(&mut text.as_bytes(), &[algorithm], &mut [0; 99]).unwrap();
+            digests.get(algorithm).unwrap().to_string()
+        };
+        for (listed, expected) in [("ay", None), ("oh", Some("!FIX-MISMATCH"))] {
+            let mut bag = Bag::new("1.0", &[("a", "ay")]);
+            let name = format!("manifest-{algorithm}.txt");
+            bag.put(&name, &format!("{}  data/a\n", digest(listed))).sealed("");
+            assert_eq!(algorithm_named_by(&name.as_str().into()), Some(algorithm));
+            let (_, findings) = bag.judge_with(&Limits::default(), &[algorithm, Algorithm::Md5]).unwrap();
+            let errors: Vec<String> = findings
+                .iter()
+                .filter(|finding| finding.severity == Severity::Error)
+                .map(|finding| format!("!{}", finding.code))
+                .collect();
+            assert_eq!(errors, expected.into_iter().collect::<Vec<_>>(), "{algorithm}");
+        }
+    }
+    let plain = algorithm_named_by(&"manifest-blake2b.txt".into());
+    assert_eq!(plain, Some(Algorithm::Blake2b512), "as Python's hashlib calls it");
+}
+
+#[test]
+fn only_files_in_the_bag_s_own_folder_are_manifests() {
+    for version in Version::ALL {
+        let mut bag = unsealed(version);
+        let prose = "no manifest at all\n";
+        bag.put("data/tagmanifest-md5.txt", prose).put("data/manifest-sha1.txt", prose);
+        bag.put("data/inner/bagit.txt", prose).put("data/fetch.txt", prose);
+        relist(&mut bag);
+        info(&mut bag, &format!("Payload-Oxum: {}.6\n", 5 + 4 * prose.len()));
+        bag.sealed("");
+        assert_eq!(bag.codes(), [""; 0], "{version}");
     }
 }
 

@@ -19,6 +19,7 @@ use crate::model::trouble::{Kind, Trouble};
 use crate::rules::bagit::policy::Policy;
 use crate::rules::bagit::{BagFacts, JudgeError, Opened, algorithm_named_by, judge};
 use crate::rules::ours;
+use crate::rules::packed::Container;
 use crate::rules::read::{ReadAt, Slice};
 use crate::rules::tar::{FolderEntry, FolderIndex, IndexError, Indexed, Limits, index};
 use crate::work::desk::bag_name;
@@ -123,7 +124,7 @@ struct Tally<'a> {
     judged: Judged,
     policy: &'a Policy,
     each: &'a mut dyn FnMut(Finding),
-    /// Errors that are ours: they give no verdict on the bag.
+    /// Errors that are ours and kept us from judging: they give no verdict on the bag.
     ours: u64,
 }
 
@@ -133,7 +134,9 @@ impl<'a> Tally<'a> {
     }
 
     fn take(&mut self, finding: Finding) {
-        let is_ours = finding.severity == Severity::Error && whose(&finding.code) == Whose::Ours;
+        // A wrong profile is not the depositor's fault either, but the bag was judged: it is not valid by that profile.
+        let kept_us = whose(&finding.code) == Whose::Ours && finding.code != "PROF-FILE-INVALID";
+        let is_ours = finding.severity == Severity::Error && kept_us;
         self.ours += u64::from(is_ours);
         match finding.severity {
             Severity::Error => self.judged.errors += 1,
@@ -214,15 +217,15 @@ impl Judging {
         }
     }
 
-    /// Opens the bag; a packed one is unpacked first, and the media type of what it was in comes with it.
-    fn open(&self, path: &Path, tally: &mut Tally<'_>) -> Result<(HeldBag, &'static str), Stop> {
+    /// Opens the bag; a packed one is unpacked first.
+    fn open(&self, path: &Path, tally: &mut Tally<'_>) -> Result<(HeldBag, Container), Stop> {
         let bag = HeldBag::open(path).map_err(Stop::Io)?;
-        let Some(tar) = bag.tar() else { return Ok((bag, "")) };
+        let Some(tar) = bag.tar() else { return Ok((bag, Container::Plain)) };
         match unpacking::plain(tar, bag.name(), self.unpack, &self.scratch)? {
-            Found::Plain => Ok((bag, "")),
-            Found::Tar(tar, media, findings) => {
+            Found::Plain => Ok((bag, Container::Plain)),
+            Found::Tar(tar, container, findings) => {
                 findings.into_iter().for_each(|finding| tally.weigh(finding));
-                Ok((bag.with_tar(tar), media))
+                Ok((bag.with_tar(tar), container))
             }
             Found::Refused(findings) => {
                 findings.into_iter().for_each(|finding| tally.weigh(finding));
@@ -232,7 +235,7 @@ impl Judging {
     }
 
     fn run(&self, path: &Path, tally: &mut Tally<'_>) -> Result<(), Stop> {
-        let (bag, packed) = self.open(path, tally)?;
+        let (bag, container) = self.open(path, tally)?;
         let bag = Arc::new(bag);
         let scratch = TemporaryScratch::new(&self.scratch);
         let mut roster = Roster::new(&self.scratch);
@@ -255,8 +258,12 @@ impl Judging {
             indexed.bytes,
         );
         let name = name_of(&bag);
-        let facts =
-            BagFacts { name: &name, top: &indexed.top, payload_folder: indexed.payload_folder, packed };
+        let facts = BagFacts {
+            name: &name,
+            top: &indexed.top,
+            payload_folder: indexed.payload_folder,
+            packed: container.media(),
+        };
         let policy = &self.policy;
         let verdict = judge(
             &facts,

@@ -112,7 +112,7 @@ fn work(given: &Receiver<Batch>) {
 /// Digests every member of the batch; one outcome for each.
 fn digest(batch: &Batch, members: &mut [Member], buf: &mut Vec<u8>) -> Vec<io::Result<()>> {
     let span = batch.bag.tar().and_then(|tar| Some((tar, span_of(members)?)));
-    let outcomes = match span {
+    match span {
         Some((tar, (start, bytes))) => {
             let room = room(buf, bytes as usize);
             match Slice::new(tar, start, bytes).read_exact(room) {
@@ -124,8 +124,7 @@ fn digest(batch: &Batch, members: &mut [Member], buf: &mut Vec<u8>) -> Vec<io::R
             }
         }
         None => members.iter_mut().map(|member| alone(batch, member, buf)).collect(),
-    };
-    outcomes
+    }
 }
 
 /// First byte and length of the stretch that holds all members, when it is short enough to be read at once.

@@ -32,8 +32,8 @@ const SUFFIXES: [(Container, &[&str]); 4] = [
 pub enum Found {
     /// It is a plain tar, or nothing that we know: the tar's reader says what is wrong with it.
     Plain,
-    /// The tar that was in it, the media type of what it was in, and what is remarkable.
-    Tar(Box<dyn ReadAt>, &'static str, Vec<Finding>),
+    /// The tar that was in it, and what is remarkable.
+    Tar(Box<dyn ReadAt>, Container, Vec<Finding>),
     /// It is refused.
     Refused(Vec<Finding>),
 }
@@ -67,7 +67,7 @@ pub fn plain(deposit: &dyn ReadAt, name: &[u8], asked: bool, scratch: &Path) -> 
     let mut findings = unpacked.findings;
     findings.push(told(container));
     let tar = Pread::new(file.into()).map_err(Stop::Scratch)?;
-    Ok(Found::Tar(Box::new(tar), media(container), findings))
+    Ok(Found::Tar(Box::new(tar), container, findings))
 }
 
 /// The name says that it is packed so.
@@ -75,17 +75,6 @@ fn is_named(name: &[u8], container: Container) -> bool {
     let lower = name.to_ascii_lowercase();
     let of = SUFFIXES.iter().find(|(known, _)| *known == container);
     of.is_some_and(|(_, suffixes)| suffixes.iter().any(|suffix| lower.ends_with(suffix.as_bytes())))
-}
-
-/// What profiles call it in Accept-Serialization.
-fn media(container: Container) -> &'static str {
-    match container {
-        Container::Gzip => "application/gzip",
-        Container::Bzip2 => "application/x-bzip2",
-        Container::Zstd => "application/zstd",
-        Container::Zip => "application/zip",
-        _ => "",
-    }
 }
 
 fn told(container: Container) -> Finding {
@@ -140,12 +129,12 @@ mod tests {
     fn a_bag_is_unpacked_when_its_name_or_its_user_says_so() {
         let packed = gzip(b"a tar, or so");
         for (name, asked) in [("bag.tar.gz", false), ("BAG.TGZ", false), ("bag.tar", true)] {
-            let Found::Tar(tar, media, findings) = look(&packed, name, asked) else {
+            let Found::Tar(tar, container, findings) = look(&packed, name, asked) else {
                 panic!("{name} is refused")
             };
             let mut text = String::new();
             crate::rules::read::Slice::whole(&*tar).read_to_string(&mut text).unwrap();
-            assert_eq!((text.as_str(), media), ("a tar, or so", "application/gzip"));
+            assert_eq!((text.as_str(), container.media()), ("a tar, or so", "application/gzip"));
             assert_eq!(findings[0].code, "SER-COMPRESSED");
             assert_eq!(findings[0].severity, Severity::Note);
         }

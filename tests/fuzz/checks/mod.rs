@@ -20,7 +20,10 @@ pub mod tar;
 pub mod text;
 
 /// Every check by its name, which is also the name of its target and of its folder of seeds.
-pub const CHECKS: [(&str, fn(&[u8])); 10] = [
+/// A check: it must not panic, whatever it is given.
+pub type Check = fn(&[u8]);
+
+pub const CHECKS: [(&str, Check); 10] = [
     ("bag", bag::check),
     ("bag_info", bag_info::check),
     ("fetch", fetch::check),

@@ -130,6 +130,7 @@ fn codes(done: &Result<Unpacked, PackedError>) -> Result<(u64, Vec<&str>), Vec<&
 }
 
 /// What is made of a zip may hold names that are refused, but it is a tar from its first byte to its last.
+#[allow(clippy::ptr_arg)] // the reader at a place is the vector
 fn a_tar_of_ours(made: &Vec<u8>) {
     let scratch = MemoryScratch::default();
     let indexed = index::<()>(made, &Limits::default(), &scratch, &mut |_| Ok(()));

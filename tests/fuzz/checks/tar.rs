@@ -9,6 +9,7 @@ use strongroom::rules::tar::{BLOCK, IndexError, Indexed, Limits, index};
 
 type Looked = (Result<Indexed, IndexError<Infallible>>, Vec<Member>);
 
+#[allow(clippy::ptr_arg)] // the reader at a place is the vector
 fn look(tar: &Vec<u8>, limits: &Limits) -> Looked {
     let mut members = Vec::new();
     let scratch = MemoryScratch::default();

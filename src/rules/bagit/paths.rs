@@ -34,7 +34,7 @@ pub fn read(written: &[u8], version: Version) -> Result<Listed, Outside> {
     if let Some(outside) = outside(written).or_else(|| outside(&decoded)).or_else(|| outside(&joined)) {
         return Err(outside);
     }
-    let backslashes = joined.starts_with(b"data\\") || decoded.starts_with(b".\\data\\");
+    let backslashes = joined.starts_with(b"data\\") || joined.starts_with(b".\\data\\");
     let changed = decoded != written;
     let (decoded, path) = if backslashes {
         let decoded = with_slashes(&decoded);

@@ -111,7 +111,7 @@ impl Finding {
             line: None,
             expected: None,
             found: None,
-            message: message.into(),
+            message: tame(message.into()),
             advice: String::new(),
             clause: String::new(),
             rule: None,
@@ -126,14 +126,14 @@ impl Finding {
 
     /// Gives both values.
     pub fn values(mut self, expected: impl Into<String>, found: impl Into<String>) -> Finding {
-        self.expected = Some(expected.into());
-        self.found = Some(found.into());
+        self.expected = Some(tame(expected.into()));
+        self.found = Some(tame(found.into()));
         self
     }
 
     /// Says what to do.
     pub fn advice(mut self, advice: impl Into<String>) -> Finding {
-        self.advice = advice.into();
+        self.advice = tame(advice.into());
         self
     }
 
@@ -150,10 +150,9 @@ pub fn escape(name: &[u8]) -> String {
     let mut text = String::with_capacity(name.len());
     for chunk in name.utf8_chunks() {
         for c in chunk.valid().chars() {
-            let turns_text = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}');
             if c == '\\' {
                 text.push_str("\\\\");
-            } else if c.is_control() || turns_text {
+            } else if is_unsayable(c) {
                 text.extend(c.escape_unicode());
             } else {
                 text.push(c);
@@ -164,6 +163,25 @@ pub fn escape(name: &[u8]) -> String {
         }
     }
     text
+}
+
+/// Control and direction-changing characters.
+fn is_unsayable(c: char) -> bool {
+    let turns_text = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}');
+    c.is_control() || turns_text
+}
+
+/// A sentence or value, whatever stands in it: where a name or value in it was not escaped, its unsayable characters are
+/// now. Backslashes stay single, for they may be those of `escape`.
+fn tame(text: String) -> String {
+    if !text.chars().any(is_unsayable) {
+        return text;
+    }
+    let mut tamed = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_unsayable(c) { tamed.extend(c.escape_unicode()) } else { tamed.push(c) }
+    }
+    tamed
 }
 
 #[cfg(test)]
@@ -178,6 +196,16 @@ mod tests {
             assert_eq!(json["path"], shown);
             assert_eq!(serde_json::from_value::<Finding>(json).unwrap(), finding);
         }
+    }
+
+    #[test]
+    fn a_value_that_was_not_escaped_cannot_speak_to_the_terminal() {
+        let finding =
+            Finding::new("OXUM-FORM", Severity::Error, "", "is \u{7}`\\u{7}`").values("a.b", "0\u{1b}[2J");
+        assert_eq!(
+            (finding.found.as_deref(), finding.message.as_str()),
+            (Some("0\\u{1b}[2J"), "is \\u{7}`\\u{7}`")
+        );
     }
 
     #[test]

@@ -29,15 +29,20 @@ pub type Outside = (&'static str, &'static str);
 /// Reads a path of a manifest or of fetch.txt.
 pub fn read(written: &[u8], version: Version) -> Result<Listed, Outside> {
     let decoded = decode(written, version.is_rfc());
+    let joined = join(&decoded);
     // `./C:/x` leads outside only when its `.` is gone.
-    let joined = || outside(&join(&decoded));
-    if let Some(outside) = outside(written).or_else(|| outside(&decoded)).or_else(joined) {
+    if let Some(outside) = outside(written).or_else(|| outside(&decoded)).or_else(|| outside(&joined)) {
         return Err(outside);
     }
-    let backslashes = decoded.starts_with(b"data\\") || decoded.starts_with(b".\\data\\");
+    let backslashes = joined.starts_with(b"data\\") || joined.starts_with(b".\\data\\");
     let changed = decoded != written;
-    let decoded = if backslashes { with_slashes(&decoded) } else { decoded };
-    let path = join(&decoded);
+    let (decoded, path) = if backslashes {
+        let decoded = with_slashes(&decoded);
+        let path = join(&decoded);
+        (decoded, path)
+    } else {
+        (decoded, joined)
+    };
     if path.is_empty() {
         return Err(("MAN-LINE", "names nothing"));
     }
@@ -390,6 +395,9 @@ mod tests {
         let backslashes = read(b"data\\x\\y", Version::V1_0).unwrap();
         assert!(backslashes.spelling.backslashes && backslashes.written.is_none());
         assert_eq!(backslashes.path, b"data/x/y");
+        let behind_a_dot = read(b"./data\\x\\y", Version::V1_0).unwrap();
+        assert!(behind_a_dot.spelling.backslashes && behind_a_dot.dots);
+        assert_eq!(behind_a_dot.path, b"data/x/y");
     }
 
     #[test]

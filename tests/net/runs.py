@@ -57,8 +57,10 @@ class Run:
         return [self.binary, "--config", self.config, "--json", *words]
 
     def start(self, *words):
-        return subprocess.Popen(self.words(*words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                text=True, env=self.environment)
+        # However the script ends, what it runs ends with it.
+        tied = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+        return subprocess.Popen([*tied, *self.words(*words)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True, env=self.environment)
 
     def ask(self, *words, limit=600):
         """(exit code, JSON document)"""

@@ -52,6 +52,9 @@ class Server:
 
     def __init__(self, words, folder, **environment):
         self.folder, self.log = folder, f"{folder}/server.log"
+        if shutil.which("setpriv"):
+            # However the script ends, the server ends with it.
+            words = ["setpriv", "--pdeathsig", "TERM", *words]
         with open(self.log, "ab") as out:
             self.process = subprocess.Popen(words, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                                             start_new_session=True, env={**os.environ, **environment})

@@ -5,7 +5,8 @@
 - A fault that never ends gives the right kind of trouble, and never a deposit that is not the source's.
 """
 
-NOT_REACHED = {"source-unreachable"}
+#: After a few failures in a row the source is left alone for a while, which is told as busy.
+NOT_REACHED = {"source-unreachable", "source-busy"}
 WRONG = {"source-wrong"}
 BUSY = {"source-busy"}
 KEPT = {"kept"}
@@ -39,7 +40,7 @@ def swept():
         ("range=garbage", WRONG, False, False), ("range=other", WRONG, True, False), ("range=multipart", WRONG, False, False),
         ("length=+100", WRONG | NOT_REACHED, True, False), ("length=-100", WRONG, True, False),
         ("length=none", KEPT, False, False), ("length=chunked", KEPT, False, False),
-        ("whole", KEPT, True, False), ("gzip", WRONG, True, False), ("portal", WRONG, False, False), ("extra", KEPT, False, False),
+        ("whole", KEPT, True, False), ("gzip", WRONG, True, False), ("portal", WRONG | {"deposit-changed"}, False, False), ("extra", KEPT, False, False),
         ("redirect=self", WRONG | NOT_REACHED, False, False), ("redirect=next", WRONG | NOT_REACHED, True, False),
         ("redirect=file:///etc/hostname", WRONG | {"source-denied"}, False, False),
         ("redirect=ftp://127.0.0.1/bag.tar", WRONG | {"source-denied"}, False, False),

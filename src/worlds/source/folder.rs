@@ -302,16 +302,21 @@ impl Source for FolderSource {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::worlds::clock::system::SystemClock;
+    use crate::worlds::clock::rehearsal::RehearsalClock;
     use crate::worlds::net::Reaching;
     use crate::worlds::source::configured::Place;
     use std::fs;
 
     fn source(folder: &Path, after: AfterKept) -> FolderSource {
-        still(folder, after, Duration::ZERO)
+        still(folder, after, Duration::ZERO, Arc::new(RehearsalClock::new()))
     }
 
-    fn still(folder: &Path, after_kept: AfterKept, still_for: Duration) -> FolderSource {
+    fn still(
+        folder: &Path,
+        after_kept: AfterKept,
+        still_for: Duration,
+        clock: Arc<RehearsalClock>,
+    ) -> FolderSource {
         let config = SourceConfig {
             name: "in".into(),
             depositor: "uva.edu".into(),
@@ -323,30 +328,43 @@ mod tests {
             still_for,
             reaching: Reaching::default(),
         };
-        FolderSource::new(&config, folder.into(), Arc::new(LocalSource::new()), Arc::new(SystemClock::new()))
+        FolderSource::new(&config, folder.into(), Arc::new(LocalSource::new()), clock)
+    }
+
+    /// When this was changed, by the clock of its file system; that one and the machine's may differ.
+    fn changed(path: &Path) -> Timestamp {
+        changed_at(&path.symlink_metadata().unwrap()).unwrap()
     }
 
     #[test]
     fn what_changed_a_moment_ago_is_not_listed_yet() {
         let place = tempfile::tempdir().unwrap();
-        fs::write(place.path().join("a.tar"), "x").unwrap();
-        fs::create_dir_all(place.path().join("bag/data")).unwrap();
-        fs::write(place.path().join("bag/bagit.txt"), "x").unwrap();
-        assert_eq!(
-            names(&still(place.path(), AfterKept::Leave, Duration::from_secs(60))),
-            Vec::<String>::new()
-        );
-        let moment = Duration::from_millis(30);
-        std::thread::sleep(moment);
-        assert_eq!(names(&still(place.path(), AfterKept::Leave, moment)), ["a.tar", "bag"]);
-        // A bag is as new as the newest of what is in it.
-        fs::write(place.path().join("bag/data/late"), "x").unwrap();
-        let long = Duration::from_secs(2);
-        std::thread::sleep(long);
-        fs::write(place.path().join("bag/data/late"), "y").unwrap();
-        assert_eq!(names(&still(place.path(), AfterKept::Leave, long)), ["a.tar"]);
-        let at = |seconds: i64| Timestamp::from_second(1_000_000 + seconds).unwrap();
+        let (tar, bag, late) =
+            (place.path().join("a.tar"), place.path().join("bag"), place.path().join("bag/data/late"));
+        fs::create_dir_all(bag.join("data")).unwrap();
+        fs::write(bag.join("bagit.txt"), "x").unwrap();
+        fs::write(&tar, "x").unwrap();
         let minute = Duration::from_secs(60);
+        let clock = Arc::new(RehearsalClock::new());
+        let source = still(place.path(), AfterKept::Leave, minute, clock.clone());
+        let set = |to: Timestamp| clock.set_wall(to.duration_since(clock.now()));
+        set(changed(&tar) + Duration::from_secs(59));
+        assert_eq!(names(&source), Vec::<String>::new());
+        set(changed(&tar) + Duration::from_secs(61));
+        assert_eq!(names(&source), ["a.tar", "bag"]);
+        // A bag is as new as the newest of what is in it.
+        let margin = SignedDuration::from_millis(20);
+        for round in 0..1_000 {
+            fs::write(&late, "y").unwrap();
+            if changed(&late).duration_since(changed(&tar)) > margin {
+                break;
+            }
+            assert!(round < 999, "the file system's clock stands still");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        set(changed(&tar) + Duration::from_millis(60_002));
+        assert_eq!(names(&source), ["a.tar"]);
+        let at = |seconds: i64| Timestamp::from_second(1_000_000 + seconds).unwrap();
         assert!(!is_still(at(0), at(59), minute) && is_still(at(0), at(60), minute));
         assert!(!is_still(at(30), at(0), minute) && is_still(at(90_000), at(0), minute));
     }

@@ -16,6 +16,7 @@ use strongroom::rules::ocfl::plan::{CopyStep, Logical, NewVersion, Source, freez
 use strongroom::rules::read::ReadAt;
 use strongroom::rules::sort::MemoryScratch;
 use strongroom::worlds::fate::Fate;
+use strongroom::worlds::target::holdings::Lies;
 use strongroom::worlds::target::rehearsal::{RehearsalTarget, Rot};
 use strongroom::worlds::target::{Publication, Put, Target, TargetError, Txn, Where};
 
@@ -380,4 +381,128 @@ fn a_rehearsal_target_that_is_away_is_missing() {
     assert!(matches!(target.space(), Err(TargetError::Missing { .. })));
     target.unmount(false);
     assert!(target.space().is_ok());
+}
+
+/// Everything in the storage root that a walk tells.
+fn walked(target: &dyn Target, after: Option<&str>) -> Vec<String> {
+    let mut found = Vec::new();
+    let told = &mut |lies: Lies<'_>| {
+        found.push(match lies {
+            Lies::Object(path) => path.to_string(),
+            Lies::Stray(path) => format!("stray {path}"),
+        });
+        true
+    };
+    target.walk(after, told).unwrap();
+    found
+}
+
+#[test]
+fn a_walk_names_every_object_once_and_goes_on_behind_any() {
+    each(|target| {
+        let names: Vec<String> = (0..12).map(|n| format!("strongroom:u/b{n}")).collect();
+        let paths: Vec<String> = names
+            .iter()
+            .zip(1..)
+            .map(|(name, item)| plan(name, 1, &ONE, None).store(target, &txn(item, 1)))
+            .collect();
+        let all = walked(target, None);
+        let mut sorted = paths.clone();
+        sorted.sort();
+        assert_eq!(all, sorted);
+        for (place, path) in all.iter().enumerate() {
+            assert_eq!(walked(target, Some(path)), all[place + 1..]);
+        }
+        let mut first = None;
+        let until = &mut |lies: Lies<'_>| {
+            assert!(first.is_none());
+            first = Some(format!("{lies:?}"));
+            false
+        };
+        target.walk(None, until).unwrap();
+        assert!(first.is_some());
+    });
+}
+
+#[test]
+fn the_files_of_an_object_are_told_with_their_bytes() {
+    each(|target| {
+        let plan = first();
+        let path = plan.store(target, &txn(1, 1));
+        target.log(&plan.object, "20251122T101500Z-a-ingestion.jsonl", b"{}\n").unwrap();
+        let mut files = Vec::new();
+        target.files(&path, &mut |path, bytes| files.push((path.to_string(), bytes))).unwrap();
+        files.sort();
+        let json = plan.json.len() as u64;
+        let wanted = [
+            ("0=ocfl_object_1.1", 16),
+            ("inventory.json", json),
+            ("inventory.json.sha512", 145),
+            ("logs/premis/20251122T101500Z-a-ingestion.jsonl", 3),
+            ("v1/content/bag/bagit.txt", 19),
+            ("v1/content/bag/data/a", 3),
+            ("v1/content/bag/data/empty", 0),
+            ("v1/content/metadata/m", 2),
+            ("v1/inventory.json", json),
+            ("v1/inventory.json.sha512", 145),
+        ];
+        assert_eq!(files, wanted.map(|(path, bytes)| (path.to_string(), bytes)));
+        for (file, size) in &files {
+            let read = bytes(target, Where::Root(&format!("{path}/{file}"))).unwrap();
+            assert_eq!(read.len() as u64, *size, "{file}");
+        }
+        let none = target.read(Where::Root(&format!("{path}/none")), &mut |_| ());
+        assert!(matches!(none, Err(TargetError::Absent { .. })), "{none:?}");
+        assert!(target.files("none", &mut |_, _| ()).is_err());
+    });
+}
+
+#[test]
+fn what_is_on_its_way_is_told_until_it_is_published_or_discarded() {
+    each(|target| {
+        let (one, two) = (plan("strongroom:u/a", 1, &ONE, None), plan("strongroom:u/b", 1, &ONE, None));
+        one.begin_and_put(target, &txn(1, 1));
+        two.begin_and_put(target, &txn(2, 3));
+        let items = |target: &dyn Target| -> Vec<u64> {
+            target
+                .under_way()
+                .unwrap()
+                .iter()
+                .map(|way| (assert_eq!(way.ledger, "k3v9"), way.item).1)
+                .collect()
+        };
+        assert_eq!(items(target), [1, 2]);
+        one.publish(target, &txn(1, 1)).unwrap();
+        assert_eq!(items(target), [2]);
+        target.discard(&txn(2, 3)).unwrap();
+        assert_eq!(items(target), [] as [u64; 0]);
+    });
+}
+
+#[test]
+fn things_are_kept_beside_the_root_replaced_and_forgotten() {
+    each(|target| {
+        let names = |target: &dyn Target| -> Vec<(String, u64)> {
+            target.kept().unwrap().into_iter().map(|kept| (kept.name, kept.bytes)).collect()
+        };
+        assert_eq!(names(target), []);
+        let large = vec![7u8; 3_000_000];
+        target.keep("state-2.jsonl", &large).unwrap();
+        target.keep("state-1.jsonl", &b"old".to_vec()).unwrap();
+        target.keep("state-1.jsonl", &b"newer".to_vec()).unwrap();
+        assert_eq!(names(target), [("state-1.jsonl".into(), 5), ("state-2.jsonl".into(), 3_000_000)]);
+        assert_eq!(bytes(target, Where::Kept("state-1.jsonl")).unwrap(), b"newer");
+        assert_eq!(bytes(target, Where::Kept("state-2.jsonl")).unwrap(), large);
+        target.forget("state-1.jsonl").unwrap();
+        target.forget("state-1.jsonl").unwrap();
+        assert_eq!(names(target), [("state-2.jsonl".into(), 3_000_000)]);
+        assert!(matches!(
+            target.read(Where::Kept("state-1.jsonl"), &mut |_| ()),
+            Err(TargetError::Absent { .. })
+        ));
+        for name in ["", "..", ".x", "a/b", "../x"] {
+            assert!(target.keep(name, &Vec::new()).is_err(), "{name}");
+        }
+        assert_eq!(walked(target, None), [] as [String; 0]);
+    });
 }

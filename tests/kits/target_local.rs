@@ -4,6 +4,7 @@ use super::{bytes, first, plan, second, txn};
 use std::fs;
 use std::path::{Path, PathBuf};
 use strongroom::rules::ocfl::layout;
+use strongroom::worlds::target::holdings::{Holdings, Lies};
 use strongroom::worlds::target::local::{LocalTarget, MARKER};
 use strongroom::worlds::target::{Put, Target, TargetError, Txn, Where};
 
@@ -453,4 +454,32 @@ fn copy_tree(from: &Path, to: &Path) {
             fs::copy(entry.path(), at).unwrap();
         }
     }
+}
+
+#[test]
+fn a_walk_tells_what_belongs_to_no_object() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = open(folder.path());
+    let path = first().store(&target, &txn(1, 1));
+    let root = folder.path().join("ocfl");
+    fs::create_dir_all(root.join("000/empty")).unwrap();
+    fs::write(root.join("fff"), "x").unwrap();
+    fs::create_dir_all(root.join("aaa/bbb")).unwrap();
+    fs::write(root.join("aaa/bbb/loose"), "x").unwrap();
+    std::os::unix::fs::symlink("/etc", root.join("aaa/link")).unwrap();
+    fs::write(root.join("note.txt"), "files in the root are nobody's business").unwrap();
+    let mut found = Vec::new();
+    let told = &mut |lies: Lies<'_>| {
+        found.push(format!("{lies:?}"));
+        true
+    };
+    target.walk(None, told).unwrap();
+    let mut wanted = vec![
+        "Stray(\"000/empty\")".to_string(),
+        "Stray(\"aaa/bbb/loose\")".to_string(),
+        "Stray(\"aaa/link\")".to_string(),
+        format!("Object({path:?})"),
+    ];
+    wanted.sort_by_key(|told| told.split('"').nth(1).unwrap().to_string());
+    assert_eq!(found, wanted);
 }

@@ -5,8 +5,10 @@ use crate::rehearsal::{House, house_over};
 use std::sync::{Arc, Mutex};
 use strongroom::model::object::ObjectId;
 use strongroom::rules::ocfl::layout;
+use strongroom::rules::read::ReadAt;
 use strongroom::worlds::Space;
 use strongroom::worlds::fate::Blow;
+use strongroom::worlds::target::holdings::{Holdings, KeptFile, Lies, UnderWay};
 use strongroom::worlds::target::rehearsal::RehearsalTarget;
 use strongroom::worlds::target::{Head, Publication, Put, Target, TargetError, Txn, Where};
 
@@ -93,6 +95,32 @@ impl Target for Hasty {
 
     fn discard(&self, txn: &Txn) -> Result<(), TargetError> {
         self.pay()?.discard(txn)
+    }
+}
+
+impl Holdings for Hasty {
+    fn walk(&self, after: Option<&str>, each: &mut dyn FnMut(Lies<'_>) -> bool) -> Result<(), TargetError> {
+        self.pay()?.walk(after, each)
+    }
+
+    fn files(&self, folder: &str, each: &mut dyn FnMut(&str, u64)) -> Result<(), TargetError> {
+        Holdings::files(self.pay()?, folder, each)
+    }
+
+    fn under_way(&self) -> Result<Vec<UnderWay>, TargetError> {
+        self.pay()?.under_way()
+    }
+
+    fn keep(&self, name: &str, from: &dyn ReadAt) -> Result<(), TargetError> {
+        self.pay()?.keep(name, from)
+    }
+
+    fn kept(&self) -> Result<Vec<KeptFile>, TargetError> {
+        self.pay()?.kept()
+    }
+
+    fn forget(&self, name: &str) -> Result<(), TargetError> {
+        self.pay()?.forget(name)
     }
 }
 

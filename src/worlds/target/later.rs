@@ -2,8 +2,10 @@
 //!
 //! - As long as it cannot be opened, every verb says why; as soon as it can, every verb works.
 
+use super::holdings::{Holdings, KeptFile, Lies, UnderWay};
 use super::{Head, Publication, Put, Target, TargetError, Txn, Where};
 use crate::model::object::ObjectId;
+use crate::rules::read::ReadAt;
 use crate::worlds::Space;
 use std::sync::{Arc, Mutex};
 
@@ -71,6 +73,32 @@ impl Target for LaterTarget {
 
     fn discard(&self, txn: &Txn) -> Result<(), TargetError> {
         self.target()?.discard(txn)
+    }
+}
+
+impl Holdings for LaterTarget {
+    fn walk(&self, after: Option<&str>, each: &mut dyn FnMut(Lies<'_>) -> bool) -> Result<(), TargetError> {
+        self.target()?.walk(after, each)
+    }
+
+    fn files(&self, folder: &str, each: &mut dyn FnMut(&str, u64)) -> Result<(), TargetError> {
+        self.target()?.files(folder, each)
+    }
+
+    fn under_way(&self) -> Result<Vec<UnderWay>, TargetError> {
+        self.target()?.under_way()
+    }
+
+    fn keep(&self, name: &str, from: &dyn ReadAt) -> Result<(), TargetError> {
+        self.target()?.keep(name, from)
+    }
+
+    fn kept(&self) -> Result<Vec<KeptFile>, TargetError> {
+        self.target()?.kept()
+    }
+
+    fn forget(&self, name: &str) -> Result<(), TargetError> {
+        self.target()?.forget(name)
     }
 }
 

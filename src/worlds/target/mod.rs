@@ -5,6 +5,7 @@
 //! - `put` returns when its files would survive a power cut; `publish` when the object would.
 //! - `read` goes past the page cache, so it proves the medium and not our memory.
 
+pub mod holdings;
 pub mod later;
 pub mod local;
 pub mod rehearsal;
@@ -13,6 +14,7 @@ use crate::model::object::ObjectId;
 use crate::model::trouble::{Kind, Stop, Trouble, Wait};
 use crate::rules::read::ReadAt;
 use crate::worlds::Space;
+use crate::worlds::target::holdings::Holdings;
 
 /// A transaction: one item's copy on its way to one target.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +71,10 @@ pub enum Where<'a> {
     Staged(&'a Txn, &'a str),
     /// In a published object: path relative to the object root.
     Object(&'a ObjectId, &'a str),
+    /// Anywhere in the storage root: path relative to it.
+    Root(&'a str),
+    /// Kept beside the storage root: its name.
+    Kept(&'a str),
 }
 
 /// Why a target did not do it.
@@ -107,6 +113,13 @@ pub enum TargetError {
         /// What was found.
         why: String,
     },
+    /// A file is not there.
+    Absent {
+        /// Target.
+        target: String,
+        /// Which path.
+        path: String,
+    },
     /// Anything else.
     Io {
         /// Target.
@@ -126,6 +139,9 @@ impl From<TargetError> for Trouble {
             TargetError::Full { target } => Trouble::new(Kind::TargetIo, "no space is left").about(target),
             TargetError::Source { path, why } => Trouble::new(Kind::SourceIo, why).about(path),
             TargetError::Moved { target, why } => Trouble::new(Kind::TargetsDisagree, why).about(target),
+            TargetError::Absent { target, path } => {
+                Trouble::new(Kind::TargetIo, "it is not there").about(format!("{path} on {target}"))
+            }
             TargetError::Io { target, path, why } => {
                 Trouble::new(Kind::TargetIo, why).about(format!("{path} on {target}"))
             }
@@ -146,7 +162,7 @@ impl From<TargetError> for Stop {
 }
 
 /// Where copies are kept.
-pub trait Target: Send + Sync {
+pub trait Target: Holdings {
     /// The storage root, as people and validators name it.
     fn root(&self) -> String;
 

@@ -8,9 +8,10 @@ use crate::model::digest::hex;
 use crate::model::object::ObjectId;
 use crate::rules::ocfl::inventory::{self, Row};
 use crate::rules::ocfl::layout;
-use crate::rules::read::Slice;
+use crate::rules::read::{ReadAt, Slice};
 use crate::worlds::Space;
 use crate::worlds::fate::{Fate, Struck};
+use crate::worlds::target::holdings::{Holdings, KeptFile, Lies, UnderWay, is_plain_name};
 use crate::worlds::target::{Head, Publication, Put, Target, TargetError, Txn, Where};
 use sha2::{Digest, Sha512};
 use std::collections::BTreeMap;
@@ -45,6 +46,7 @@ struct Object {
 struct State {
     staged: BTreeMap<(String, u64, u64), Files>,
     objects: BTreeMap<ObjectId, Object>,
+    kept: BTreeMap<String, Arc<Vec<u8>>>,
     rot: Option<Rot>,
     puts: u64,
     gone: bool,
@@ -184,6 +186,11 @@ fn same_item(key: &(String, u64, u64), txn: &Txn) -> bool {
     key.0 == txn.ledger && key.1 == txn.item
 }
 
+/// The path in an object's folder of a path in the storage root.
+fn within<'a>(object: &ObjectId, path: &'a str) -> Option<&'a str> {
+    path.strip_prefix(layout::object_path(object).as_str())?.strip_prefix('/')
+}
+
 fn rotten(rot: Rot, mut bytes: Vec<u8>) -> Vec<u8> {
     match rot {
         Rot::Empty => bytes.clear(),
@@ -282,10 +289,18 @@ impl Target for RehearsalTarget {
         let (files, path) = match at {
             Where::Staged(txn, path) => (state.staged.get(&key(txn)), path),
             Where::Object(object, path) => (state.objects.get(object).map(|object| &object.files), path),
+            Where::Root(path) => {
+                match state.objects.iter().find_map(|(id, object)| Some((object, within(id, path)?))) {
+                    Some((object, path)) => (Some(&object.files), path),
+                    None => (None, path),
+                }
+            }
+            Where::Kept(name) => (Some(&state.kept), name),
         };
         let bytes = files.and_then(|files| files.get(path)).cloned();
         drop(state);
-        let bytes = bytes.ok_or_else(|| self.io(path, "no such file"))?;
+        let bytes =
+            bytes.ok_or_else(|| TargetError::Absent { target: self.name.clone(), path: path.to_string() })?;
         // More than one piece, so that nobody may count on getting a file at once.
         for piece in bytes.chunks(7_000) {
             sink(piece);
@@ -332,5 +347,63 @@ impl Target for RehearsalTarget {
         }
         let discarded = self.fate.write(|| state.staged.retain(|known, _| !same_item(known, txn)));
         discarded.map_err(|struck| self.struck(struck, ""))
+    }
+}
+
+impl Holdings for RehearsalTarget {
+    fn walk(&self, after: Option<&str>, each: &mut dyn FnMut(Lies<'_>) -> bool) -> Result<(), TargetError> {
+        let mut folders: Vec<String> = self.ready()?.objects.keys().map(layout::object_path).collect();
+        folders.sort();
+        let mut rest = folders.iter().filter(|folder| after.is_none_or(|after| folder.as_str() > after));
+        let _all = rest.all(|folder| each(Lies::Object(folder)));
+        Ok(())
+    }
+
+    fn files(&self, folder: &str, each: &mut dyn FnMut(&str, u64)) -> Result<(), TargetError> {
+        let state = self.ready()?;
+        let found = state.objects.iter().find(|(id, _)| layout::object_path(id) == folder);
+        let Some((_, object)) = found else {
+            return Err(TargetError::Absent { target: self.name.clone(), path: folder.to_string() });
+        };
+        object.files.iter().for_each(|(path, bytes)| each(path, bytes.len() as u64));
+        Ok(())
+    }
+
+    fn under_way(&self) -> Result<Vec<UnderWay>, TargetError> {
+        let state = self.ready()?;
+        let one = |key: &(String, u64, u64)| UnderWay {
+            ledger: key.0.clone(),
+            item: key.1,
+            path: None,
+            orphan: false,
+        };
+        Ok(state.staged.keys().map(one).collect())
+    }
+
+    fn keep(&self, name: &str, from: &dyn ReadAt) -> Result<(), TargetError> {
+        let mut state = self.ready()?;
+        if !is_plain_name(name) {
+            return Err(self.io(name, "no name for something that is kept beside the root"));
+        }
+        let mut bytes = Vec::new();
+        let read = Slice::whole(from).read_to_end(&mut bytes);
+        read.map_err(|error| TargetError::Source { path: name.into(), why: error.to_string() })?;
+        let kept = self.fate.write(|| state.kept.insert(name.into(), Arc::new(bytes)));
+        kept.map(drop).map_err(|struck| self.struck(struck, name))
+    }
+
+    fn kept(&self) -> Result<Vec<KeptFile>, TargetError> {
+        let state = self.ready()?;
+        let kept = state.kept.iter();
+        Ok(kept.map(|(name, bytes)| KeptFile { name: name.clone(), bytes: bytes.len() as u64 }).collect())
+    }
+
+    fn forget(&self, name: &str) -> Result<(), TargetError> {
+        let mut state = self.ready()?;
+        if !state.kept.contains_key(name) {
+            return Ok(());
+        }
+        let forgotten = self.fate.write(|| state.kept.remove(name));
+        forgotten.map(drop).map_err(|struck| self.struck(struck, name))
     }
 }

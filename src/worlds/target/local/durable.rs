@@ -3,6 +3,7 @@
 //! - A file that failed to sync is removed and written anew, never synced again: after the failure the kernel may hold
 //!   its pages for clean.
 
+use crate::rules::read::{ReadAt, Slice};
 use rustix::fs::{Advice, fadvise, fdatasync, fsync, syncfs};
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
@@ -39,6 +40,20 @@ pub(super) fn write_beside(folder: &Path, path: &Path, bytes: &[u8]) -> io::Resu
     write_synced(&beside, bytes)?;
     fs::rename(&beside, path)?;
     path.parent().map_or(Ok(()), fsync_folder)
+}
+
+/// As `write_beside`, from a reader.
+pub(super) fn write_from(folder: &Path, path: &Path, from: &dyn ReadAt) -> io::Result<()> {
+    let beside = folder.join(format!("{TEMPORARY}{}", std::process::id()));
+    let _ = fs::remove_file(&beside);
+    let mut file = OpenOptions::new().write(true).create_new(true).open(&beside)?;
+    let copied = io::copy(&mut Slice::whole(from), &mut file).and_then(|_| Ok(fdatasync(&file)?));
+    if let Err(error) = copied {
+        let _ = fs::remove_file(&beside);
+        return Err(error);
+    }
+    fs::rename(&beside, path)?;
+    fsync_folder(folder)
 }
 
 /// Up to so many files are synced one by one, more by one `syncfs`. Measured with 20,000 files of 4 KiB: each synced

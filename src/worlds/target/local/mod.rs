@@ -16,6 +16,7 @@
 
 mod durable;
 mod folders;
+mod holdings;
 mod publish;
 mod reading;
 mod staging;
@@ -224,6 +225,16 @@ impl LocalTarget {
         told(&self.name, path, error)
     }
 
+    /// As `fail`, for a file or folder that was asked for by its name.
+    fn fail_asked(&self, path: &Path, error: io::Error) -> TargetError {
+        match error.kind() {
+            io::ErrorKind::NotFound => {
+                TargetError::Absent { target: self.name.clone(), path: path.display().to_string() }
+            }
+            _ => self.fail(path, error),
+        }
+    }
+
     fn io(&self, path: &Path, why: impl Into<String>) -> TargetError {
         TargetError::Io { target: self.name.clone(), path: path.display().to_string(), why: why.into() }
     }
@@ -366,6 +377,8 @@ impl Target for LocalTarget {
         let path = match at {
             Where::Staged(txn, path) => self.beneath(&self.txn_folder(txn).join("obj"), path)?,
             Where::Object(object, path) => self.beneath(&self.live(object), path)?,
+            Where::Root(path) => self.beneath(&self.path.join("ocfl"), path)?,
+            Where::Kept(name) => self.kept_path(name)?,
         };
         self.read_file(&path, sink)
     }

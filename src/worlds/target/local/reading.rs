@@ -106,7 +106,7 @@ impl LocalTarget {
     /// Gives all bytes of a file to `sink`.
     pub(super) fn read_file(&self, path: &Path, sink: &mut dyn FnMut(&[u8])) -> Result<u64, TargetError> {
         let opened = Direct::open(path, self.abilities.direct, self.buffer());
-        let mut file = opened.map_err(|error| self.fail(path, error))?;
+        let mut file = opened.map_err(|error| self.fail_asked(path, error))?;
         let mut bytes = 0;
         let done = loop {
             match file.chunk() {

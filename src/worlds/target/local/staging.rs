@@ -23,7 +23,7 @@ fn is_taken(error: &io::Error) -> bool {
 }
 
 /// Ledger, item and fence of a transaction's folder.
-fn parse(name: &str) -> Option<(&str, u64, u64)> {
+pub(super) fn parse(name: &str) -> Option<(&str, u64, u64)> {
     let (rest, fence) = name.rsplit_once('.')?;
     let (ledger, item) = rest.rsplit_once('-')?;
     (!ledger.is_empty()).then_some((ledger, item.parse().ok()?, fence.parse().ok()?))

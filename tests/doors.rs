@@ -442,14 +442,30 @@ fn a_target_that_is_not_mounted_is_not_filled() {
     assert_eq!(house.run(&["doctor"]).code, 0);
 }
 
+/// By the mask of caught signals (proc(5), `SigCgt`), where signal n is bit n - 1. Ended: true.
+fn listens_for_sigterm(pid: &str) -> bool {
+    const SIGTERM: u64 = 1 << 14;
+    let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else { return true };
+    match status.lines().find_map(|line| line.strip_prefix("SigCgt:")) {
+        Some(mask) => u64::from_str_radix(mask.trim(), 16).unwrap() & SIGTERM != 0,
+        None => true,
+    }
+}
+
 #[test]
 fn an_interrupted_ingest_goes_on_with_the_same_command() {
     let house = House::new();
     house.bag("a.tar", &["--files", "400", "--size", "64 KiB"]);
     let mut child =
         house.command(&["ingest", "a.tar"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(700));
+    // Before it listens for signals one ends it without a word, and nothing is to be seen of going on.
     let pid = child.id().to_string();
+    let end = Instant::now() + Duration::from_secs(60);
+    while !listens_for_sigterm(&pid) {
+        assert!(Instant::now() < end, "it never listens");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(400));
     assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     let code = child.wait().unwrap().code();
     assert!(code == Some(143) || code == Some(0), "{code:?}");

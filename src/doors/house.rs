@@ -244,6 +244,7 @@ fn settings(config: &Config, ledger_id: String) -> Settings {
     Settings {
         ledger_id,
         policies: config.policies.iter().map(|policy| (policy.name.clone(), policy.clone())).collect(),
+        storage_options: config.storage_options.clone(),
         staging: config.staging.iter().map(|place| place.name.clone()).collect(),
         records: RECORDS.into(),
         floors: floors.collect::<BTreeMap<String, Floor>>(),

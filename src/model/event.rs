@@ -21,6 +21,8 @@ pub enum EventType {
     FixityCheck,
     /// `val`: the bag was judged.
     Validation,
+    /// `poa`: the policy that the object follows was chosen.
+    PolicyAssignment,
     /// `ing`: the object was stored on its first target.
     Ingestion,
     /// `rep`: the object was stored on a further target.
@@ -40,6 +42,7 @@ impl EventType {
             EventType::MessageDigestCalculation => ("message digest calculation", "mes"),
             EventType::FixityCheck => ("fixity check", "fix"),
             EventType::Validation => ("validation", "val"),
+            EventType::PolicyAssignment => ("policy assignment", "poa"),
             EventType::Ingestion => ("ingestion", "ing"),
             EventType::Replication => ("replication", "rep"),
             EventType::IngestionEnd => ("ingestion end", "ine"),

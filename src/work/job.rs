@@ -33,6 +33,8 @@ pub struct Settings {
     pub ledger_id: String,
     /// Policies by name.
     pub policies: BTreeMap<String, Policy>,
+    /// Policies by the Storage-Option of bags that ask for them.
+    pub storage_options: BTreeMap<String, String>,
     /// Staging volumes, in the order of preference.
     pub staging: Vec<String>,
     /// The volume beside the ledger that keeps inventories of kept objects.
@@ -92,6 +94,11 @@ impl Settings {
         self.policies
             .get(name)
             .ok_or_else(|| Trouble::new(Kind::OverLimit, format!("the configuration has no policy {name}")))
+    }
+
+    /// The policy that this item's object follows.
+    pub fn policy_of(&self, item: &Item) -> Result<&Policy, Trouble> {
+        self.policy(item.chosen_policy())
     }
 
     /// Bytes that stay free on this volume or target, whose file system has so many bytes.

@@ -70,6 +70,7 @@ fn settings() -> Settings {
     Settings {
         ledger_id: "rehearsal".into(),
         policies: BTreeMap::from([("default".into(), policy)]),
+        storage_options: BTreeMap::new(),
         staging: vec!["staging".into()],
         records: "records".into(),
         floors: BTreeMap::new(),
@@ -141,6 +142,7 @@ impl House {
             bag: bag.into(),
             deposit,
             policy: "default".into(),
+            policy_asked: false,
             asked_by,
             listed: None,
             refused: None,

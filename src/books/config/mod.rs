@@ -27,6 +27,7 @@ pub use build::absolute;
 pub use check::changes;
 use fault::{Fault, Faults};
 pub use show::{defaults, sample};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -188,6 +189,8 @@ pub struct Config {
     pub targets: Vec<PlaceConfig>,
     /// Policies.
     pub policies: Vec<Policy>,
+    /// Policies by the Storage-Option of bags that ask for them.
+    pub storage_options: BTreeMap<String, String>,
     /// Forms in which depositors may send a bag in one file.
     pub accept: Vec<String>,
     /// Depositors.

@@ -13,14 +13,16 @@
 //! | `n/DEPOSITOR/BAG/ITEM` | index of names |
 //! | `a/ITEM/NUMBER` | attempts and requests of an item |
 //! | `e/ITEM/NUMBER` | events of an item |
-//! | `o/OBJECT`, `v/OBJECT/VERSION` | registry |
+//! | `o/OBJECT`, `v/OBJECT/VERSION` | registry; `x/`, `t/`: see `objects` |
 //! | `r/SOURCE/DIGEST` | keys seen at a source, by the digest of the key |
 //! | `q/SOURCE` | what a person said of a source, and how its last listing went |
 
+mod objects;
 mod read;
 mod rows;
 mod seen;
 
+pub use objects::{ObjectChange, ObjectClaim, PendingLog, TargetRow, TargetUse};
 pub use read::ItemFilter;
 pub use seen::{LastScan, Listing, Paused, Seen, SourceRow};
 
@@ -48,6 +50,7 @@ const PAGE: usize = 512;
 pub struct Ledger {
     world: Arc<World>,
     line: &'static [Stage],
+    claims: objects::Claims,
 }
 
 /// A deposit that is to become an item.
@@ -61,6 +64,8 @@ pub struct NewItem {
     pub deposit: Deposit,
     /// The policy it will be stored by.
     pub policy: String,
+    /// True when a person asked for this policy.
+    pub policy_asked: bool,
     /// Who submits.
     pub asked_by: Asker,
     /// Where it was listed, when it was not submitted by itself.
@@ -176,7 +181,7 @@ struct Advance<'a> {
 impl Ledger {
     /// The ledger over this world's book, for items that go along `line`.
     pub fn new(world: Arc<World>, line: &'static [Stage]) -> Ledger {
-        Ledger { world, line }
+        Ledger { world, line, claims: objects::Claims::default() }
     }
 
     // --- the six verbs -------------------------------------------------------------------------------------------
@@ -196,6 +201,7 @@ impl Ledger {
                 bag: new.bag.clone(),
                 deposit: new.deposit.clone(),
                 policy: new.policy.clone(),
+                policy_asked: new.policy_asked,
                 volume: None,
                 received_at: self.world.clock.now(),
                 asked_by: new.asked_by.clone(),

@@ -66,6 +66,9 @@ pub enum Verb {
         /// Who deposits
         #[arg(long, value_name = "NAME")]
         depositor: Option<String>,
+        /// Policy that they shall follow [default: their objects', their bags' or their depositor's]
+        #[arg(long, value_name = "NAME")]
+        policy: Option<String>,
         /// Bags: tar files, folders, or addresses (https://…, s3://bucket/key)
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
@@ -78,6 +81,9 @@ pub enum Verb {
         /// Who deposits
         #[arg(long, value_name = "NAME")]
         depositor: Option<String>,
+        /// Policy that they shall follow [default: their objects', their bags' or their depositor's]
+        #[arg(long, value_name = "NAME")]
+        policy: Option<String>,
         /// Bags: tar files, folders, or addresses (https://…, s3://bucket/key)
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,

@@ -132,12 +132,22 @@ fn run(screen: &Screen, cli: Cli) -> Told<Exit> {
     start_log(&cli, &config);
     match cli.verb {
         Verb::Serve => daemon::serve(screen, config, &given),
-        Verb::Ingest { depositor, paths, allow_private } => {
-            let what = ingest::What { paths: &paths, depositor: depositor.as_deref(), allow_private };
+        Verb::Ingest { depositor, policy, paths, allow_private } => {
+            let what = ingest::What {
+                paths: &paths,
+                depositor: depositor.as_deref(),
+                policy: policy.as_deref(),
+                allow_private,
+            };
             ingest::ingest(screen, &config, &what)
         }
-        Verb::Submit { depositor, paths, allow_private } => {
-            let what = ingest::What { paths: &paths, depositor: depositor.as_deref(), allow_private };
+        Verb::Submit { depositor, policy, paths, allow_private } => {
+            let what = ingest::What {
+                paths: &paths,
+                depositor: depositor.as_deref(),
+                policy: policy.as_deref(),
+                allow_private,
+            };
             ingest::submit(screen, &config, &what)
         }
         Verb::Doctor => offline::doctor(screen, &config),

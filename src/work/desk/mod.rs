@@ -101,8 +101,8 @@ impl Desk {
     fn told(&self, ask: &Ask, asker: &Asker) -> Told<Answer> {
         match ask {
             Ask::Hello => Ok(Answer::Hello(self.hello())),
-            Ask::Submit { path, depositor, unasked } => {
-                self.submit(path, depositor.as_deref(), *unasked, asker)
+            Ask::Submit { path, depositor, policy, unasked } => {
+                self.submit(path, depositor.as_deref(), policy.as_deref(), *unasked, asker)
             }
             Ask::Items { filter, before, limit } => self.items(filter, *before, *limit),
             Ask::Troubles { filter, after, limit } => self.troubles(filter, *after, *limit),

@@ -59,6 +59,9 @@ pub enum Ask {
         /// Whose it is; the only depositor there is, if not said.
         #[serde(default)]
         depositor: Option<String>,
+        /// Policy it shall follow; the object's, the bag's or the depositor's, if not said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        policy: Option<String>,
         /// True when nobody asked just now: a known item that is held stays held.
         #[serde(default)]
         unasked: bool,
@@ -372,7 +375,7 @@ mod tests {
     fn words_survive_the_wire() {
         let asks = [
             Ask::Hello,
-            Ask::Submit { path: "/a.tar".into(), depositor: None, unasked: false },
+            Ask::Submit { path: "/a.tar".into(), depositor: None, policy: None, unasked: false },
             Ask::Requeue {
                 items: vec!["41".into()],
                 filter: Filter { since: Some(Timestamp::UNIX_EPOCH), ..Filter::default() },

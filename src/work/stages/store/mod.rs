@@ -48,7 +48,7 @@ impl StageWork for Store {
             inodes: 200,
             already: 0,
         }];
-        for name in &settings.policy(&item.policy)?.targets {
+        for name in &settings.policy_of(item)?.targets {
             let block = named(world, name)?.space()?.block_bytes.max(512);
             // Every file to the next block, two inventories, folders; what is marked lies there already.
             let need = bytes + files * (block + 2 * INVENTORY_ROW_BYTES) + slack;
@@ -67,7 +67,7 @@ impl StageWork for Store {
     }
 
     fn work(&self, job: &Job<'_>) -> Result<Done, Stop> {
-        let policy = job.settings.policy(&job.item.policy)?;
+        let policy = job.settings.policy_of(job.item)?;
         let targets: Vec<(&str, &dyn Target)> = policy
             .targets
             .iter()

@@ -17,9 +17,11 @@ use crate::rules::tar;
 use crate::work::desk::Desk;
 use crate::work::desk::complaint::{Complaint, Sort};
 use crate::work::job::{Accept, Settings};
+use crate::work::keeping::Keeping;
 use crate::work::pipeline::Pipeline;
 use crate::work::receiving::Intake;
 use crate::work::stages::INGEST_LINE;
+use crate::work::uses::TargetUses;
 use crate::worlds::World;
 use crate::worlds::book::mirrored::{MirroredBook, Options};
 use crate::worlds::book::{Book, BookError, Guard, Write};
@@ -101,7 +103,9 @@ impl House {
             book: Arc::new(book),
         });
         let ledger = Arc::new(Ledger::new(world.clone(), &INGEST_LINE));
-        let settings = settings(&config, ledger_id);
+        let uses = TargetUses::of(&ledger)
+            .map_err(|error| Box::new(Complaint::of_ledger(&error, "the targets' rows are not read")))?;
+        let settings = settings(&config, ledger_id, uses);
         Ok(House { config, settings, ledger, world })
     }
 
@@ -239,7 +243,7 @@ fn accept(config: &Config) -> Accept {
     }
 }
 
-fn settings(config: &Config, ledger_id: String) -> Settings {
+fn settings(config: &Config, ledger_id: String, uses: TargetUses) -> Settings {
     let floors = config.staging.iter().chain(&config.targets).map(|place| (place.name.clone(), place.floor));
     Settings {
         ledger_id,
@@ -271,6 +275,8 @@ fn settings(config: &Config, ledger_id: String) -> Settings {
         retry_first: config.retry.first,
         look_every: LOOK_EVERY,
         retry_longest: config.retry.longest,
+        uses: Arc::new(uses),
+        keeping: Arc::new(Keeping::new(config.keeping.every, config.keeping.bandwidth.clone())),
         judging: Arc::new(JudgingRules::new(config)),
     }
 }

@@ -33,6 +33,7 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
     let any_depositor = from.rows("depositor").is_empty();
     let network = from.network();
     let sources = from.sources(&depositors);
+    let keeping = from.keeping();
     let workers = from.workers();
     let limits = from.limits();
     let retry = from.retry();
@@ -52,6 +53,7 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
         any_depositor,
         network,
         sources,
+        keeping,
         workers,
         limits,
         retry,

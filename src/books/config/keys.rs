@@ -80,7 +80,7 @@ const WEIGHS: Shape = Shape::OneOf(&["profile", "error", "warning", "note"]);
 
 /// The table.
 #[rustfmt::skip]
-pub const KEYS: [Key; 83] = [
+pub const KEYS: [Key; 85] = [
     key("data", Shape::Path, "\"./strongroom-data\"", "Folder below which everything lies that has no path of its own. A relative folder, so that a first try needs no rights; an installed service names /var/lib/strongroom."),
     key("i_accept_copies_on_one_disk", Shape::Flag, "false", "Two targets of one policy on one file system are refused, because one broken disk would take both copies. True is for trying out only; the embedded default without a file has it so."),
     key("accept", CONTAINERS, "[\"tar\"]", "Forms in which depositors may send a bag in one file. Plain tars only, because they are read in place: a packed deposit (a compressed tar, or a zip) is unpacked into staging first, which costs space and time, and one flipped bit may cost all of it. What a deposit is, its first bytes say, not its name; plain tars are always taken."),
@@ -133,6 +133,8 @@ pub const KEYS: [Key; 83] = [
     key("source[].timeout_answer", Shape::Time, "\"30 s\"", "Longest wait from a request to the head of its answer."),
     key("source[].timeout_stall", Shape::Time, "\"25 s\"", "Longest wait for the next bytes of a body, and longest time in which fewer than 8 KiB may come."),
     key("network.connections", Shape::Count(1, 64), "8", "Ranges fetched at once from a host or bucket that belongs to no source."),
+    key("keeping.every", Shape::Time, "\"10 min\"", "How often the daemon looks whether a policy asks for copies that are not there, and makes them. Often enough that a target which was added fills up by itself, seldom enough that reading the registry costs nothing; 0 s: only when asked (strongroom target add)."),
+    key("keeping.bandwidth", Shape::Text, "\"unlimited\"", "Bytes a second that are read for making such copies; written as for a source, by hours if need be, so that deposits come first by day."),
     key("network.bandwidth", Shape::Text, "\"unlimited\"", "Bytes a second from each host or bucket that belongs to no source; written as for a source."),
     key("network.proxy", Shape::Text, "\"environment\"", "Proxy for addresses that belong to no source; written as for a source."),
     key("network.ca_file", Shape::Path, "", "Certificates (PEM) that are trusted for addresses that belong to no source, instead of those of SSL_CERT_FILE or the system."),

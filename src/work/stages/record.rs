@@ -105,7 +105,7 @@ fn prove(job: &Job<'_>, store: &StoredFound) -> Result<Kept, Stop> {
             seen.push(copy.clone());
         }
     }
-    Kept::prove(policy, &store.inventory_sha512, seen).map_err(|count| {
+    Kept::prove(&policy, &store.inventory_sha512, seen).map_err(|count| {
         let because = format!("{count} of {} copies are proved", policy.copies);
         Trouble::new(Kind::PolicyUnmet, because).about(store.object.to_string()).into()
     })

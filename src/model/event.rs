@@ -79,6 +79,9 @@ pub struct Event {
     pub target: Option<String>,
     /// Who or what did it: software with version, or a person.
     pub agent: String,
+    /// The person on whose word it was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
 }
 
 /// Name and version of this software, as PREMIS agent.

@@ -4,13 +4,14 @@
 //! - An object with an item that stores just now is passed over; it is looked at again in the next round.
 //! - A target in trouble stops the copying to it for this round, and nothing else.
 
-use crate::books::ledger::{Ledger, LedgerError, TargetUse};
+use crate::books::ledger::{EventDraft, Ledger, LedgerError, TargetUse};
 use crate::model::checkpoint::Stage;
-use crate::model::object::{ObjectId, ObjectRow, VersionRow};
+use crate::model::event::{EventType, Outcome};
+use crate::model::object::{ObjectId, ObjectRow, StoredCopy, VersionRow};
 use crate::model::trouble::{Stop, Trouble};
 use crate::work::job::Settings;
 use crate::work::levelling::Leveller;
-use crate::work::logs;
+use crate::work::logs::{self, Change};
 use crate::worlds::World;
 use crate::worlds::net::pace::{Pace, Schedule, portion};
 use jiff::tz::TimeZone;
@@ -128,6 +129,12 @@ fn one(
 ) -> Result<(), LedgerError> {
     filled.objects += 1;
     let versions = leveller.ledger.versions(&object.id)?;
+    if !what.only_count
+        && let Err(trouble) = let_go(leveller, object, &versions)
+    {
+        filled.fail(&object.id, &trouble.sentence());
+        return Ok(());
+    }
     let lacking = match lacking(leveller.settings, object, &versions) {
         Ok(lacking) => lacking,
         Err(trouble) => {
@@ -161,6 +168,40 @@ fn one(
                 }
             }
         }
+    }
+    Ok(())
+}
+
+/// Copies on retired targets are not counted any more: the registry lets them go, and says so once for each.
+fn let_go(leveller: &Leveller<'_>, object: &ObjectRow, versions: &[VersionRow]) -> Result<(), Trouble> {
+    let uses = &leveller.settings.uses;
+    let retired = |copy: &StoredCopy| uses.of_target(&copy.target) == TargetUse::Retired;
+    let mut names: Vec<String> = versions
+        .iter()
+        .flat_map(|version| &version.copies)
+        .filter(|copy| retired(copy))
+        .map(|copy| copy.target.clone())
+        .collect();
+    names.sort();
+    names.dedup();
+    if names.is_empty() || stores_now(leveller.ledger, object).map_err(|error| logs::failed(&error))? {
+        return Ok(());
+    }
+    let _claim = leveller.ledger.claim_object(&object.id);
+    for name in names {
+        let failed = |error| logs::failed(&error);
+        let Some(row) = leveller.ledger.object(&object.id).map_err(failed)? else { return Ok(()) };
+        let mut versions = leveller.ledger.versions(&object.id).map_err(failed)?;
+        versions.iter_mut().for_each(|version| version.copies.retain(|copy| copy.target != name));
+        let said = uses.row(&name).map_or_else(String::new, |said| format!(" by {}", said.by));
+        let told = EventDraft {
+            event_type: EventType::PolicyAssignment,
+            outcome: Outcome::Success,
+            detail: format!("{name} was retired{said}: its copy is left as it is, and counted no more"),
+            target: Some(name),
+            at: None,
+        };
+        logs::change(leveller.world, leveller.ledger, Change { object: row, versions, told })?;
     }
     Ok(())
 }

@@ -281,7 +281,7 @@ impl Leveller<'_> {
         for (file, from) in &batch {
             (self.step)(0)?;
             if !(put_all && way.is_staged(file)?) {
-                way.from_another(file)?;
+                way.try_each_source(file)?;
             }
             *sums = (sums.0 + 1, sums.1 + from.size());
         }
@@ -377,8 +377,8 @@ impl Leveller<'_> {
             event_type: EventType::Replication,
             outcome: Outcome::Success,
             detail: format!(
-                "{} versions of {}, {} files and {} bytes copied from other targets, read back and equal",
-                done.versions, object.id, done.files, done.bytes
+                "versions of {} copied from other targets: {}, with {} files and {} bytes, read back and equal",
+                object.id, done.versions, done.files, done.bytes
             ),
             target: Some(to.into()),
             at: Some(now),
@@ -419,7 +419,7 @@ impl<'a> Way<'a> {
     }
 
     /// Tries one source after the other until the target holds the right bytes.
-    fn from_another(&self, file: &Content) -> Result<(), Stop> {
+    fn try_each_source(&self, file: &Content) -> Result<(), Stop> {
         let mut at = 0;
         let mut sound = None;
         while let Ok((place, opened)) = self.open(file, at) {

@@ -144,6 +144,9 @@ pub fn prove(
     Ok(proof)
 }
 
+/// Digest and size of a file; or what is wrong with it, and why.
+type Digested = Result<(String, u64), (Outcome, String)>;
+
 struct Prover<'a> {
     target: &'a dyn Target,
     object: &'a ObjectId,
@@ -152,11 +155,7 @@ struct Prover<'a> {
 
 impl Prover<'_> {
     /// The digest and size of a file; `Err(outcome)` when it could not be had.
-    fn digest(
-        &self,
-        path: &str,
-        algorithm: Algorithm,
-    ) -> Result<Result<(String, u64), (Outcome, String)>, Stop> {
+    fn digest(&self, path: &str, algorithm: Algorithm) -> Result<Digested, Stop> {
         let mut digester = Digester::new(&[algorithm]);
         let mut stop = None;
         let read = self.target.read(Where::Object(self.object, path), &mut |bytes| {

@@ -217,7 +217,8 @@ fn every_kind_of_damage_to_a_copy_is_told() {
     let house = two_versions();
     assert!(proof(&house, "a").is_sound());
     let whole = proof(&house, "a").matched;
-    let damages: [(&str, Vec<u8>, fn(&Proof) -> u64); 6] = [
+    type Count = fn(&Proof) -> u64;
+    let damages: [(&str, Vec<u8>, Count); 6] = [
         ("v1/content/bag/data/a.txt", b"alphA".to_vec(), |proof| proof.mismatched),
         ("v1/content/bag/data/a.txt", Vec::new(), |proof| proof.mismatched),
         ("inventory.json", b"{}".to_vec(), |proof| proof.mismatched),
@@ -281,6 +282,24 @@ fn a_draining_target_gets_nothing_new_and_what_depends_on_it_is_known() {
     assert_eq!(house.targets["b"].objects(), [photos()]);
     assert_eq!(fill_all(&house).lacking, 0);
     assert_eq!(of_b(&house).0, 0);
+    // Retired, its copies are counted no more, and nothing of them is touched.
+    let there = house.targets["b"].files(&photos());
+    house.ledger.set_target("b", TargetUse::Retired, &anna(), "").unwrap();
+    house.settings.uses.reread(&house.ledger).unwrap();
+    assert_eq!(fill_all(&house).lacking, 0);
+    assert_eq!(copies(&house), [["a", "c"], ["a", "c"]]);
+    assert_eq!(house.targets["b"].files(&photos()), there);
+    let events = house.ledger.object_events(&photos()).unwrap();
+    assert!(events.iter().any(|event| event.detail.starts_with("b was retired by anna")), "{events:?}");
+    // Taken back, what lies there is proved by reading before it counts.
+    house.targets["b"].damage(&photos(), "v1/content/bag/data/a.txt", b"alphA".to_vec());
+    house.ledger.set_target("b", TargetUse::Active, &anna(), "").unwrap();
+    house.settings.uses.reread(&house.ledger).unwrap();
+    let filled = fill_all(&house);
+    assert!(filled.lacking == 1 && filled.failed[0].contains("mismatched"), "{filled:?}");
+    house.targets["b"].damage(&photos(), "v1/content/bag/data/a.txt", b"alpha".to_vec());
+    assert_eq!(fill_all(&house).lacking, 0);
+    assert_eq!(copies(&house), [["a", "c", "b"], ["a", "c", "b"]]);
 }
 
 #[test]

@@ -21,17 +21,18 @@ mod objects;
 mod read;
 mod rows;
 mod seen;
+mod told;
 
 pub use objects::{ObjectChange, ObjectClaim, PendingLog, TargetRow, TargetUse};
 pub use read::ItemFilter;
 pub use seen::{LastScan, Listing, Paused, Seen, SourceRow};
+pub use told::EventDraft;
 
 use crate::model::checkpoint::{Checkpoint, IllegalMove, Move, Stage, Standing, next};
-use crate::model::event::{AGENT, Event, EventType, Outcome};
+use crate::model::event::Event;
 use crate::model::item::{Asker, Attempt, Deposit, Found, Item, ItemId, Promise};
 use crate::model::object::{ObjectRow, VersionRow};
 use crate::model::trouble::Trouble;
-use crate::rules::digester::sha256_hex;
 use crate::worlds::World;
 use crate::worlds::book::{BookError, Guard, Write};
 use rows::{attempt_key, decode, event_key, item_key, name_key, object_key, put, standing_key, version_key};
@@ -39,6 +40,7 @@ use serde::de::DeserializeOwned;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use told::event;
 
 /// How often a commit is tried again when somebody else changed the row meanwhile.
 const RACES_MAX: usize = 64;
@@ -104,21 +106,6 @@ pub struct Report {
     pub files: u64,
     /// Files an earlier attempt had finished.
     pub files_kept: u64,
-}
-
-/// An event before it has a time and an id.
-#[derive(Clone, Debug)]
-pub struct EventDraft {
-    /// What happened.
-    pub event_type: EventType,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// One sentence with figures.
-    pub detail: String,
-    /// The target concerned.
-    pub target: Option<String>,
-    /// When; now if not given.
-    pub at: Option<jiff::Timestamp>,
 }
 
 /// Why the ledger did not do it.
@@ -474,28 +461,5 @@ fn outcome(item: &Item, then: &Move) -> String {
             format!("{}: {}", trouble.kind.name(), trouble.sentence())
         }
         other => format!("{}, now {}", other.name(), item.checkpoint.standing.name()),
-    }
-}
-
-/// The event with its id: a digest over what it tells, so that the same event has the same id.
-fn event(item: &Item, draft: &EventDraft, now: jiff::Timestamp) -> Event {
-    let told = format!(
-        "{}\n{}\n{}\n{}\n{:?}\n{:?}\n{}",
-        item.id,
-        item.deposit.key,
-        item.checkpoint.stage,
-        item.checkpoint.round,
-        draft.event_type,
-        draft.outcome,
-        draft.target.as_deref().unwrap_or_default(),
-    );
-    Event {
-        id: sha256_hex(told.as_bytes())[..32].to_string(),
-        event_type: draft.event_type,
-        at: draft.at.unwrap_or(now),
-        outcome: draft.outcome,
-        detail: draft.detail.clone(),
-        target: draft.target.clone(),
-        agent: AGENT.into(),
     }
 }

@@ -166,6 +166,7 @@ impl Ledger {
             detail: draft.detail.clone(),
             target: draft.target.clone(),
             agent: AGENT.into(),
+            person: None,
         }
     }
 

@@ -4,17 +4,21 @@
 //! - What fails says what, why, what happens now and what to type; and ends with the code of its sort.
 
 pub mod args;
+mod args_kept;
 pub mod bag;
 pub mod codes;
+mod events;
 pub mod explain;
 mod ingest;
 mod letter;
+mod object;
 pub mod offline;
 pub mod overview;
 mod profile;
 mod source;
 pub mod table;
 mod talk;
+mod targets;
 pub mod text;
 mod verbs;
 mod whole;

@@ -171,6 +171,7 @@ mod tests {
             detail: "d".into(),
             target: None,
             agent: AGENT.into(),
+            person: None,
         }
     }
 

@@ -9,6 +9,8 @@ use crate::books::ledger::LastScan;
 use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::object::{ObjectRow, VersionRow};
+pub use crate::work::desk::keep_words::{KeepAnswer, KeepAsk};
+pub use crate::work::desk::objects::ObjectFilter;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -172,10 +174,10 @@ pub enum Ask {
     Disk,
     /// List objects.
     Objects {
-        /// Only of this depositor.
+        /// Which.
         #[serde(default)]
-        depositor: Option<String>,
-        /// Only after this id.
+        filter: ObjectFilter,
+        /// Only behind this one.
         #[serde(default)]
         after: Option<String>,
         /// At most so many.
@@ -233,6 +235,8 @@ pub enum Ask {
         /// Which.
         source: String,
     },
+    /// About what is kept.
+    Keep(KeepAsk),
     /// Read the whole ledger, and say what is wrong.
     Verify,
     /// The configuration in effect.
@@ -322,6 +326,8 @@ pub enum Answer {
         /// True when there are more.
         more: bool,
     },
+    /// About what is kept.
+    Keep(KeepAnswer),
     /// One object.
     Object {
         /// Its row.

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -137,6 +137,54 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A web server that gives one file, and only to whoever's query holds the right words.
+struct Server {
+    port: u16,
+}
+
+impl Server {
+    fn giving(bytes: Vec<u8>, signature: &'static str) -> Server {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let bytes = std::sync::Arc::new(bytes);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let bytes = bytes.clone();
+                std::thread::spawn(move || Server::serve(stream, &bytes, signature));
+            }
+        });
+        Server { port }
+    }
+
+    fn serve(mut stream: std::net::TcpStream, bytes: &[u8], signature: &str) {
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        while let Some(Ok(request)) = lines.next() {
+            let headers: Vec<String> =
+                lines.by_ref().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+            let range = headers.iter().find_map(|line| {
+                let range = line.to_lowercase().strip_prefix("range: bytes=")?.to_string();
+                let (first, last) = range.split_once('-')?;
+                Some((first.parse::<usize>().ok()?, last.parse::<usize>().ok()?.min(bytes.len() - 1)))
+            });
+            let given = request.contains(signature) && request.contains("/drop/a.tar?");
+            let (head, body) = match range {
+                _ if !given => ("403 Forbidden".to_string(), &b""[..]),
+                Some((first, last)) => (
+                    format!("206 Partial\r\nContent-Range: bytes {first}-{last}/{}", bytes.len()),
+                    &bytes[first..=last],
+                ),
+                None => ("200 OK".to_string(), bytes),
+            };
+            let length = body.len();
+            let head = format!("HTTP/1.1 {head}\r\nETag: \"tag\"\r\nContent-Length: {length}\r\n\r\n");
+            let body = if request.starts_with("HEAD ") { &b""[..] } else { body };
+            if stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).is_err() {
+                return;
+            }
+        }
     }
 }
 
@@ -568,4 +616,42 @@ fn a_letter_lies_beside_the_full_list_and_overwrites_nothing() {
     fs::remove_file(house.path("post/out/bad.letter.txt")).unwrap();
     assert_eq!(house.run(&["trouble", "show", "1", "--letter", "--to", "post/out"]).code, 5);
     assert!(!house.path("post/out/bad.letter.txt").exists(), "half of an answer was left behind");
+}
+
+#[test]
+fn a_signature_is_in_a_file_of_its_own_while_it_is_needed_and_nowhere_else() {
+    let house = House::new();
+    house.bag("a.tar", &[]);
+    let server = Server::giving(fs::read(house.path("a.tar")).unwrap(), "X-Amz-Signature=s3cret");
+    let address =
+        format!("http://127.0.0.1:{}/drop/a.tar?versionId=1&X-Amz-Signature=s3cretsignature", server.port);
+    let mut said = String::new();
+    let mut listen = |heard: Said| said.push_str(&(heard.out + &heard.err));
+    // Without a daemon: another process than the one that fetches it.
+    listen(house.ok(&["submit", &address, "--allow-private", "--json"]));
+    let withheld = files(&house.path("strongroom-data/withheld"));
+    assert!(withheld.len() == 1 && withheld[0].1.starts_with(address.as_bytes()), "{withheld:?}");
+    listen(house.ok(&["state", "export"]));
+    let mut daemon = house.serve(&["--verbose"], None);
+    house.wait_for(1, "kept");
+    listen(house.ok(&["item", "show", "1", "--json"]));
+    listen(house.ok(&["item", "events", "1", "--json"]));
+    // Signed anew it is the same; and what is refused is not shown either.
+    listen(house.ok(&["ingest", &format!("{address}2"), "--allow-private", "--json"]));
+    let refused = address.replace("versionId", "Policy").replace("a.tar", "b.tar");
+    let refused = house.run(&["submit", &refused, "--allow-private", "--json"]);
+    assert_eq!(refused.code, 77, "{}", refused.err);
+    listen(refused);
+    listen(house.ok(&["state", "export"]));
+    daemon.signal("TERM");
+    let (code, log) = daemon.end();
+    assert_eq!(code, Some(0));
+    assert!(log.contains("item 1 (a)"), "{log}");
+    assert!(said.contains("/drop/a.tar?versionId=1#signed-"), "{said}");
+    assert!(!said.contains("s3cret") && !log.contains("s3cret"), "{said}{log}");
+    let everything = files(&house.path("strongroom-data"));
+    assert!(everything.iter().any(|(path, _)| path.starts_with("ledger/journal-a")));
+    for (path, bytes) in everything {
+        assert!(!bytes.windows(6).any(|part| part == b"s3cret"), "{path:?} holds the signature");
+    }
 }

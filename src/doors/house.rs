@@ -30,6 +30,7 @@ use crate::worlds::source::Disposal;
 use crate::worlds::source::configured::{AfterKept, Place, SourceConfig};
 use crate::worlds::source::local::LocalSource;
 use crate::worlds::source::sources::{SourceOptions, Sources};
+use crate::worlds::source::withheld::Withheld;
 use crate::worlds::target::Target;
 use crate::worlds::target::later::LaterTarget;
 use crate::worlds::target::local::LocalTarget;
@@ -40,6 +41,9 @@ use std::time::Duration;
 
 /// Name of the volume beside the ledger that keeps inventories of kept objects.
 pub use crate::books::config::RECORDS;
+
+/// Folder below the data folder for addresses with something secret in them.
+const WITHHELD: &str = "withheld";
 
 /// How often the ledger is looked at for items that may go on; a commit is noticed at once.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -92,7 +96,8 @@ impl House {
         let disk = LocalDisk::open(&volumes)
             .map_err(|error| in_trouble("opening the staging volumes", error.into()))?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let options = SourceOptions { reaching: config.network.clone(), clock: clock.clone() };
+        let withheld = Withheld::in_folder(config.data.join(WITHHELD), clock.clone());
+        let options = SourceOptions { reaching: config.network.clone(), clock: clock.clone(), withheld };
         let world = Arc::new(World {
             source: Arc::new(Sources::new(LocalSource::new(), config.sources.clone(), options)),
             targets: config.targets.iter().map(|target| later(target, &ledger_id)).collect(),

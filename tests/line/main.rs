@@ -10,5 +10,6 @@ mod packed;
 mod receiving;
 mod rehearsal;
 mod restoring;
+mod signed;
 mod trouble;
 mod waiting;

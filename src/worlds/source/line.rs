@@ -89,7 +89,9 @@ impl Line {
             Some(SourceError::Busy { why, after: Some(after), .. }) => self.breaker.rest(now, *after, why),
             Some(SourceError::Busy { why, after: None, .. }) => self.breaker.failed(now, why),
             // What we refused ourselves was never sent; what it refused is no sign of trouble either.
-            Some(SourceError::Denied { .. } | SourceError::NoListing { .. }) => self.breaker.undecided(),
+            Some(
+                SourceError::Denied { .. } | SourceError::NoListing { .. } | SourceError::AddressLost { .. },
+            ) => self.breaker.undecided(),
             _ => self.breaker.answered(),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! - A key says which source it is of: an absolute path, `http(s)://…`, `s3://bucket/key`, `source://NAME/KEY`.
 //! - An address that ends in `#allow-private` may lie on this machine or in its network: who submitted it said so.
+//! - A key may stand for an address that is withheld because of what is secret in it; it is looked up for every verb.
 //! - In front of every network verb stand the source's breaker, its turns and its pace; for addresses of no configured
 //!   source each host, or bucket, has its own.
 
@@ -20,9 +21,11 @@ use crate::worlds::source::line::Line;
 use crate::worlds::source::local::LocalSource;
 use crate::worlds::source::s3::S3Source;
 use crate::worlds::source::web::{WebSource, fetched_only};
+use crate::worlds::source::withheld::{Withheld, is_withheld};
 use crate::worlds::source::{
     Arrival, Disposal, Disposed, Entry, PRIVATE, Page, Source, SourceError, is_address,
 };
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -36,6 +39,8 @@ pub struct SourceOptions {
     pub reaching: Reaching,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// Addresses with something secret in them.
+    pub withheld: Withheld,
 }
 
 /// How a source is doing, for `status` and `doctor`.
@@ -75,7 +80,7 @@ enum Way<'a> {
     Local,
     Folder(&'a FolderSource),
     /// By this key there.
-    Far(Arc<Line>, &'a str),
+    Far(Arc<Line>, Cow<'a, str>),
 }
 
 impl Sources {
@@ -105,25 +110,30 @@ impl Sources {
         if !is_address(key) {
             return Ok(Way::Local);
         }
+        let address = self.options.withheld.reveal(key)?.map_or(Cow::Borrowed(key), Cow::Owned);
         // A line of its own for each: what may go where the other may not must not share its client.
-        let (plain, client, near) = match key.strip_suffix(PRIVATE) {
-            Some(plain) => (plain, &self.near, true),
-            None => (key, &self.client, false),
+        let (client, near) = match address.ends_with(PRIVATE) {
+            true => (&self.near, true),
+            false => (&self.client, false),
+        };
+        let plain = match address {
+            Cow::Borrowed(key) => Cow::Borrowed(key.strip_suffix(PRIVATE).unwrap_or(key)),
+            Cow::Owned(key) => Cow::Owned(key.strip_suffix(PRIVATE).unwrap_or(&key).to_string()),
         };
         if let Some(rest) = plain.strip_prefix("s3://") {
             let bucket = rest.split('/').next().unwrap_or(rest);
             let line = self.line(format!("s3://{bucket}"), near, || self.bucket(bucket, client));
             return Ok(Way::Far(line, plain));
         }
-        let denied = |why| SourceError::Denied { key: shown(plain), why };
-        let origin = Address::parse(plain).map_err(denied)?.origin();
+        let denied = |why| SourceError::Denied { key: shown(&plain), why };
+        let origin = Address::parse(&plain).map_err(denied)?.origin();
         Ok(Way::Far(self.line(origin, near, || self.web(client)), plain))
     }
 
     fn named<'a>(&'a self, key: &'a str, name: &str) -> Result<Way<'a>, SourceError> {
         match self.configured.get(name) {
             Some((_, Configured::Folder(folder))) => Ok(Way::Folder(folder)),
-            Some((_, Configured::Far(line))) => Ok(Way::Far(line.clone(), key)),
+            Some((_, Configured::Far(line))) => Ok(Way::Far(line.clone(), Cow::Borrowed(key))),
             None => {
                 let why = format!("the configuration knows no source \"{}\"", name.escape_debug());
                 Err(SourceError::Denied { key: key.to_string(), why })
@@ -190,12 +200,30 @@ fn build(config: &SourceConfig, local: &Arc<LocalSource>, clock: &Arc<dyn Clock>
     }
 }
 
+/// A signature that has run out is refused like any other: who submitted the address must be told what helps.
+fn signed_anew(key: &str, error: SourceError) -> SourceError {
+    match error {
+        SourceError::Denied { key: shown, why } if is_withheld(key) => SourceError::Denied {
+            key: shown,
+            why: format!("{why}; if its signature has run out, submit the address again with a new one"),
+        },
+        other => other,
+    }
+}
+
 impl Source for Sources {
+    fn withheld(&self) -> Option<&Withheld> {
+        Some(&self.options.withheld)
+    }
+
     fn look(&self, key: &str) -> Result<Arrival, SourceError> {
         match self.way(key)? {
             Way::Local => self.local.look(key),
             Way::Folder(folder) => folder.look(key),
-            Way::Far(line, key) => line.ask(key, |source| source.look(key)),
+            Way::Far(line, at) => {
+                let looked = line.ask(&at, |source| source.look(&at));
+                looked.map_err(|error| signed_anew(key, error))
+            }
         }
     }
 
@@ -203,7 +231,7 @@ impl Source for Sources {
         match self.way(key)? {
             Way::Local => self.local.open(key),
             Way::Folder(folder) => folder.open(key),
-            Way::Far(line, key) => line.ask(key, |source| source.open(key)),
+            Way::Far(line, key) => line.ask(&key, |source| source.open(&key)),
         }
     }
 
@@ -237,7 +265,7 @@ impl Source for Sources {
         match self.way(key)? {
             Way::Local => self.local.fetch(key, arrival, from, length),
             Way::Folder(folder) => folder.fetch(key, arrival, from, length),
-            Way::Far(line, key) => line.fetch(key, |source| source.fetch(key, arrival, from, length)),
+            Way::Far(line, key) => line.fetch(&key, |source| source.fetch(&key, arrival, from, length)),
         }
     }
 
@@ -266,7 +294,7 @@ impl Source for Sources {
         match self.way(key)? {
             Way::Local => self.local.dispose(key, pin, how),
             Way::Folder(folder) => folder.dispose(key, pin, how),
-            Way::Far(line, key) => line.ask(key, |source| source.dispose(key, pin, how)),
+            Way::Far(line, key) => line.ask(&key, |source| source.dispose(&key, pin, how)),
         }
     }
 }

@@ -8,7 +8,12 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 fn options(clock: &Arc<RehearsalClock>, allow_private: bool) -> SourceOptions {
-    SourceOptions { reaching: Reaching { allow_private, ..near() }, clock: clock.clone() }
+    let reaching = Reaching { allow_private, ..near() };
+    SourceOptions { reaching, clock: clock.clone(), withheld: nothing_withheld(clock) }
+}
+
+fn nothing_withheld(clock: &Arc<impl Clock + 'static>) -> Withheld {
+    Withheld::in_folder("/nowhere/withheld".into(), clock.clone())
 }
 
 fn sources(clock: &Arc<RehearsalClock>, configured: Vec<SourceConfig>) -> Sources {
@@ -147,7 +152,8 @@ fn no_more_ranges_at_once_than_a_source_allows_and_no_faster_than_its_pace() {
     let bandwidth = Schedule::parse("200 KB/s", |_| Ok(200_000)).unwrap();
     let reaching = Reaching { connections: 2, bandwidth, ..near() };
     let place = Place::Web { url: tiny.at("/"), access: Access::Anonymous };
-    let options = SourceOptions { reaching: near(), clock };
+    let withheld = nothing_withheld(&clock);
+    let options = SourceOptions { reaching: near(), clock, withheld };
     let all = Arc::new(Sources::new(LocalSource::new(), vec![config("web", place, reaching)], options));
     let arrival = all.look("source://web/a.tar").unwrap();
     assert_eq!(arrival.connections, 2);

@@ -97,14 +97,24 @@ impl House {
     }
 
     fn standing(&self, id: u64) -> String {
-        let said = self.run(&["item", "show", &id.to_string(), "--json"]);
+        self.standing_with(&[], id)
+    }
+
+    fn standing_with(&self, options: &[&str], id: u64) -> String {
+        let id = id.to_string();
+        let said = self.run(&[options, &["item", "show", &id, "--json"]].concat());
         if said.code == 0 { said.json()["item"]["standing"].as_str().unwrap().to_string() } else { said.err }
     }
 
     fn wait_for(&self, id: u64, standing: &str) {
+        self.wait_for_with(&[], id, standing);
+    }
+
+    fn wait_for_with(&self, options: &[&str], id: u64, standing: &str) {
         let end = Instant::now() + Duration::from_secs(30);
-        while self.standing(id) != standing {
-            assert!(Instant::now() < end, "item {id} is {} and not {standing}", self.standing(id));
+        while self.standing_with(options, id) != standing {
+            let now = self.standing_with(options, id);
+            assert!(Instant::now() < end, "item {id} is {now} and not {standing}");
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -400,6 +410,112 @@ fn systemd_is_told_and_a_bad_reload_changes_nothing() {
     assert_eq!(code, Some(0));
     assert!(log.contains("unknown key \"retri\"") && log.contains("the former one holds"), "{log}");
     assert!(log.contains("needs a restart: workers.store: 2 -> 3"), "{log}");
+}
+
+#[test]
+fn a_reload_takes_sources_in_lets_them_go_and_says_which_need_a_restart() {
+    let house = House::new();
+    let config = |sources: &[(&str, &str, &str)]| {
+        let mut text = "i_accept_copies_on_one_disk = true\ndata = \"d\"\n".to_string();
+        for (name, path, more) in sources {
+            text.push_str(&format!(
+                "[[source]]\nname = \"{name}\"\npath = \"{path}\"\nstill_for = \"0 s\"\n"
+            ));
+            text.push_str(&format!("depositor = \"local\"\n{more}\n"));
+        }
+        fs::write(house.path("c.toml"), text).unwrap();
+    };
+    for folder in ["one", "two", "three", "elsewhere"] {
+        fs::create_dir(house.path(folder)).unwrap();
+    }
+    config(&[("one", "one", ""), ("two", "two", ""), ("moved", "one-more", "")]);
+    let socket = house.path("notify");
+    let systemd = UnixDatagram::bind(&socket).unwrap();
+    systemd.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut daemon = house.serve(&["--config", "c.toml"], Some(&socket));
+    let names = || -> Vec<(String, String)> {
+        let said = house.ok(&["--config", "c.toml", "source", "list", "--json"]).json();
+        let text = |source: &Value, key: &str| source[key].as_str().unwrap().to_string();
+        said["sources"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| (text(one, "name"), text(one, "place")))
+            .collect()
+    };
+    assert_eq!(names().len(), 3);
+
+    config(&[
+        ("one", "one", "after_kept = \"delete\""),
+        ("moved", "elsewhere", ""),
+        ("three", "three", "scan_every = \"1 s\""),
+    ]);
+    daemon.signal("HUP");
+    let mut buffer = [0; 2000];
+    loop {
+        let got = systemd.recv(&mut buffer).unwrap();
+        if String::from_utf8_lossy(&buffer[..got]).contains("reloaded") {
+            break;
+        }
+    }
+    let place =
+        |name: &str| house.path(name).canonicalize().unwrap_or(house.path(name)).display().to_string();
+    let now = names();
+    assert_eq!(now.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["one", "moved", "three"]);
+    assert!(now[1].1.ends_with("/one-more"), "{now:?}");
+    assert_eq!(now[2].1, place("three"));
+    // The new one is listed by itself, the changed one does what is now asked of it, the one that is gone is not known.
+    house.bag("three/a.tar", &[]);
+    house.wait_for_with(&["--config", "c.toml"], 1, "kept");
+    house.bag("one/b.tar", &["--seed", "2"]);
+    house.ok(&["--config", "c.toml", "source", "scan", "one"]);
+    house.wait_for_with(&["--config", "c.toml"], 2, "kept");
+    house.ok(&["--config", "c.toml", "source", "scan", "one"]);
+    assert!(!house.path("one/b.tar").exists() && house.path("three/a.tar").exists());
+    assert_eq!(house.run(&["--config", "c.toml", "source", "scan", "two"]).code, 2);
+    assert_eq!(house.run(&["--config", "c.toml", "source", "scan", "moved"]).code, 74);
+    let status = house.ok(&["--config", "c.toml", "status"]).out;
+    assert!(
+        status.contains("NEEDS ATTENTION") && status.contains("source     moved FAILING since"),
+        "{status}"
+    );
+    assert!(!status.contains("source     one") && !status.contains("source     three"), "{status}");
+    daemon.signal("TERM");
+    let (code, log) = daemon.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("needs a restart: source.moved.path: "), "{log}");
+    assert!(!log.contains("needs a restart: source.one") && log.contains("source.one.after_kept: "), "{log}");
+    assert!(log.contains("source three: new") && log.contains("source two: gone; "), "{log}");
+}
+
+#[test]
+fn an_item_of_a_source_that_is_no_longer_configured_waits_for_an_operator() {
+    let house = House::new();
+    let bare = "i_accept_copies_on_one_disk = true\ndata = \"d\"\n";
+    let source = "[[source]]\nname = \"in\"\npath = \"in\"\nstill_for = \"0 s\"\nscan_every = \"0 s\"\n";
+    fs::write(house.path("c.toml"), format!("{bare}{source}")).unwrap();
+    fs::create_dir(house.path("in")).unwrap();
+    house.bag("in/a.tar", &[]);
+    house.ok(&["--config", "c.toml", "submit", "in/a.tar"]);
+    house.ok(&["--config", "c.toml", "item", "cancel", "1"]);
+    house.ok(&["--config", "c.toml", "source", "scan", "in"]);
+    fs::write(house.path("c.toml"), bare).unwrap();
+    let mut daemon = house.serve(&["--config", "c.toml"], None);
+    house.wait_for_with(&["--config", "c.toml"], 2, "held");
+    let story = house.ok(&["--config", "c.toml", "trouble", "show", "2"]).out;
+    assert!(story.contains("the configuration knows no source \"in\""), "{story}");
+    // Configured again, it goes on where it was.
+    fs::write(house.path("c.toml"), format!("{bare}{source}")).unwrap();
+    daemon.signal("HUP");
+    let end = Instant::now() + Duration::from_secs(30);
+    while house.run(&["--config", "c.toml", "source", "probe", "in"]).code != 0 {
+        assert!(Instant::now() < end, "it is not known again");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    house.ok(&["--config", "c.toml", "requeue", "2"]);
+    house.wait_for_with(&["--config", "c.toml"], 2, "kept");
+    daemon.signal("TERM");
+    assert_eq!(daemon.end().0, Some(0));
 }
 
 #[test]

@@ -60,6 +60,7 @@ pub struct House {
     /// The ledger.
     pub ledger: Arc<Ledger>,
     world: Arc<World>,
+    sources: Arc<Sources>,
 }
 
 type Opened<T> = Result<T, Box<Complaint>>;
@@ -98,8 +99,9 @@ impl House {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let withheld = Withheld::in_folder(config.data.join(WITHHELD), clock.clone());
         let options = SourceOptions { reaching: config.network.clone(), clock: clock.clone(), withheld };
+        let sources = Arc::new(Sources::new(LocalSource::new(), config.sources.clone(), options));
         let world = Arc::new(World {
-            source: Arc::new(Sources::new(LocalSource::new(), config.sources.clone(), options)),
+            source: sources.clone(),
             targets: config.targets.iter().map(|target| later(target, &ledger_id)).collect(),
             disk: Arc::new(disk),
             clock,
@@ -107,7 +109,7 @@ impl House {
         });
         let ledger = Arc::new(Ledger::new(world.clone(), &INGEST_LINE));
         let settings = settings(&config, ledger_id);
-        Ok(House { config, settings, ledger, world })
+        Ok(House { config, settings, ledger, world, sources })
     }
 
     /// Starts the line.
@@ -116,6 +118,12 @@ impl House {
         pipeline
             .map(Arc::new)
             .map_err(|error| Box::new(Complaint::of_ledger(&error, "the line is not started")))
+    }
+
+    /// From now on the sources of this configuration are received from; gives what is received from where.
+    pub fn reconfigure(&self, config: &Config) -> Vec<Intake> {
+        self.sources.reconfigure(config.sources.clone());
+        config.sources.iter().map(|source| intake(config, source)).collect()
     }
 
     /// A desk over this house. Without a pipeline only looking and steering is possible.

@@ -16,7 +16,8 @@ use crate::work::desk::bag_name;
 use crate::worlds::World;
 use crate::worlds::book::BookError;
 use crate::worlds::source::{Disposal, Disposed, Listed, SourceError};
-use std::collections::BTreeSet;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -86,13 +87,13 @@ impl From<LedgerError> for ScanError {
 
 /// Receives from the configured sources.
 pub struct Receiving {
-    listing: Mutex<BTreeSet<String>>,
+    listing: Mutex<BTreeMap<String, Timestamp>>,
     stop: AtomicBool,
 }
 
 impl Default for Receiving {
     fn default() -> Receiving {
-        Receiving { listing: Mutex::new(BTreeSet::new()), stop: AtomicBool::new(false) }
+        Receiving { listing: Mutex::new(BTreeMap::new()), stop: AtomicBool::new(false) }
     }
 }
 
@@ -100,6 +101,11 @@ impl Receiving {
     /// Listings end after the page they are at.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Since when a source is being listed, if it is.
+    pub fn listing_since(&self, name: &str) -> Option<Timestamp> {
+        self.listing.lock().unwrap_or_else(|broken| broken.into_inner()).get(name).copied()
     }
 
     /// Lists a source to its end; new keys become items, which `ring` is told of.
@@ -114,26 +120,41 @@ impl Receiving {
             let why = format!("{} paused it at {}: {}", paused.by, paused.at, paused.reason);
             return Err(ScanError::Paused(why));
         }
-        let _alone = Alone::with(&self.listing, &intake.name).ok_or(ScanError::Busy)?;
+        let began = ledger.world().clock.now();
+        let _alone = Alone::with(&self.listing, &intake.name, began).ok_or(ScanError::Busy)?;
         let mut scan = Scan { ledger, intake, asker, ring, told: LastScan::default() };
-        scan.told.at = Some(ledger.world().clock.now());
+        scan.told.at = Some(began);
         let ended = scan.run(&self.stop);
         let mut told = scan.told;
         told.trouble = ended.as_ref().err().map(ToString::to_string);
-        ledger.change_source(&intake.name, &|row| row.last = told.clone())?;
+        ledger.change_source(&intake.name, &|row| {
+            row.last = told.clone();
+            match told.trouble {
+                None => (row.listed, row.failing_since) = (Some(began), None),
+                Some(_) => row.failing_since = row.failing_since.or(Some(began)),
+            }
+        })?;
         ended.map(|()| told)
     }
 }
 
 struct Alone<'a> {
-    listing: &'a Mutex<BTreeSet<String>>,
+    listing: &'a Mutex<BTreeMap<String, Timestamp>>,
     name: &'a str,
 }
 
 impl<'a> Alone<'a> {
-    fn with(listing: &'a Mutex<BTreeSet<String>>, name: &'a str) -> Option<Alone<'a>> {
+    fn with(
+        listing: &'a Mutex<BTreeMap<String, Timestamp>>,
+        name: &'a str,
+        began: Timestamp,
+    ) -> Option<Alone<'a>> {
         let mut held = listing.lock().unwrap_or_else(|broken| broken.into_inner());
-        held.insert(name.to_string()).then_some(Alone { listing, name })
+        if held.contains_key(name) {
+            return None;
+        }
+        held.insert(name.to_string(), began);
+        Some(Alone { listing, name })
     }
 }
 
@@ -164,6 +185,7 @@ impl Scan<'_> {
             self.told.pages += 1;
             for entry in &page.entries {
                 self.told.keys += 1;
+                self.told.bytes = self.told.bytes.saturating_add(entry.bytes);
                 self.take(entry)?;
             }
             match page.next {

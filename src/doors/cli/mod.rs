@@ -12,7 +12,7 @@ mod letter;
 pub mod offline;
 pub mod overview;
 mod profile;
-mod source;
+pub mod source;
 pub mod table;
 mod talk;
 pub mod text;

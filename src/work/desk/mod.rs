@@ -9,6 +9,7 @@ mod doctor;
 mod facts;
 pub mod letter;
 mod look;
+mod source_view;
 mod sources;
 mod steer;
 mod submit;
@@ -24,7 +25,7 @@ use crate::model::object::ObjectId;
 use crate::model::trouble::Kind;
 use crate::work::job::Settings;
 use crate::work::pipeline::Pipeline;
-use crate::work::receiving::Receiving;
+use crate::work::receiving::{Intake, Receiving};
 use complaint::{Complaint, Sort};
 use jiff::Timestamp;
 use std::sync::{Arc, Mutex, RwLock, Weak};
@@ -46,6 +47,7 @@ pub struct Desk {
     // One deposit at a time: whether it is known already is a question and an answer.
     submitting: Mutex<()>,
     receiving: Receiving,
+    intakes: RwLock<Arc<Vec<Intake>>>,
 }
 
 /// An answer, or why there is none.
@@ -62,6 +64,7 @@ impl Desk {
     ) -> Desk {
         let started = ledger.world().clock.now();
         let config = RwLock::new(config);
+        let intakes = RwLock::new(Arc::new(settings.sources.clone()));
         Desk {
             ledger,
             pipeline,
@@ -71,6 +74,7 @@ impl Desk {
             daemon,
             submitting: Mutex::new(()),
             receiving: Receiving::default(),
+            intakes,
         }
     }
 

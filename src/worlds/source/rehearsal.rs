@@ -52,6 +52,7 @@ struct State {
     given: Vec<GivenDigest>,
     fetched: u64,
     asked: Asked,
+    no_listing: Option<SourceError>,
 }
 
 /// How often the source was asked for what.
@@ -183,6 +184,11 @@ impl RehearsalSource {
     /// The next fetches do these things wrong, one each.
     pub fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
         self.lock().faults.extend(faults);
+    }
+
+    /// From now on listings fail like this; `None`: they do not.
+    pub fn fail_listing(&self, error: Option<SourceError>) {
+        self.lock().no_listing = error;
     }
 
     /// From now on only whole deposits are given.
@@ -421,6 +427,9 @@ impl Source for RehearsalSource {
         self.read(source)?;
         let mut state = self.lock();
         state.asked.pages += 1;
+        if let Some(error) = &state.no_listing {
+            return Err(error.clone());
+        }
         let place = format!("source://{source}/");
         let mut entries: Vec<Listed> = Vec::new();
         for (key, deposit) in &state.deposits {

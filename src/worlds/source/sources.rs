@@ -25,10 +25,11 @@ use crate::worlds::source::withheld::{Withheld, is_withheld};
 use crate::worlds::source::{
     Arrival, Disposal, Disposed, Entry, PRIVATE, Page, Source, SourceError, is_address,
 };
+use jiff::Timestamp;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
 /// Lines to hosts and buckets of no configured source; beyond it, one that is well is forgotten.
 const LINES_MAX: usize = 1_000;
@@ -50,6 +51,8 @@ pub struct SourceState {
     pub name: String,
     /// How it is doing.
     pub health: Health,
+    /// Since when it is not well (UTC).
+    pub since: Option<Timestamp>,
     /// What went wrong last, when something did.
     pub last_error: Option<String>,
     /// Ranges being fetched now.
@@ -59,7 +62,7 @@ pub struct SourceState {
 /// Every source there is.
 pub struct Sources {
     local: Arc<LocalSource>,
-    configured: BTreeMap<String, (SourceConfig, Configured)>,
+    configured: RwLock<BTreeMap<String, Arc<Known>>>,
     options: SourceOptions,
     client: Arc<Client>,
     /// For addresses whose submitter allowed private ones.
@@ -70,15 +73,20 @@ pub struct Sources {
 /// By host or bucket, and whether private addresses were allowed.
 type Lines = BTreeMap<(String, bool), Arc<Line>>;
 
+struct Known {
+    config: SourceConfig,
+    built: Configured,
+}
+
 enum Configured {
-    Folder(FolderSource),
+    Folder(Arc<FolderSource>),
     Far(Arc<Line>),
 }
 
 /// Where a key leads.
 enum Way<'a> {
     Local,
-    Folder(&'a FolderSource),
+    Folder(Arc<FolderSource>),
     /// By this key there.
     Far(Arc<Line>, Cow<'a, str>),
 }
@@ -89,18 +97,31 @@ impl Sources {
         let local = Arc::new(local);
         let client = Arc::new(Client::new(options.reaching.clone()));
         let near = Arc::new(Client::new(Reaching { allow_private: true, ..options.reaching.clone() }));
-        let build = |config: SourceConfig| {
-            let built = build(&config, &local, &options.clock);
-            (config.name.clone(), (config, built))
-        };
-        let configured = configured.into_iter().map(build).collect();
-        Sources { local, configured, options, client, near, lines: Mutex::default() }
+        let all =
+            Sources { local, configured: RwLock::default(), options, client, near, lines: Mutex::default() };
+        all.reconfigure(configured);
+        all
     }
 
-    /// The configured source that a key belongs to.
-    pub fn configured(&self, key: &str) -> Option<&SourceConfig> {
-        let name = key.strip_prefix("source://")?.split('/').next()?;
-        self.configured.get(name).map(|(config, _)| config)
+    /// From now on these are the configured sources. One that did not change stays as it is, with all that was learnt of it;
+    /// what is being fetched from another is fetched to its end.
+    pub fn reconfigure(&self, configured: Vec<SourceConfig>) {
+        let mut known = self.configured.write().unwrap_or_else(|broken| broken.into_inner());
+        let mut next = BTreeMap::new();
+        for config in configured {
+            let name = config.name.clone();
+            let same = known.remove(&name).filter(|known| known.config == config);
+            let entry = same.unwrap_or_else(|| {
+                let built = build(&config, &self.local, &self.options.clock);
+                Arc::new(Known { config, built })
+            });
+            next.insert(name, entry);
+        }
+        *known = next;
+    }
+
+    fn known(&self, name: &str) -> Option<Arc<Known>> {
+        self.configured.read().unwrap_or_else(|broken| broken.into_inner()).get(name).cloned()
     }
 
     fn way<'a>(&'a self, key: &'a str) -> Result<Way<'a>, SourceError> {
@@ -130,10 +151,10 @@ impl Sources {
         Ok(Way::Far(self.line(origin, near, || self.web(client)), plain))
     }
 
-    fn named<'a>(&'a self, key: &'a str, name: &str) -> Result<Way<'a>, SourceError> {
-        match self.configured.get(name) {
-            Some((_, Configured::Folder(folder))) => Ok(Way::Folder(folder)),
-            Some((_, Configured::Far(line))) => Ok(Way::Far(line.clone(), Cow::Borrowed(key))),
+    fn named<'a>(&self, key: &'a str, name: &str) -> Result<Way<'a>, SourceError> {
+        match self.known(name).as_deref().map(|known| &known.built) {
+            Some(Configured::Folder(folder)) => Ok(Way::Folder(folder.clone())),
+            Some(Configured::Far(line)) => Ok(Way::Far(line.clone(), Cow::Borrowed(key))),
             None => {
                 let why = format!("the configuration knows no source \"{}\"", name.escape_debug());
                 Err(SourceError::Denied { key: key.to_string(), why })
@@ -187,7 +208,8 @@ fn build(config: &SourceConfig, local: &Arc<LocalSource>, clock: &Arc<dyn Clock>
     let client = || Arc::new(Client::new(config.reaching.clone()));
     match &config.place {
         Place::Folder { path } => {
-            Configured::Folder(FolderSource::new(config, path.clone(), local.clone(), clock.clone()))
+            let folder = FolderSource::new(config, path.clone(), local.clone(), clock.clone());
+            Configured::Folder(Arc::new(folder))
         }
         Place::Web { url, access } => {
             let web = WebSource::new(client(), clock.clone(), access.clone());
@@ -278,16 +300,22 @@ impl Source for Sources {
     }
 
     fn states(&self) -> Vec<SourceState> {
-        let far = self.configured.values().filter_map(|(_, built)| match built {
-            Configured::Far(line) => Some(line.clone()),
-            Configured::Folder(_) => None,
-        });
+        let configured = self.configured.read().unwrap_or_else(|broken| broken.into_inner());
+        let far: Vec<Arc<Line>> = configured
+            .values()
+            .filter_map(|known| match &known.built {
+                Configured::Far(line) => Some(line.clone()),
+                Configured::Folder(_) => None,
+            })
+            .collect();
+        drop(configured);
         let others: Vec<Arc<Line>> = self.lines().values().cloned().collect();
         let state = |line: Arc<Line>| {
             let (health, last_error) = line.health();
-            SourceState { name: line.name().to_string(), health, last_error, fetching: line.fetching() }
+            let (name, since) = (line.name().to_string(), line.ill_since());
+            SourceState { name, health, since, last_error, fetching: line.fetching() }
         };
-        far.chain(others).map(state).collect()
+        far.into_iter().chain(others).map(state).collect()
     }
 
     fn dispose(&self, key: &str, pin: &str, how: &Disposal) -> Result<Disposed, SourceError> {

@@ -489,6 +489,61 @@ fn a_reload_takes_sources_in_lets_them_go_and_says_which_need_a_restart() {
 }
 
 #[test]
+fn a_drop_folder_takes_bag_folders_and_tars_and_leaves_alone_what_is_on_its_way() {
+    let house = House::new();
+    let marker =
+        "[[source]]\nname = \"marked\"\npath = \"marked\"\nmarker = \".done\"\nafter_kept = \"delete\"\n";
+    let still = "[[source]]\nname = \"in\"\npath = \"in\"\nstill_for = \"0 s\"\nafter_kept = \"move:done\"\n";
+    let config = format!("i_accept_copies_on_one_disk = true\ndata = \"d\"\n{still}{marker}");
+    fs::write(house.path("c.toml"), config.replace("path", "scan_every = \"0 s\"\npath")).unwrap();
+    house.bag("in/folder", &[]);
+    house.bag("in/letters.tar", &["--seed", "2"]);
+    for name in ["half.tar.part", ".hidden.tar", "notes.txt", "letters.tar.md5x"] {
+        fs::write(house.path("in").join(name), "x").unwrap();
+    }
+    house.bag("marked/whole", &["--seed", "3"]);
+    house.bag("marked/half", &["--seed", "4"]);
+    fs::write(house.path("marked/whole.done"), "").unwrap();
+    let run = |args: &[&str]| house.ok(&[&["--config", "c.toml"], args].concat());
+    let mut daemon = house.serve(&["--config", "c.toml"], None);
+    let scanned = run(&["source", "scan", "--json"]).json();
+    let of = |place: usize| {
+        (scanned["scanned"][place]["new"].as_u64(), scanned["scanned"][place]["not_taken"].as_u64())
+    };
+    assert_eq!((of(0), of(1)), ((Some(4), Some(2)), (Some(1), Some(0))), "{scanned}");
+    let items = run(&["item", "list", "--json"]).json();
+    for item in items["items"].as_array().unwrap() {
+        let id = item["id"].as_u64().unwrap();
+        let taken = ["folder", "letters", "whole"].contains(&item["bag"].as_str().unwrap());
+        house.wait_for_with(&["--config", "c.toml"], id, if taken { "kept" } else { "refused" });
+    }
+    run(&["source", "scan"]);
+    assert!(house.path("in/done/folder/bagit.txt").is_file() && house.path("in/done/letters.tar").is_file());
+    assert!(house.path("in/half.tar.part").is_file() && house.path("in/notes.txt").is_file());
+    let left: Vec<_> =
+        fs::read_dir(house.path("marked")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["half"], "the marker left with its deposit");
+    let doctor = house.run(&["--config", "c.toml", "doctor"]);
+    assert!(
+        doctor.out.contains("ok    source in (") && doctor.out.contains("lists 2 keys"),
+        "{}",
+        doctor.out
+    );
+    fs::rename(house.path("marked"), house.path("away")).unwrap();
+    run(&["source", "pause", "in", "--reason", "they move house"]);
+    let doctor = house.run(&["--config", "c.toml", "doctor"]);
+    assert_eq!(doctor.code, 1);
+    assert!(doctor.out.contains("FAIL  source marked (") && doctor.out.contains("mount "), "{}", doctor.out);
+    assert!(
+        doctor.out.contains("warn  source in (") && doctor.out.contains("they move house"),
+        "{}",
+        doctor.out
+    );
+    daemon.signal("TERM");
+    assert_eq!(daemon.end().0, Some(0));
+}
+
+#[test]
 fn an_item_of_a_source_that_is_no_longer_configured_waits_for_an_operator() {
     let house = House::new();
     let bare = "i_accept_copies_on_one_disk = true\ndata = \"d\"\n";

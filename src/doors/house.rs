@@ -227,6 +227,7 @@ fn intake(config: &Config, source: &SourceConfig) -> Intake {
         policy: depositor.map_or_else(|_| "default".into(), |depositor| depositor.policy),
         // Every name ends with nothing.
         suffixes: if source.suffixes.is_empty() { vec![String::new()] } else { source.suffixes.clone() },
+        temporary: source.temporary.clone(),
         bytes_max: source.size_max.unwrap_or(config.limits.bytes_max).min(config.limits.bytes_max),
         after_kept: match &source.after_kept {
             AfterKept::Leave => None,

@@ -23,6 +23,7 @@ fn intake(after_kept: Option<Disposal>) -> Intake {
         depositor: "uva.edu".into(),
         policy: "default".into(),
         suffixes: vec![".tar".into()],
+        temporary: vec![".part".into()],
         bytes_max: 100_000,
         after_kept,
         in_place: false,

@@ -168,6 +168,7 @@ mod tests {
             depositor: "uva.edu".into(),
             policy: "default".into(),
             suffixes: vec![".tar".into()],
+            temporary: Vec::new(),
             bytes_max: 1,
             after_kept: None,
             in_place: false,

@@ -24,6 +24,10 @@ pub struct SourceConfig {
     pub scan_every: Option<Duration>,
     /// How long a deposit must not have changed before it is taken.
     pub still_for: Duration,
+    /// Endings of names that are still being written.
+    pub temporary: Vec<String>,
+    /// Ending of the file that says of the one beside it that it is complete; none: stillness says so.
+    pub marker: Option<String>,
     /// How it is reached, for places on a network.
     pub reaching: Reaching,
 }

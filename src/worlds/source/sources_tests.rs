@@ -30,6 +30,8 @@ fn config(name: &str, place: Place, reaching: Reaching) -> SourceConfig {
         after_kept: AfterKept::Leave,
         scan_every: Some(Duration::from_secs(900)),
         still_for: Duration::ZERO,
+        temporary: Vec::new(),
+        marker: None,
         reaching,
     }
 }

@@ -32,6 +32,7 @@ use crate::worlds::source::Disposal;
 use crate::worlds::source::configured::{AfterKept, Place, SourceConfig};
 use crate::worlds::source::local::LocalSource;
 use crate::worlds::source::sources::{SourceOptions, Sources};
+use crate::worlds::source::withheld::Withheld;
 use crate::worlds::target::Target;
 use crate::worlds::target::later::LaterTarget;
 use crate::worlds::target::local::LocalTarget;
@@ -42,6 +43,9 @@ use std::time::Duration;
 
 /// Name of the volume beside the ledger that keeps inventories of kept objects.
 pub use crate::books::config::RECORDS;
+
+/// Folder below the data folder for addresses with something secret in them.
+const WITHHELD: &str = "withheld";
 
 /// How often the ledger is looked at for items that may go on; a commit is noticed at once.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -58,6 +62,7 @@ pub struct House {
     /// The ledger.
     pub ledger: Arc<Ledger>,
     world: Arc<World>,
+    sources: Arc<Sources>,
 }
 
 type Opened<T> = Result<T, Box<Complaint>>;
@@ -94,9 +99,11 @@ impl House {
         let disk = LocalDisk::open(&volumes)
             .map_err(|error| in_trouble("opening the staging volumes", error.into()))?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let options = SourceOptions { reaching: config.network.clone(), clock: clock.clone() };
+        let withheld = Withheld::in_folder(config.data.join(WITHHELD), clock.clone());
+        let options = SourceOptions { reaching: config.network.clone(), clock: clock.clone(), withheld };
+        let sources = Arc::new(Sources::new(LocalSource::new(), config.sources.clone(), options));
         let world = Arc::new(World {
-            source: Arc::new(Sources::new(LocalSource::new(), config.sources.clone(), options)),
+            source: sources.clone(),
             targets: config.targets.iter().map(|target| later(target, &ledger_id)).collect(),
             disk: Arc::new(disk),
             clock,
@@ -106,7 +113,7 @@ impl House {
         let uses = TargetUses::of(&ledger)
             .map_err(|error| Box::new(Complaint::of_ledger(&error, "the targets' rows are not read")))?;
         let settings = settings(&config, ledger_id, uses);
-        Ok(House { config, settings, ledger, world })
+        Ok(House { config, settings, ledger, world, sources })
     }
 
     /// Starts the line.
@@ -115,6 +122,12 @@ impl House {
         pipeline
             .map(Arc::new)
             .map_err(|error| Box::new(Complaint::of_ledger(&error, "the line is not started")))
+    }
+
+    /// From now on the sources of this configuration are received from; gives what is received from where.
+    pub fn reconfigure(&self, config: &Config) -> Vec<Intake> {
+        self.sources.reconfigure(config.sources.clone());
+        config.sources.iter().map(|source| intake(config, source)).collect()
     }
 
     /// A desk over this house. Without a pipeline only looking and steering is possible.
@@ -218,6 +231,7 @@ fn intake(config: &Config, source: &SourceConfig) -> Intake {
         policy: depositor.map_or_else(|_| "default".into(), |depositor| depositor.policy),
         // Every name ends with nothing.
         suffixes: if source.suffixes.is_empty() { vec![String::new()] } else { source.suffixes.clone() },
+        temporary: source.temporary.clone(),
         bytes_max: source.size_max.unwrap_or(config.limits.bytes_max).min(config.limits.bytes_max),
         after_kept: match &source.after_kept {
             AfterKept::Leave => None,

@@ -11,5 +11,6 @@ mod packed;
 mod receiving;
 mod rehearsal;
 mod restoring;
+mod signed;
 mod trouble;
 mod waiting;

@@ -13,6 +13,7 @@ use crate::doors::progress::{Bars, Shown, Tally};
 use crate::doors::signals::{Asked, Signals};
 use crate::model::finding::Finding;
 use crate::model::finding::escape;
+use crate::rules::address::shown;
 use crate::work::desk::complaint::{Complaint, Sort};
 use crate::work::desk::words::{Answer, Ask, ItemView, ROWS_MAX, SCHEMA};
 use crate::work::pipeline::Pipeline;
@@ -145,7 +146,7 @@ fn real_path(path: &Path) -> Told<String> {
 
 impl Handed {
     fn failed(&self) -> Vec<serde_json::Value> {
-        let row = |(path, complaint): &(PathBuf, Complaint)| json!({ "path": path.display().to_string(), "complaint": complaint });
+        let row = |(path, complaint): &(PathBuf, Complaint)| json!({ "path": shown(&path.display().to_string()), "complaint": complaint });
         self.refused.iter().map(row).collect()
     }
 

@@ -15,7 +15,7 @@ mod object;
 pub mod offline;
 pub mod overview;
 mod profile;
-mod source;
+pub mod source;
 pub mod table;
 mod talk;
 mod targets;

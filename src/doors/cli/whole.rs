@@ -8,9 +8,12 @@ use super::{Screen, overview};
 use crate::doors::exit::{self, Exit};
 use crate::doors::signals::{Asked, Signals};
 use crate::model::digest::hex;
-use crate::work::desk::words::{Answer, Ask, ROWS_MAX, SCHEMA};
+use crate::work::desk::words::{Answer, Ask, ROWS_MAX, SCHEMA, SourceView};
 use serde_json::json;
 use sha2::{Digest, Sha256};
+
+/// After so many waits for news in vain, sources are looked at.
+const SOURCES_EVERY: u64 = 3;
 
 /// Is it well?
 pub fn status(screen: &Screen, talk: &mut Talk, watch: bool) -> Told<Exit> {
@@ -28,8 +31,17 @@ pub fn status(screen: &Screen, talk: &mut Talk, watch: bool) -> Told<Exit> {
             false => screen.text(&overview::status(&screen.style, status)),
         }
         let Some(signals) = &signals else { return Ok(exit::DONE) };
-        let before = seen;
+        let (before, ailing) = (seen, words_of(&status.sources));
+        let mut waited = 0;
         while seen == before {
+            // A source that begins to fail, or is well again, is no news of the ledger.
+            waited += 1;
+            if waited % SOURCES_EVERY == 0
+                && let Answer::Status(now) = talk.ask(&Ask::Status)?
+                && words_of(&now.sources) != ailing
+            {
+                break;
+            }
             let answer = talk.ask(&Ask::Watch { seen, items: Vec::new(), millis: NEWS_MILLIS })?;
             let Answer::Watched { seen: now, .. } = answer else { return Err(unexpected(&answer)) };
             match signals.asked() {
@@ -39,6 +51,10 @@ pub fn status(screen: &Screen, talk: &mut Talk, watch: bool) -> Told<Exit> {
             }
         }
     }
+}
+
+fn words_of(sources: &[SourceView]) -> Vec<(String, String)> {
+    sources.iter().map(|source| (source.name.clone(), source.state.clone())).collect()
 }
 
 /// The configuration in effect.

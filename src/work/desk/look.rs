@@ -215,6 +215,7 @@ impl Desk {
         let places = self.places()?;
         let kept =
             counts.iter().filter(|((standing, _), _)| standing == "kept").map(|(_, count)| count).sum();
+        let (sources, source_wrong) = self.ailing_sources()?;
         let now = self.ledger.world().clock.now();
         let needs_nobody = troubles.keys().all(|helps| helps == "time");
         Ok(Answer::Status(Box::new(Status {
@@ -222,7 +223,7 @@ impl Desk {
             version: env!("CARGO_PKG_VERSION").into(),
             daemon: self.daemon,
             up_seconds: now.as_second() - self.started.as_second(),
-            well: needs_nobody && places.iter().all(|place| place.wrong.is_none()),
+            well: needs_nobody && !source_wrong && places.iter().all(|place| place.wrong.is_none()),
             counts: counts
                 .into_iter()
                 .map(|((standing, stage), items)| CountRow { standing, stage: stage.name().into(), items })
@@ -232,7 +233,18 @@ impl Desk {
             waits,
             kept,
             places,
+            sources,
         })))
+    }
+
+    /// Items that are not kept and not given up, as far as figures reach.
+    pub(super) fn unfinished(&self) -> Told<Vec<Item>> {
+        let standings = ["ready", "working", "waiting", "held", "refused"].map(String::from).to_vec();
+        let mut items = Vec::new();
+        for id in self.standing_in(&ItemFilter { standings, ..ItemFilter::default() })? {
+            items.extend(self.ledger.item(id).map_err(|error| of_ledger(&error, "counting items"))?);
+        }
+        Ok(items)
     }
 
     fn waiting(&self) -> Told<Vec<Item>> {

@@ -11,6 +11,7 @@ pub mod keep_words;
 pub mod letter;
 mod look;
 pub mod objects;
+mod source_view;
 mod sources;
 mod steer;
 mod submit;
@@ -27,7 +28,7 @@ use crate::model::object::ObjectId;
 use crate::model::trouble::Kind;
 use crate::work::job::Settings;
 use crate::work::pipeline::Pipeline;
-use crate::work::receiving::Receiving;
+use crate::work::receiving::{Intake, Receiving};
 use complaint::{Complaint, Sort};
 use jiff::Timestamp;
 use std::sync::{Arc, Mutex, RwLock, Weak};
@@ -49,6 +50,7 @@ pub struct Desk {
     // One deposit at a time: whether it is known already is a question and an answer.
     submitting: Mutex<()>,
     receiving: Receiving,
+    intakes: RwLock<Arc<Vec<Intake>>>,
 }
 
 /// An answer, or why there is none.
@@ -65,6 +67,7 @@ impl Desk {
     ) -> Desk {
         let started = ledger.world().clock.now();
         let config = RwLock::new(config);
+        let intakes = RwLock::new(Arc::new(settings.sources.clone()));
         Desk {
             ledger,
             pipeline,
@@ -74,6 +77,7 @@ impl Desk {
             daemon,
             submitting: Mutex::new(()),
             receiving: Receiving::default(),
+            intakes,
         }
     }
 

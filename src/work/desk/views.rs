@@ -264,6 +264,9 @@ pub struct Status {
     pub kept: u64,
     /// Space.
     pub places: Vec<PlaceView>,
+    /// Sources that somebody should look at; none when all are well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourceView>,
 }
 
 /// Items in one standing at one stage.
@@ -375,10 +378,29 @@ pub struct SourceView {
     pub depositor: String,
     /// Where: folder, address or bucket.
     pub place: String,
-    /// `well`, `failing`, `resting`, `trying`, `paused`, or `not asked` since the start.
+    /// `well`, `failing`, `resting` (left alone for a while), `trying`, `overdue`, `paused`, or `not asked` since the
+    /// start.
     pub state: String,
     /// Why, when it is not well.
     pub why: Option<String>,
+    /// Since when, when it is not well (UTC).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// When it is asked again, while it is left alone (UTC).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_try: Option<Timestamp>,
+    /// When it is listed next by itself, when a daemon does that (UTC).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_listing: Option<Timestamp>,
+    /// Since when it is being listed, if it is (UTC).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listing_since: Option<Timestamp>,
+    /// When the last listing began that came to its end (UTC).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed: Option<Timestamp>,
+    /// What came of it, when that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<SourceCounts>,
     /// What is done with a deposit once it is kept.
     pub after_kept: String,
     /// Seconds between two listings; none by itself if absent.
@@ -387,4 +409,19 @@ pub struct SourceView {
     pub paused: Option<Paused>,
     /// The last listing.
     pub last: LastScan,
+}
+
+/// What came of what a source lists.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceCounts {
+    /// Keys that are known.
+    pub known: u64,
+    /// Items on their way.
+    pub waiting: u64,
+    /// Bytes of those.
+    pub waiting_bytes: u64,
+    /// Items that wait for an operator.
+    pub held: u64,
+    /// Items that were refused, or not taken.
+    pub refused: u64,
 }

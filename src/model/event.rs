@@ -32,6 +32,24 @@ pub enum EventType {
 }
 
 impl EventType {
+    /// Every kind.
+    pub const ALL: [EventType; 9] = [
+        EventType::Transfer,
+        EventType::Unpacking,
+        EventType::MessageDigestCalculation,
+        EventType::FixityCheck,
+        EventType::Validation,
+        EventType::Ingestion,
+        EventType::Replication,
+        EventType::IngestionEnd,
+        EventType::Dissemination,
+    ];
+
+    /// The kind of this term.
+    pub fn from_term(term: &str) -> Option<EventType> {
+        EventType::ALL.into_iter().find(|kind| kind.term().0 == term)
+    }
+
     /// Term and three-letter code of the vocabulary at `http://id.loc.gov/vocabulary/preservation/eventType/`.
     pub fn term(self) -> (&'static str, &'static str) {
         match self {

@@ -2,10 +2,12 @@
 //! and making bags where they lie.
 
 pub mod bagging;
+pub mod copies;
 pub mod desk;
 pub mod job;
 pub mod judging;
 pub mod pipeline;
+pub mod rebuild;
 pub mod receiving;
 pub mod restore;
 pub mod staged;

@@ -7,6 +7,7 @@ mod every_fault;
 mod every_stage_twice;
 mod fetching;
 mod packed;
+mod rebuilding;
 mod receiving;
 mod rehearsal;
 mod restoring;

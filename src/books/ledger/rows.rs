@@ -45,3 +45,7 @@ pub(super) fn object_key(id: &ObjectId) -> String {
 pub(super) fn version_key(id: &ObjectId, version: u32) -> String {
     format!("v/{id}/{version:06}")
 }
+
+pub(super) fn deletion_key(id: &ObjectId) -> String {
+    format!("d/{id}")
+}

@@ -12,6 +12,7 @@ mod letter;
 pub mod offline;
 pub mod overview;
 mod profile;
+mod rebuild;
 mod source;
 pub mod table;
 mod talk;
@@ -141,6 +142,7 @@ fn run(screen: &Screen, cli: Cli) -> Told<Exit> {
             ingest::submit(screen, &config, &what)
         }
         Verb::Doctor => offline::doctor(screen, &config),
+        Verb::Rebuild(what) => rebuild::run(screen, &config, &what),
         verb => verbs::run(screen, &config, verb),
     }
 }

@@ -19,32 +19,43 @@ and checked without strongroom: `inventory.json` in each object's folder lists e
 
 ## Which objects are here
 
-    find . -name 0=ocfl_object_1.1
+```sh
+find . -name 0=ocfl_object_1.1
+```
 
 ## Is an object whole
 
-In the object's folder, first the list of its files, then every file of every version:
+In the object's folder: first the list of its files, then every file of every version.
 
-    sha512sum -c inventory.json.sha512
+```sh
+sha512sum -c inventory.json.sha512
+```
 
-    sed 's/.*"manifest":{\(.*\)},"versions".*/\1/' inventory.json | tr '"' '\n' |
-      awk 'length($0) == 128 && /^[0-9a-f]*$/ {digest = $0} /^v[0-9]*\/content\// {print digest "  " $0}' |
-      sha512sum -c --quiet
+```sh
+sed 's/.*"manifest":{\(.*\)},"versions".*/\1/' inventory.json | tr '"' '\n' |
+  awk 'length($0) == 128 && /^[0-9a-f]*$/ {digest = $0} /^v[0-9]*\/content\// {print digest "  " $0}' |
+  sha512sum -c --quiet
+```
 
 ## Getting a bag out
 
-In the object's folder; the newest version goes to the folder `out`:
+In the object's folder; the newest version goes to a folder elsewhere.
 
-    python3 -c '
-    import json, os, shutil
-    inventory = json.load(open("inventory.json"))
-    for digest, names in inventory["versions"][inventory["head"]]["state"].items():
-        for name in names:
-            os.makedirs(os.path.dirname("out/" + name), exist_ok=True)
-            shutil.copyfile(inventory["manifest"][digest][0], "out/" + name)
-    '
+```sh
+python3 -c '
+import json, os, shutil, sys
+to = sys.argv[1]
+inventory = json.load(open("inventory.json"))
+for digest, names in inventory["versions"][inventory["head"]]["state"].items():
+    for name in names:
+        os.makedirs(os.path.dirname(os.path.join(to, name)), exist_ok=True)
+        shutil.copyfile(inventory["manifest"][digest][0], os.path.join(to, name))
+' /somewhere/else
+```
 
-`out/bag` is then the bag. It holds its own manifests, so any BagIt tool can check it, or
+`/somewhere/else/bag` is then the bag. It holds its own manifests, so any BagIt tool can check it, or:
 
-    cd out/bag && sha256sum -c --quiet manifest-sha256.txt
+```sh
+cd /somewhere/else/bag && sha256sum -c --quiet manifest-sha256.txt
+```
 "#;

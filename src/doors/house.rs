@@ -137,6 +137,58 @@ impl House {
     }
 }
 
+/// The ledger alone, without the places it works with: to make it anew, or to look into it.
+pub struct BareLedger {
+    /// The ledger.
+    pub ledger: Ledger,
+}
+
+impl BareLedger {
+    /// Opens the ledger of this configuration under its lock, or makes a new one.
+    pub fn open(config: &Config) -> Opened<BareLedger> {
+        let book = open_book(config)?;
+        let disk = LocalDisk::open(&[]).map_err(|error| in_trouble("opening no volumes", error.into()))?;
+        let world = World {
+            source: Arc::new(LocalSource::new()),
+            targets: BTreeMap::new(),
+            disk: Arc::new(disk),
+            clock: Arc::new(SystemClock::new()),
+            book: Arc::new(book),
+        };
+        Ok(BareLedger { ledger: Ledger::new(Arc::new(world), &INGEST_LINE) })
+    }
+
+    /// Remembers that the ledger has met these targets: one of them that is not there is not mounted, and not made.
+    pub fn has_met(&self, targets: &[&PlaceConfig]) -> Opened<()> {
+        let book = &self.ledger.world().book;
+        for target in targets {
+            let failed = |error: BookError| {
+                Box::new(Complaint::of_ledger(&error.into(), "the targets are not noted in the ledger"))
+            };
+            let (key, write) = met("target", target);
+            if book.get(&key).map_err(failed)?.is_none() {
+                book.commit(&[write], &[Guard { key, revision: None }]).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A target of this configuration, opened only to look at what it holds.
+pub fn look_at(target: &PlaceConfig) -> Result<Arc<dyn Target>, Trouble> {
+    let target = LocalTarget::look(&target.name, &target.path).map_err(Trouble::from)?;
+    Ok(Arc::new(target))
+}
+
+/// Storage roots of the targets of this configuration, by name.
+pub fn roots(config: &Config) -> BTreeMap<String, String> {
+    config.targets.iter().map(|target| (target.name.clone(), root_of(target))).collect()
+}
+
+fn root_of(target: &PlaceConfig) -> String {
+    target.path.join("ocfl").display().to_string()
+}
+
 /// Drains the pipeline and waits for its workers; says why it stopped by itself, if it did.
 pub fn stop(mut pipeline: Arc<Pipeline>) -> Result<(), String> {
     pipeline.drain();
@@ -182,18 +234,23 @@ fn meet(
     place: &PlaceConfig,
     create: impl FnOnce(&str, &Path) -> Result<(), Trouble>,
 ) -> Opened<()> {
-    let key = format!("m/place/{what}/{}", place.name);
+    let (key, write) = met(what, place);
     let doing = format!("{what} {} is not made", place.name);
     let failed = |error: BookError| Box::new(Complaint::of_ledger(&error.into(), &doing));
     if book.get(&key).map_err(failed)?.is_some() {
         return Ok(());
     }
     create(&place.name, &place.path).map_err(|trouble| in_trouble(&doing, trouble))?;
-    let met = serde_json::json!({ "path": place.path.display().to_string() });
-    let write = Write::Put(key.clone(), met.to_string().into_bytes());
     book.commit(&[write], &[Guard { key, revision: None }]).map_err(failed)?;
     log::info!("{what} {} is at {}", place.name, place.path.display());
     Ok(())
+}
+
+/// The row that remembers a place that was met.
+fn met(what: &str, place: &PlaceConfig) -> (String, Write) {
+    let key = format!("m/place/{what}/{}", place.name);
+    let met = serde_json::json!({ "path": place.path.display().to_string() });
+    (key.clone(), Write::Put(key, met.to_string().into_bytes()))
 }
 
 fn in_trouble(doing: &str, trouble: Trouble) -> Box<Complaint> {
@@ -204,7 +261,7 @@ fn in_trouble(doing: &str, trouble: Trouble) -> Box<Complaint> {
 
 fn later(target: &PlaceConfig, ledger_id: &str) -> (String, Arc<dyn Target>) {
     let (name, path, ledger) = (target.name.clone(), target.path.clone(), ledger_id.to_string());
-    let root = path.join("ocfl").display().to_string();
+    let root = root_of(target);
     let open =
         move || LocalTarget::open(&name, &path, &ledger).map(|target| Arc::new(target) as Arc<dyn Target>);
     (target.name.clone(), Arc::new(LaterTarget::new(root, open)))

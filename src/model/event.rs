@@ -34,6 +34,25 @@ pub enum EventType {
 }
 
 impl EventType {
+    /// Every kind.
+    pub const ALL: [EventType; 10] = [
+        EventType::Transfer,
+        EventType::Unpacking,
+        EventType::MessageDigestCalculation,
+        EventType::FixityCheck,
+        EventType::Validation,
+        EventType::PolicyAssignment,
+        EventType::Ingestion,
+        EventType::Replication,
+        EventType::IngestionEnd,
+        EventType::Dissemination,
+    ];
+
+    /// The kind of this term.
+    pub fn from_term(term: &str) -> Option<EventType> {
+        EventType::ALL.into_iter().find(|kind| kind.term().0 == term)
+    }
+
     /// Term and three-letter code of the vocabulary at `http://id.loc.gov/vocabulary/preservation/eventType/`.
     pub fn term(self) -> (&'static str, &'static str) {
         match self {

@@ -18,6 +18,7 @@ use crate::rules::ocfl::layout;
 use crate::rules::read::{ReadAt, Slice};
 use crate::work::job::Settings;
 use crate::work::logs::{self, Change};
+use crate::work::policies::in_reading_order;
 use crate::worlds::World;
 use crate::worlds::disk::Place;
 use crate::worlds::target::{Publication, Put, Target, TargetError, Txn, Where};
@@ -91,7 +92,7 @@ impl Leveller<'_> {
                 continue;
             }
             let base = place.checked_sub(1).map(|before| versions[before].inventory_sha512.clone());
-            let (files, bytes) = self.copy(&versions[place], base.as_deref(), (to, target))?;
+            let (files, bytes) = self.copy(&row.policy, &versions[place], base.as_deref(), (to, target))?;
             done = Levelled {
                 versions: done.versions + 1,
                 files: done.files + files,
@@ -139,19 +140,26 @@ impl Leveller<'_> {
 
     fn copy(
         &self,
+        policy: &str,
         version: &VersionRow,
         base: Option<&str>,
         (to, target): (&str, &dyn Target),
     ) -> Result<(u64, u64), Stop> {
         self.room(version, (to, target))?;
-        let from = version.copies.iter().filter(|copy| copy.target != to);
+        let mut from: Vec<StoredCopy> = version.copies.clone();
+        from.retain(|copy| copy.target != to);
+        in_reading_order(self.settings, policy, &mut from);
         let way = Way {
             txn: Txn { ledger: self.settings.ledger_id.clone(), item: version.item, fence: FENCE },
             to,
             target,
             object: &version.object,
             from: from
-                .filter_map(|copy| Some((copy.target.as_str(), &**self.world.targets.get(&copy.target)?)))
+                .iter()
+                .filter_map(|copy| {
+                    let (name, target) = self.world.targets.get_key_value(&copy.target)?;
+                    Some((name.as_str(), &**target))
+                })
                 .collect(),
         };
         let inventory = self.inventory(version, &way)?;
@@ -357,10 +365,6 @@ impl Leveller<'_> {
         done: Levelled,
     ) -> Result<(), Stop> {
         let now = self.world.clock.now();
-        let order = self.settings.policies.get(&object.policy).map(|policy| policy.targets.clone());
-        let rank = |copy: &StoredCopy| {
-            order.as_ref().and_then(|order| order.iter().position(|name| *name == copy.target)).unwrap_or(99)
-        };
         for version in versions.iter_mut() {
             version.copies.retain(|copy| copy.target != to);
             version.copies.push(StoredCopy {
@@ -370,8 +374,6 @@ impl Leveller<'_> {
                 inventory_sha512: version.inventory_sha512.clone(),
                 proved_at: now,
             });
-            // Copies are read back from in this order.
-            version.copies.sort_by_key(rank);
         }
         let told = EventDraft {
             event_type: EventType::Replication,

@@ -19,7 +19,7 @@ pub struct Change {
     pub object: ObjectRow,
     /// All its versions, those that change as they will be.
     pub versions: Vec<VersionRow>,
-    /// What happened; told of the newest version.
+    /// What happened; told of all versions.
     pub told: EventDraft,
 }
 
@@ -31,20 +31,18 @@ pub fn change(world: &World, ledger: &Ledger, change: Change) -> Result<ObjectRo
     let event = ledger.object_event(&object.id, head, &told);
     let previous = object.last_log.as_ref();
     let previous = previous.map(|log| LogRef { name: log.name.clone(), sha256: log.sha256.clone() });
-    let file = LogFile::new(&object.id, head, std::slice::from_ref(&event), previous.as_ref());
-    let log = file.map(|file| {
-        let link = file.link();
-        object.last_log = Some(LastLog { name: link.name, sha256: link.sha256 });
-        let targets = versions.iter().flat_map(|version| &version.copies).map(|copy| copy.target.clone());
-        PendingLog {
-            object: object.id.clone(),
-            name: file.name,
-            text: String::from_utf8_lossy(&file.bytes).into_owned(),
-            left: targets.collect::<BTreeSet<_>>().into_iter().collect(),
-        }
-    });
+    let file = LogFile::of_object(&object.id, head, &event, previous.as_ref());
+    let link = file.link();
+    object.last_log = Some(LastLog { name: link.name, sha256: link.sha256 });
+    let targets = versions.iter().flat_map(|version| &version.copies).map(|copy| copy.target.clone());
+    let log = PendingLog {
+        object: object.id.clone(),
+        name: file.name,
+        text: String::from_utf8_lossy(&file.bytes).into_owned(),
+        left: targets.collect::<BTreeSet<_>>().into_iter().collect(),
+    };
     let id = object.id.clone();
-    let change = ObjectChange { object, versions, events: vec![event], log };
+    let change = ObjectChange { object, versions, events: vec![event], log: Some(log) };
     let object = ledger.change_object(change).map_err(|error| failed(&error))?;
     // What cannot be written now is written by whoever keeps the copies.
     if let Err(trouble) = spread(world, ledger, Some(&id)) {

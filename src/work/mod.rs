@@ -2,6 +2,7 @@
 //! and making bags where they lie.
 
 pub mod bagging;
+pub mod copies;
 pub mod desk;
 pub mod job;
 pub mod judging;
@@ -11,6 +12,7 @@ pub mod logs;
 pub mod pipeline;
 pub mod policies;
 pub mod proving;
+pub mod rebuild;
 pub mod receiving;
 pub mod restore;
 pub mod staged;

@@ -6,9 +6,17 @@
 
 use crate::model::finding::escape;
 use crate::model::item::PolicyChosen;
-use crate::model::object::ObjectId;
+use crate::model::object::{ObjectId, StoredCopy};
 use crate::model::trouble::{Kind, Trouble};
-use crate::work::job::Job;
+use crate::work::job::{Job, Settings};
+
+/// Puts copies into the order in which their policy has its targets: they are read back from in it.
+pub fn in_reading_order(settings: &Settings, policy: &str, copies: &mut [StoredCopy]) {
+    if let Some(policy) = settings.policies.get(policy) {
+        let place = |copy: &StoredCopy| policy.targets.iter().position(|name| *name == copy.target);
+        copies.sort_by_key(|copy| place(copy).unwrap_or(usize::MAX));
+    }
+}
 
 /// The policy of this job's item, whose bag has this Storage-Option.
 pub fn choose(job: &Job<'_>, storage_option: Option<&str>) -> Result<PolicyChosen, Trouble> {

@@ -8,6 +8,7 @@ mod every_stage_twice;
 mod fetching;
 mod keeping;
 mod packed;
+mod rebuilding;
 mod receiving;
 mod rehearsal;
 mod restoring;

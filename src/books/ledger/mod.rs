@@ -13,10 +13,13 @@
 //! | `n/DEPOSITOR/BAG/ITEM` | index of names |
 //! | `a/ITEM/NUMBER` | attempts and requests of an item |
 //! | `e/ITEM/NUMBER` | events of an item |
-//! | `o/OBJECT`, `v/OBJECT/VERSION` | registry; `x/`, `t/`: see `objects` |
+//! | `o/OBJECT`, `v/OBJECT/VERSION` | registry; `x/`, `t/`, `l/`: see `objects` |
+//! | `d/OBJECT` | tombstone of an object that was deleted |
+//! | `m/rebuild` | a rebuild is under way |
 //! | `r/SOURCE/DIGEST` | keys seen at a source, by the digest of the key |
 //! | `q/SOURCE` | what a person said of a source, and how its last listing went |
 
+pub mod additions;
 mod objects;
 mod read;
 mod rows;

@@ -9,7 +9,7 @@
 //! | `t/TARGET` | what a person said of a target |
 //! | `l/OBJECT/NAME` | a file of events that is still to be written beside copies of the object |
 
-use super::rows::{decode, object_key, put, version_key};
+use super::rows::{decode, object_event_key, object_key, put, version_key};
 use super::{Ledger, LedgerError};
 use crate::model::event::{AGENT, Event};
 use crate::model::item::Asker;
@@ -133,7 +133,7 @@ impl Ledger {
         }
         for event in &change.events {
             object.events += 1;
-            batch.push(put(&format!("x/{}/{:06}", object.id, object.events), event)?);
+            batch.push(put(&object_event_key(&object.id, object.events), event)?);
         }
         if let Some(log) = &change.log {
             batch.push(put(&log_key(log), log)?);

@@ -163,6 +163,8 @@ pub enum Verb {
     /// Where deposits arrive by themselves
     #[command(subcommand)]
     Source(SourceVerb),
+    /// Make the ledger anew from what lies on targets; needs the configuration only
+    Rebuild(super::rebuild::Rebuilding),
     /// Profiles: what a receiver asks of bags beyond BagIt
     #[command(subcommand)]
     Profile(ProfileVerb),
@@ -445,6 +447,7 @@ mod tests {
             "strongroom events export --format premis-xml",
             "strongroom object restore strongroom:u/b --to out",
             "strongroom bag validate a.tar folder --strict --json",
+            "strongroom rebuild --from vault-a --from vault-b --dry-run --json",
         ];
         for line in lines {
             let parsed = Cli::try_parse_from(line.split(' '));

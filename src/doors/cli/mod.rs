@@ -15,6 +15,7 @@ mod object;
 pub mod offline;
 pub mod overview;
 mod profile;
+mod rebuild;
 pub mod source;
 pub mod table;
 mod talk;
@@ -155,6 +156,7 @@ fn run(screen: &Screen, cli: Cli) -> Told<Exit> {
             ingest::submit(screen, &config, &what)
         }
         Verb::Doctor => offline::doctor(screen, &config),
+        Verb::Rebuild(what) => rebuild::run(screen, &config, &what),
         verb => verbs::run(screen, &config, verb),
     }
 }

@@ -1,4 +1,4 @@
-//! PREMIS 3.0: an object and its events as XML, and (in `chain`) as log files beside the object.
+//! PREMIS 3.0: an object and its events as XML, read back by `read`, and (in `chain`) as log files beside the object.
 //!
 //! - The XML is valid by `premis-v3-0.xsd`: at least one object first, then events, then agents, each element in the
 //!   schema's order. Terms are those of the Library of Congress, with their URIs in `valueURI`.
@@ -6,6 +6,7 @@
 //! - Events are written as they come; only the names of agents are held.
 
 pub mod chain;
+pub mod read;
 
 use crate::model::digest::Algorithm;
 use crate::model::event::{Event, Outcome};

@@ -252,7 +252,7 @@ pub fn unknown(what: &str, name: &str, names: Vec<&'static str>) -> Box<Complain
 }
 
 /// A name that is none of these.
-fn unknown_among(what: &str, name: &str, names: Vec<&str>) -> Box<Complaint> {
+pub fn unknown_among(what: &str, name: &str, names: Vec<&str>) -> Box<Complaint> {
     if names.is_empty() {
         return Box::new(Complaint::new(Sort::NotFound, format!("there is no {what}")));
     }

@@ -2,7 +2,7 @@
 //!
 //! - A key becomes an item once for every mark it has; what is known costs no question to the source.
 //! - A key that changes while its item is on its way is taken by that item; the stages notice it. When the item rests, a
-//!   changed key is a new item: the next version of the object.
+//!   changed key is a new item: the next version of the object, and in the place of one that was refused or is in trouble.
 //! - What is not taken becomes an item, too, that says why; nothing is passed over silently.
 //! - A deposit is moved or deleted at its source only once its item is kept, and only if it still is what was ingested.
 //! - Memory is one page, whatever the source holds; a listing that is cut off is simply run again.
@@ -10,7 +10,7 @@
 use crate::books::ledger::{LastScan, Ledger, LedgerError, Listing, NewItem, Seen};
 use crate::model::checkpoint::{Stage, Standing};
 use crate::model::finding::escape;
-use crate::model::item::{Asker, Deposit, Form, Item};
+use crate::model::item::{Asker, Deposit, Form, Item, ItemId};
 use crate::model::trouble::{Kind, Trouble};
 use crate::work::desk::bag_name;
 use crate::worlds::World;
@@ -107,7 +107,7 @@ impl Receiving {
         self.listing.lock().unwrap_or_else(|broken| broken.into_inner()).get(name).copied()
     }
 
-    /// Lists a source to its end; new keys become items, which `ring` is told of.
+    /// Lists a source to its end; new keys become items, which `ring` is told of, as of those that they replaced.
     pub fn scan(
         &self,
         ledger: &Ledger,
@@ -204,26 +204,35 @@ impl Scan<'_> {
             return Ok(());
         }
         let Some((revision, seen)) = self.ledger.seen(&self.intake.name, &entry.key)? else {
-            return self.submit(entry, None);
+            return self.submit(entry, None, None);
         };
         if seen.mark == entry.mark {
             return self.dispose(seen, revision);
         }
         self.told.changed += 1;
-        let Some(item) = self.ledger.item(seen.item)? else { return self.submit(entry, Some(revision)) };
+        let Some(item) = self.ledger.item(seen.item)? else {
+            return self.submit(entry, Some(revision), None);
+        };
         if item.deposit.mark == entry.mark {
             let seen = Seen { mark: entry.mark.clone(), disposed: None, ..seen };
             return self.noted(self.ledger.note_seen(&self.intake.name, &seen, revision));
         }
-        let on_the_way = !item.checkpoint.standing.rests() && item.checkpoint.stage <= Stage::Store;
-        if on_the_way {
+        let standing = &item.checkpoint.standing;
+        let on_the_way = !standing.rests() && item.checkpoint.stage <= Stage::Store;
+        let by_operator = standing.trouble().is_some_and(|trouble| trouble.kind == Kind::HeldByOperator);
+        if on_the_way || by_operator {
             // Its next look at the source notices; until it has taken it, the row stays.
             return Ok(());
         }
-        self.submit(entry, Some(revision))
+        self.submit(entry, Some(revision), Some(item.id))
     }
 
-    fn submit(&mut self, entry: &Listed, revision: Option<u64>) -> Result<(), ScanError> {
+    fn submit(
+        &mut self,
+        entry: &Listed,
+        revision: Option<u64>,
+        replaces: Option<ItemId>,
+    ) -> Result<(), ScanError> {
         let looked = self.intake.in_place.then(|| self.world().source.look(&entry.key));
         let is_folder = matches!(&looked, Some(Ok(arrival)) if arrival.form == Form::Folder);
         if !is_folder && is_side_car(&entry.name) && !entry.name.contains('/') {
@@ -263,6 +272,7 @@ impl Scan<'_> {
             asked_by: self.asker.clone(),
             listed: Some(Listing { source: self.intake.name.clone(), revision }),
             refused,
+            replaces,
         };
         match self.ledger.submit(new) {
             Ok(item) => {
@@ -271,6 +281,10 @@ impl Scan<'_> {
                     (self.ring)(&item);
                 } else {
                     self.told.not_taken += 1;
+                }
+                // What it replaced has staging to be cleared.
+                if let Some(old) = replaces.map(|old| self.ledger.item(old)).transpose()?.flatten() {
+                    (self.ring)(&old);
                 }
                 Ok(())
             }

@@ -144,6 +144,7 @@ impl House {
             asked_by,
             listed: None,
             refused: None,
+            replaces: None,
         };
         self.ledger.submit(new).unwrap()
     }

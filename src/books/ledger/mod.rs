@@ -18,10 +18,12 @@
 //! | `q/SOURCE` | what a person said of a source, and how its last listing went |
 
 mod read;
+mod replacing;
 mod rows;
 mod seen;
 
 pub use read::ItemFilter;
+pub use replacing::may_be_replaced;
 pub use seen::{LastScan, Listing, Paused, Seen, SourceRow};
 
 use crate::model::checkpoint::{Checkpoint, IllegalMove, Move, Stage, Standing, next};
@@ -67,6 +69,8 @@ pub struct NewItem {
     pub listed: Option<Listing>,
     /// Why it is not taken; the item only says so.
     pub refused: Option<Trouble>,
+    /// The item in whose place it comes: cancelled in the same commit, if it may be replaced.
+    pub replaces: Option<ItemId>,
 }
 
 /// A worker's claim on an item at a stage.
@@ -190,7 +194,7 @@ impl Ledger {
             if let Some(trouble) = &new.refused {
                 checkpoint.standing = Standing::Refused { trouble: trouble.clone() };
             }
-            let item = Item {
+            let mut item = Item {
                 id: ItemId(number),
                 depositor: new.depositor.clone(),
                 bag: new.bag.clone(),
@@ -205,16 +209,17 @@ impl Ledger {
                 attempts: 0,
                 events: 0,
             };
-            let mut batch = vec![
-                put("m/next", &(number + 1))?,
-                put(&item_key(item.id), &item)?,
-                put(&standing_key(&item), &item.id)?,
-                put(&name_key(&item), &item.id)?,
-            ];
             let mut guards = vec![
                 Guard { key: "m/next".into(), revision },
                 Guard { key: item_key(item.id), revision: None },
             ];
+            let mut batch = self.replace(new.replaces, &mut item, &mut guards)?;
+            batch.extend([
+                put("m/next", &(number + 1))?,
+                put(&item_key(item.id), &item)?,
+                put(&standing_key(&item), &item.id)?,
+                put(&name_key(&item), &item.id)?,
+            ]);
             if let Some(listed) = &new.listed {
                 batch.push(listed.row(&item)?);
                 guards.push(listed.guard(&item));

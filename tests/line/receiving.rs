@@ -353,3 +353,100 @@ fn wherever_the_power_goes_a_replacement_is_whole_or_not_begun() {
         }
     }
 }
+
+fn known(house: &House) -> u64 {
+    house.ledger.count_seen("drop").unwrap()
+}
+
+#[test]
+fn what_is_known_of_keys_that_vanished_is_forgotten_after_a_day() {
+    let house = house();
+    for name in ["a.tar", "b.tar", "c.tar", "d.tar"] {
+        put(&house, name, name);
+    }
+    scan(&house);
+    house.run();
+    let lost = tar("b", &[("a.txt", "b.tar")]);
+    house.source.remove(&key("a.tar"));
+    house.source.rename(&key("b.tar"), "away");
+    assert_eq!((scan(&house).forgotten, known(&house)), (0, 4), "it may only be out of sight");
+    house.clock.advance(Duration::from_secs(23 * 3_600));
+    assert_eq!((scan(&house).forgotten, known(&house)), (0, 4));
+    // One of them is back in time, unchanged: it is known, and its day begins anew when it goes again.
+    house.source.rename("away", &key("b.tar"));
+    assert_eq!(scan(&house).new, 0);
+    house.source.remove(&key("b.tar"));
+    house.clock.advance(Duration::from_secs(2 * 3_600));
+    assert_eq!((scan(&house).forgotten, known(&house)), (1, 3));
+    house.clock.advance(Duration::from_secs(25 * 3_600));
+    assert_eq!((scan(&house).forgotten, known(&house)), (1, 2));
+    // Sent again after that it is a deposit like any other, and the same object.
+    house.source.add_tar(&key("b.tar"), lost);
+    assert_eq!(scan(&house).new, 1);
+    house.run();
+    let again = item(&house, "b").found.store.unwrap();
+    assert!(again.unchanged && again.version == 1);
+}
+
+#[test]
+fn what_we_took_away_is_forgotten_at_once_and_an_empty_listing_forgets_nothing_else() {
+    let house = house();
+    let delete = intake(Some(Disposal::Delete));
+    put(&house, "a.tar", "alpha");
+    put(&house, "b.tar", "beta");
+    scan(&house);
+    house.run();
+    house.source.change(&key("b.tar"), |bytes| bytes.extend_from_slice(&[0; 512]));
+    assert_eq!(scan_with(&house, &delete).unwrap().disposed, 1);
+    house.source.remove(&key("b.tar"));
+    assert_eq!((scan(&house).forgotten, known(&house)), (1, 1));
+    // Nothing is listed at all: perhaps it is not mounted.
+    for _ in 0..3 {
+        house.clock.advance(Duration::from_secs(48 * 3_600));
+        assert_eq!((scan(&house).forgotten, known(&house)), (0, 1));
+    }
+    house.source.fail_listing(Some(SourceError::Unreachable { key: "drop".into(), why: "no route".into() }));
+    assert!(scan_with(&house, &intake(None)).is_err());
+    assert_eq!(known(&house), 1);
+}
+
+#[test]
+fn one_depositors_flood_does_not_keep_the_others_from_being_listed() {
+    const FLOOD: u64 = 100_000;
+    let house = house();
+    let others = 20;
+    for n in 0..FLOOD {
+        house.source.add_tar(&format!("source://flood/{n:06}.docx"), vec![1]);
+    }
+    for n in 0..others {
+        house.source.add_tar(&format!("source://calm-{n}/a.tar"), vec![1; 600]);
+    }
+    let asker = Asker { uid: 0, name: "receiver".into(), door: "source".into() };
+    let receiving = Receiving::default();
+    let scan = &|name: String| {
+        receiving.scan(&house.ledger, &Intake { name, ..intake(None) }, &asker, &|_| {}).unwrap()
+    };
+    let counted = |standing| house.ledger.standing(standing, Stage::Download, usize::MAX).unwrap().len();
+    let flooded = std::thread::scope(|scope| {
+        let flood = scope.spawn(|| scan("flood".into()));
+        while counted("refused") == 0 {
+            std::thread::yield_now();
+        }
+        let calm: Vec<_> = (0..others).map(|n| scope.spawn(move || scan(format!("calm-{n}")))).collect();
+        assert!(calm.into_iter().all(|calm| calm.join().unwrap().new == 1));
+        assert!(receiving.listing_since("flood").is_some(), "they did not wait for its end");
+        assert_eq!(counted("ready"), others);
+        flood.join().unwrap()
+    });
+    assert_eq!((flooded.keys, flooded.new, flooded.not_taken), (FLOOD, FLOOD, FLOOD));
+    // A row a key, and no more of them however often it is listed; none is left when the keys are gone.
+    assert_eq!(house.ledger.count_seen("flood").unwrap(), FLOOD);
+    house.source.add_tar("source://flood/new.tar", vec![1; 600]);
+    for n in 0..FLOOD {
+        house.source.remove(&format!("source://flood/{n:06}.docx"));
+    }
+    assert_eq!(scan("flood".into()).forgotten, 0);
+    house.clock.advance(Duration::from_secs(25 * 3_600));
+    assert_eq!(scan("flood".into()).forgotten, FLOOD);
+    assert_eq!(house.ledger.count_seen("flood").unwrap(), 1);
+}

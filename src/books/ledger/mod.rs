@@ -18,15 +18,15 @@
 //! | `q/SOURCE` | what a person said of a source, and how its last listing went |
 
 mod read;
-mod replacing;
 mod rows;
 mod seen;
+mod submitting;
 
 pub use read::ItemFilter;
-pub use replacing::may_be_replaced;
-pub use seen::{LastScan, Listing, Paused, Seen, SourceRow};
+pub use seen::{LastScan, Listing, Paused, Seen, SourceRow, mark_of};
+pub use submitting::may_be_replaced;
 
-use crate::model::checkpoint::{Checkpoint, IllegalMove, Move, Stage, Standing, next};
+use crate::model::checkpoint::{IllegalMove, Move, Stage, Standing, next};
 use crate::model::event::{AGENT, Event, EventType, Outcome};
 use crate::model::item::{Asker, Attempt, Deposit, Found, Item, ItemId, Promise};
 use crate::model::object::{ObjectRow, VersionRow};
@@ -34,10 +34,10 @@ use crate::model::trouble::Trouble;
 use crate::rules::digester::sha256_hex;
 use crate::worlds::World;
 use crate::worlds::book::{BookError, Guard, Write};
-use rows::{attempt_key, decode, event_key, item_key, name_key, object_key, put, standing_key, version_key};
+use rows::{attempt_key, decode, event_key, item_key, object_key, put, standing_key, version_key};
 use serde::de::DeserializeOwned;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// How often a commit is tried again when somebody else changed the row meanwhile.
@@ -50,6 +50,8 @@ const PAGE: usize = 512;
 pub struct Ledger {
     world: Arc<World>,
     line: &'static [Stage],
+    /// Numbers are given one after the other: of many who submit at once each would try in vain most of the time.
+    numbering: Mutex<()>,
 }
 
 /// A deposit that is to become an item.
@@ -180,62 +182,10 @@ struct Advance<'a> {
 impl Ledger {
     /// The ledger over this world's book, for items that go along `line`.
     pub fn new(world: Arc<World>, line: &'static [Stage]) -> Ledger {
-        Ledger { world, line }
+        Ledger { world, line, numbering: Mutex::default() }
     }
 
     // --- the six verbs -------------------------------------------------------------------------------------------
-
-    /// Takes a deposit as a new item; durable when it returns.
-    pub fn submit(&self, new: NewItem) -> Result<Item, LedgerError> {
-        for _ in 0..RACES_MAX {
-            let counter = self.read::<u64>("m/next")?;
-            let (revision, number) = counter.map_or((None, 1), |(revision, number)| (Some(revision), number));
-            let mut checkpoint = Checkpoint::first(self.line);
-            if let Some(trouble) = &new.refused {
-                checkpoint.standing = Standing::Refused { trouble: trouble.clone() };
-            }
-            let mut item = Item {
-                id: ItemId(number),
-                depositor: new.depositor.clone(),
-                bag: new.bag.clone(),
-                deposit: new.deposit.clone(),
-                policy: new.policy.clone(),
-                volume: None,
-                received_at: self.world.clock.now(),
-                asked_by: new.asked_by.clone(),
-                checkpoint,
-                found: Found::default(),
-                promises: Vec::new(),
-                attempts: 0,
-                events: 0,
-            };
-            let mut guards = vec![
-                Guard { key: "m/next".into(), revision },
-                Guard { key: item_key(item.id), revision: None },
-            ];
-            let mut batch = self.replace(new.replaces, &mut item, &mut guards)?;
-            batch.extend([
-                put("m/next", &(number + 1))?,
-                put(&item_key(item.id), &item)?,
-                put(&standing_key(&item), &item.id)?,
-                put(&name_key(&item), &item.id)?,
-            ]);
-            if let Some(listed) = &new.listed {
-                batch.push(listed.row(&item)?);
-                guards.push(listed.guard(&item));
-            }
-            match self.world.book.commit(&batch, &guards) {
-                Ok(_) => return Ok(item),
-                // Another listing was faster with this very key.
-                Err(BookError::Conflict { key }) if key.starts_with("r/") => {
-                    return Err(BookError::Conflict { key }.into());
-                }
-                Err(BookError::Conflict { .. }) => continue,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(BookError::Conflict { key: "m/next".into() }.into())
-    }
 
     /// Claims an item at a stage, with the space promised to it; `None` when it is not ready there any more.
     pub fn claim(

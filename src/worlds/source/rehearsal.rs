@@ -445,7 +445,8 @@ impl Source for RehearsalSource {
         }
         let place = format!("source://{source}/");
         let mut entries: Vec<Listed> = Vec::new();
-        for (key, deposit) in &state.deposits {
+        let from = format!("{place}{}", after.unwrap_or_default());
+        for (key, deposit) in state.deposits.range(from..).take_while(|(key, _)| key.starts_with(&place)) {
             let (Some(name), What::Tar(bytes)) = (key.strip_prefix(&place), &deposit.what) else { continue };
             if after.is_some_and(|after| name <= after) {
                 continue;

@@ -7,11 +7,11 @@
 use super::complaint::{Complaint, Sort};
 use super::words::Answer;
 use super::{Desk, Told, of_ledger, view};
-use crate::books::ledger::{LedgerError, NewItem};
+use crate::books::ledger::{LedgerError, NewItem, may_be_replaced};
 use crate::model::checkpoint::{Move, Standing, WaitWhy};
 use crate::model::digest::Algorithm;
 use crate::model::finding::escape;
-use crate::model::item::{Asker, Deposit, Form, Item};
+use crate::model::item::{Asker, Deposit, Form, Item, ItemId};
 use crate::model::trouble::Kind;
 use crate::rules::address::shown;
 use crate::rules::digester::Digester;
@@ -116,13 +116,16 @@ impl Desk {
             asked_by: asker.clone(),
             listed: None,
             refused: None,
+            replaces: replaced(&named, &key),
         };
+        let replaces = new.replaces;
         let item = self.ledger.submit(new).map_err(|error| {
             forget_address(world, &key);
             of_ledger(&error, &doing)
         })?;
-        if let Some(pipeline) = self.pipeline.upgrade() {
-            pipeline.ring(&item);
+        self.after(&item);
+        if let Some(old) = replaces.and_then(|old| self.ledger.item(old).ok().flatten()) {
+            self.after(&old);
         }
         log::info!(ITEM = item.id.0, DEPOSITOR = item.depositor.as_str();
             "item {}: {} was submitted by {}", item.id, item.bag, asker.name);
@@ -197,6 +200,15 @@ impl Desk {
         }
         digester.finish().get(Algorithm::Sha256).map(str::to_string)
     }
+}
+
+/// The item that a new deposit of the same bag replaces: a refused one, as its letter promises; one that a trouble holds
+/// only when the new one lies where it lay.
+fn replaced(named: &[Item], key: &str) -> Option<ItemId> {
+    let newest = named.iter().rfind(|item| item.checkpoint.standing != Standing::Cancelled)?;
+    let refused = matches!(newest.checkpoint.standing, Standing::Refused { .. });
+    let same_place = shown(&newest.deposit.key) == shown(key);
+    (may_be_replaced(newest) && (refused || same_place)).then_some(newest.id)
 }
 
 /// True when an address names a user with a password before its host.

@@ -8,6 +8,7 @@ mod ask;
 pub mod breaker;
 pub mod client;
 pub mod credentials;
+mod forwarded;
 pub mod guard;
 pub mod keys;
 pub mod pace;

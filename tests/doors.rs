@@ -661,14 +661,30 @@ fn a_target_that_is_not_mounted_is_not_filled() {
     assert_eq!(house.run(&["doctor"]).code, 0);
 }
 
+/// By the mask of caught signals (proc(5), `SigCgt`), where signal n is bit n - 1. Ended: true.
+fn listens_for_sigterm(pid: &str) -> bool {
+    const SIGTERM: u64 = 1 << 14;
+    let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else { return true };
+    match status.lines().find_map(|line| line.strip_prefix("SigCgt:")) {
+        Some(mask) => u64::from_str_radix(mask.trim(), 16).unwrap() & SIGTERM != 0,
+        None => true,
+    }
+}
+
 #[test]
 fn an_interrupted_ingest_goes_on_with_the_same_command() {
     let house = House::new();
     house.bag("a.tar", &["--files", "400", "--size", "64 KiB"]);
     let mut child =
         house.command(&["ingest", "a.tar"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(700));
+    // Before it listens for signals one ends it without a word, and nothing is to be seen of going on.
     let pid = child.id().to_string();
+    let end = Instant::now() + Duration::from_secs(60);
+    while !listens_for_sigterm(&pid) {
+        assert!(Instant::now() < end, "it never listens");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(400));
     assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     let code = child.wait().unwrap().code();
     assert!(code == Some(143) || code == Some(0), "{code:?}");
@@ -787,6 +803,117 @@ fn a_letter_lies_beside_the_full_list_and_overwrites_nothing() {
     fs::remove_file(house.path("post/out/bad.letter.txt")).unwrap();
     assert_eq!(house.run(&["trouble", "show", "1", "--letter", "--to", "post/out"]).code, 5);
     assert!(!house.path("post/out/bad.letter.txt").exists(), "half of an answer was left behind");
+}
+
+#[test]
+fn a_target_is_added_filled_drained_and_retired_and_objects_tell_of_it() {
+    let house = House::new();
+    let config = |targets: &[&str]| {
+        let rows: String = targets.iter().map(|name| format!("[[target]]\nname = \"{name}\"\n")).collect();
+        fs::write(
+            house.path("c.toml"),
+            format!("i_accept_copies_on_one_disk = true\ndata = \"d\"\n{rows}[policy.default]\ntargets = {targets:?}\n"),
+        )
+        .unwrap();
+    };
+    let ask = |words: &[&str]| house.run(&[&["--config", "c.toml"], words].concat());
+    config(&["va", "vb"]);
+    house.bag("a.tar", &[]);
+    house.bag("b.tar", &["--seed", "2"]);
+    assert_eq!(ask(&["ingest", "a.tar", "b.tar"]).code, 0);
+    // Two copies are needed, and there are two targets.
+    let refused = ask(&["target", "drain", "va"]);
+    assert_eq!(refused.code, 5, "{}", refused.err);
+    assert!(refused.err.contains("asks for 2 copies and would have 1 targets left"), "{}", refused.err);
+    config(&["va", "vb", "vc"]);
+    let objects = |words: &[&str]| {
+        let said = ask(&[&["object", "list", "--json"], words].concat());
+        assert_eq!(said.code, 0, "{}", said.err);
+        said.json()["objects"].as_array().unwrap().clone()
+    };
+    assert_eq!(objects(&["--lacking"]).len(), 2);
+    assert_eq!(ask(&["target", "add", "vc", "--dry-run", "--json"]).json()["lacking"], 2);
+    // The daemon fills it by itself.
+    let mut daemon = house.serve(&["--config", "c.toml"], None);
+    let end = Instant::now() + Duration::from_secs(60);
+    while !objects(&["--lacking"]).is_empty() {
+        assert!(Instant::now() < end, "it is not filled");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let said = ask(&["object", "verify", "local/a", "--json"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(said.json()["copies"].as_array().unwrap().len(), 3);
+    for object in objects(&[]) {
+        let copies: Vec<&str> = object["copies"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|copy| copy["target"].as_str().unwrap())
+            .collect();
+        assert_eq!(copies, ["va", "vb", "vc"]);
+        for copy in object["copies"].as_array().unwrap() {
+            let folder =
+                std::path::Path::new(copy["root"].as_str().unwrap()).join(copy["path"].as_str().unwrap());
+            assert!(folder.join("0=ocfl_object_1.1").exists(), "{copy}");
+            assert!(copy["proved"].as_str().unwrap().ends_with('Z'));
+        }
+    }
+    let drained = ask(&["target", "drain", "va", "--reason", "old disks"]);
+    assert_eq!(drained.code, 0, "{}", drained.err);
+    let shown = ask(&["target", "show", "va", "--json"]).json()["targets"][0].clone();
+    assert_eq!(
+        (shown["state"].as_str(), shown["said"]["reason"].as_str()),
+        (Some("draining"), Some("old disks"))
+    );
+    house.bag("c.tar", &["--seed", "3"]);
+    assert_eq!(ask(&["submit", "c.tar"]).code, 0);
+    let end = Instant::now() + Duration::from_secs(60);
+    while objects(&[]).len() < 3 {
+        assert!(Instant::now() < end, "it is not kept");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(objects(&["--target", "va"]).len(), 2);
+    assert_eq!(ask(&["target", "retire", "va"]).code, 0);
+    assert!(objects(&["--target", "va"]).is_empty());
+    daemon.signal("TERM");
+    assert_eq!(daemon.end().0, Some(0));
+    // Without a daemon the same verbs answer, and damage is told.
+    let copy = objects(&[])[0]["copies"][0].clone();
+    let folder = std::path::Path::new(copy["root"].as_str().unwrap()).join(copy["path"].as_str().unwrap());
+    let file = folder.join("v1/content/bag/bagit.txt");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("1.0", "1.1")).unwrap();
+    let said = ask(&["object", "verify", "local/a"]);
+    assert_eq!(said.code, 1, "{}", said.out);
+    assert!(said.out.contains("mismatched  v1/content/bag/bagit.txt"), "{}", said.out);
+    let history = ask(&["object", "history", "local/a", "--json"]).json();
+    let events = history["events"].as_array().unwrap();
+    assert!(
+        events.iter().any(|event| event["event_type"] == "fixity-check" && event["outcome"] == "failure")
+    );
+    let files = ask(&["object", "files", "local/a", "--json"]).json();
+    assert!(
+        files["files"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|file| file["path"] == "bag/bagit.txt" && file["bytes"] == 54)
+    );
+    let exported = ask(&["events", "export", "--format", "premis-xml"]);
+    assert_eq!((exported.code, exported.out.matches("<object ").count()), (0, 3), "{}", exported.err);
+    if let Ok(schema) = std::env::var("STRONGROOM_PREMIS_XSD") {
+        fs::write(house.path("e.xml"), &exported.out).unwrap();
+        let checked = Command::new("xmllint")
+            .args(["--nonet", "--noout", "--schema", &schema])
+            .arg(house.path("e.xml"))
+            .output();
+        match checked {
+            Ok(checked) => assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr)),
+            Err(error) => println!("skipped: xmllint: {error}"),
+        }
+    } else {
+        println!("skipped: STRONGROOM_PREMIS_XSD names no schema");
+    }
 }
 
 #[test]

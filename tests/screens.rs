@@ -93,8 +93,8 @@ fn kept() -> ItemView {
             "object": "strongroom:vt.edu/vt-theses-2026-10", "files": 310, "bytes": 5_368_709_120u64, "rests": true,
             "received_at": "2026-11-20T21:00:00Z", "kept_at": "2026-11-20T21:30:00Z",
             "copies": [
-                {"target": "vault-a", "root": "/srv/vault-a/ocfl", "path": "0a1/b2c/d3e/strongroom%3avt.edu%2fvt-theses"},
-                {"target": "vault-b", "root": "/srv/vault-b/ocfl", "path": "0a1/b2c/d3e/strongroom%3avt.edu%2fvt-theses"},
+                {"target": "vault-a", "root": "/srv/vault-a/ocfl", "path": "0a1/b2c/d3e/strongroom%3avt.edu%2fvt-theses", "proved": "2026-11-20T10:00:00Z"},
+                {"target": "vault-b", "root": "/srv/vault-b/ocfl", "path": "0a1/b2c/d3e/strongroom%3avt.edu%2fvt-theses", "proved": "2026-11-20T10:00:00Z"},
             ],
         }),
     )

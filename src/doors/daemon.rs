@@ -15,6 +15,7 @@ use crate::doors::cli::Screen;
 use crate::doors::exit::{self, Exit};
 use crate::doors::house::{self, House};
 use crate::doors::inbox;
+use crate::doors::keeper;
 use crate::doors::notify::Notify;
 use crate::doors::receiver::Receivers;
 use crate::doors::signals::{Asked, Signals};
@@ -52,6 +53,9 @@ pub fn serve(screen: &Screen, config: Arc<Config>, given: &Given) -> Result<Exit
     let receivers = Receivers::start(desk.clone(), asker::this_process()).map_err(|error| {
         Box::new(Complaint::new(Sort::Io, "the sources are not listed").because(error.to_string()))
     })?;
+    let keeping = keeper::watch(&desk, &asker::this_process()).map_err(|error| {
+        Box::new(Complaint::new(Sort::Io, "copies are not kept").because(error.to_string()))
+    })?;
     let ready = format!("ready, answering at {}", config.serve.socket.display());
     notify.ready(&ready);
     log::info!("strongroom {} {ready}; data in {}", env!("CARGO_PKG_VERSION"), config.data.display());
@@ -63,6 +67,7 @@ pub fn serve(screen: &Screen, config: Arc<Config>, given: &Given) -> Result<Exit
     daemon.desk.stop_receiving();
     drop(daemon);
     drop(looking);
+    drop(keeping);
     end(screen, &mut serving, pipeline, ended, drain)
 }
 

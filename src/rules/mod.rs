@@ -11,5 +11,6 @@ pub mod ours;
 pub mod packed;
 pub mod premis;
 pub mod read;
+pub mod registry;
 pub mod sort;
 pub mod tar;

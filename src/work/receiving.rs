@@ -297,6 +297,7 @@ impl Scan<'_> {
             bag: bag.unwrap_or_else(|| shown(&entry.name)),
             deposit,
             policy: self.intake.policy.clone(),
+            policy_asked: false,
             asked_by: self.asker.clone(),
             listed: Some(Listing { source: self.intake.name.clone(), revision }),
             refused,

@@ -80,7 +80,7 @@ const WEIGHS: Shape = Shape::OneOf(&["profile", "error", "warning", "note"]);
 
 /// The table.
 #[rustfmt::skip]
-pub const KEYS: [Key; 84] = [
+pub const KEYS: [Key; 87] = [
     key("data", Shape::Path, "\"./strongroom-data\"", "Folder below which everything lies that has no path of its own. A relative folder, so that a first try needs no rights; an installed service names /var/lib/strongroom."),
     key("i_accept_copies_on_one_disk", Shape::Flag, "false", "Two targets of one policy on one file system are refused, because one broken disk would take both copies. True is for trying out only; the embedded default without a file has it so."),
     key("accept", CONTAINERS, "[\"tar\"]", "Forms in which depositors may send a bag in one file. Plain tars only, because they are read in place: a packed deposit (a compressed tar, or a zip) is unpacked into staging first, which costs space and time, and one flipped bit may cost all of it. What a deposit is, its first bytes say, not its name; plain tars are always taken."),
@@ -96,6 +96,7 @@ pub const KEYS: [Key; 84] = [
     key("policy.*.targets", Shape::Names, "all targets", "Targets that get a copy, in the order in which they are read back from."),
     key("policy.*.copies", Shape::Count(1, 16), "2", "Proved copies that make an object kept. Two is the fewest that survive one loss."),
     key("policy.*.i_accept_one_copy", Shape::Flag, "false", "Fewer than two copies are refused unless this says that somebody meant it."),
+    key("policy.*.storage_options", Shape::Texts, "[]", "Values of a bag's tag Storage-Option that choose this policy over its depositor's. A version of an object that is kept already follows the object's policy. None by default: what a depositor writes into a bag decides nothing unless the operator said so."),
     key("depositor[].name", Shape::Name, "\"local\"", "Who sends bags; it is part of every object's identifier, so it must never change."),
     key("depositor[].policy", Shape::Name, "\"default\"", "Policy that this depositor's objects follow."),
     key("depositor[].accept", CONTAINERS, "accept", "Forms in which this depositor may send a bag in one file, when others than everybody's."),
@@ -141,6 +142,8 @@ pub const KEYS: [Key; 84] = [
     key("network.timeout_connect", Shape::Time, "\"10 s\"", "As for a source, for addresses that belong to none."),
     key("network.timeout_answer", Shape::Time, "\"30 s\"", "As for a source, for addresses that belong to none."),
     key("network.timeout_stall", Shape::Time, "\"25 s\"", "As for a source, for addresses that belong to none."),
+    key("keeping.every", Shape::Time, "\"10 min\"", "How often the daemon looks whether a policy asks for copies that are not there, and makes them. Often enough that a target which was added fills up by itself, seldom enough that reading the registry costs nothing; 0 s: only when asked (strongroom target add)."),
+    key("keeping.bandwidth", Shape::Text, "\"unlimited\"", "Bytes a second that are read for making such copies; written as for a source, by hours if need be, so that deposits come first by day."),
     key("workers.download", WORKERS, "2", "Items that may be in this stage at once. Two, so that a small deposit is not behind a large one."),
     key("workers.unpack", WORKERS, "2", "Items that may be in this stage at once. It reads tar headers only."),
     key("workers.checksum", WORKERS, "1", "Items that may be in this stage at once. One, because one item already uses every core (workers.hashers)."),

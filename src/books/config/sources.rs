@@ -4,11 +4,11 @@
 //! - No secret stands in a configuration: credentials are named by where they come from, addresses hold no password.
 //! - A private address must be allowed where it is written, so that nobody finds out by a deposit that hangs.
 
-use super::DepositorConfig;
 use super::build::Builder;
 use super::fault::Fault;
 use super::tree::Value;
 use super::units;
+use super::{DepositorConfig, KeepingConfig};
 use crate::rules::address::{Address, Reach, reach};
 use crate::worlds::net::credentials::Access;
 use crate::worlds::net::pace::Schedule;
@@ -233,6 +233,11 @@ impl Builder {
             connections: self.count(&format!("{at}.connections")),
             bandwidth: self.bandwidth(&format!("{at}.bandwidth")),
         }
+    }
+
+    /// How copies are kept.
+    pub(super) fn keeping(&mut self) -> KeepingConfig {
+        KeepingConfig { every: self.time("keeping.every"), bandwidth: self.bandwidth("keeping.bandwidth") }
     }
 
     fn bandwidth(&mut self, path: &str) -> Schedule {

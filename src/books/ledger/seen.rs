@@ -107,6 +107,20 @@ fn mark_of_digest(hex: &str) -> u64 {
     hex.get(..16).and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or_default()
 }
 
+/// The row that remembers the key of an item that was listed at a source; none for one that was submitted by itself.
+pub(super) fn seen_row(item: &Item) -> Option<(String, Seen)> {
+    let deposit = &item.deposit;
+    let source = deposit.key.strip_prefix("source://")?.split('/').next()?;
+    let seen = Seen {
+        key: deposit.key.clone(),
+        mark: deposit.mark.clone(),
+        item: item.id,
+        disposed: None,
+        gone: None,
+    };
+    (!deposit.mark.is_empty()).then(|| (seen_key(source, &deposit.key), seen))
+}
+
 fn seen_key(source: &str, key: &str) -> String {
     // Keys may be longer than a row's key may be, and hold anything.
     format!("r/{source}/{}", &sha256_hex(key.as_bytes())[..40])

@@ -38,6 +38,7 @@ impl Ledger {
                 bag: new.bag.clone(),
                 deposit: new.deposit.clone(),
                 policy: new.policy.clone(),
+                policy_asked: new.policy_asked,
                 volume: None,
                 received_at: self.world.clock.now(),
                 asked_by: new.asked_by.clone(),

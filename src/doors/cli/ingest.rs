@@ -39,6 +39,8 @@ pub struct What<'a> {
     pub paths: &'a [PathBuf],
     /// Whose it is.
     pub depositor: Option<&'a str>,
+    /// Policy that they shall follow, when it was said.
+    pub policy: Option<&'a str>,
     /// Addresses may be loopback or private ones.
     pub allow_private: bool,
 }
@@ -114,7 +116,12 @@ fn hand_in_one(talk: &mut Talk, path: &Path, what: &What<'_>) -> Told<(ItemView,
         }
         None => real_path(path)?,
     };
-    let ask = Ask::Submit { path, depositor: what.depositor.map(String::from), unasked: false };
+    let ask = Ask::Submit {
+        path,
+        depositor: what.depositor.map(String::from),
+        policy: what.policy.map(String::from),
+        unasked: false,
+    };
     match talk.ask(&ask)? {
         Answer::Submitted { item, new } => Ok((*item, new)),
         other => Err(unexpected(&other)),

@@ -130,7 +130,7 @@ pub fn objects(style: &Style, objects: &[ObjectView], more: bool) -> String {
             object.version.into(),
             object.files.into(),
             style.bytes(object.bytes),
-            object.targets.join(" ").into(),
+            object.copies.iter().map(|copy| copy.target.as_str()).collect::<Vec<_>>().join(" ").into(),
             kept,
         ]);
     }

@@ -7,12 +7,15 @@
 pub mod complaint;
 mod doctor;
 mod facts;
+pub mod keep_words;
 pub mod letter;
 mod look;
+pub mod objects;
 mod source_view;
 mod sources;
 mod steer;
 mod submit;
+mod targets_use;
 mod view;
 pub mod views;
 pub mod words;
@@ -31,7 +34,7 @@ use jiff::Timestamp;
 use std::sync::{Arc, Mutex, RwLock, Weak};
 use std::time::Duration;
 pub use submit::{bag_name, check_name};
-use words::{Answer, Ask, Hello, SCHEMA};
+use words::{Answer, Ask, Hello, KeepAsk, SCHEMA};
 
 /// Longest wait for news in one answer.
 const WATCH_MAX: Duration = Duration::from_secs(20);
@@ -105,8 +108,8 @@ impl Desk {
     fn told(&self, ask: &Ask, asker: &Asker) -> Told<Answer> {
         match ask {
             Ask::Hello => Ok(Answer::Hello(self.hello())),
-            Ask::Submit { path, depositor, unasked } => {
-                self.submit(path, depositor.as_deref(), *unasked, asker)
+            Ask::Submit { path, depositor, policy, unasked } => {
+                self.submit(path, depositor.as_deref(), policy.as_deref(), *unasked, asker)
             }
             Ask::Items { filter, before, limit } => self.items(filter, *before, *limit),
             Ask::Troubles { filter, after, limit } => self.troubles(filter, *after, *limit),
@@ -124,9 +127,8 @@ impl Desk {
             Ask::Watch { seen, items, millis } => self.watch(*seen, items, Duration::from_millis(*millis)),
             Ask::Status => self.status(),
             Ask::Disk => Ok(Answer::Disk { places: self.places()? }),
-            Ask::Objects { depositor, after, limit } => {
-                self.objects(depositor.as_deref(), after.as_deref(), *limit)
-            }
+            Ask::Objects { filter, after, limit } => self.objects(filter, after.as_deref(), *limit),
+            Ask::Keep(ask) => self.keep(ask, asker),
             Ask::Object { object } => self.object(object),
             Ask::Rows { after, limit } => self.rows(after.as_deref(), *limit),
             Ask::Restore { object, to } => self.restore(object, to, asker),
@@ -177,6 +179,24 @@ impl Desk {
             ));
         }
         Ok(newest)
+    }
+
+    fn keep(&self, ask: &KeepAsk, asker: &Asker) -> Told<Answer> {
+        match ask {
+            KeepAsk::Targets { target } => self.targets(target.as_deref()),
+            KeepAsk::Usage { target } => self.usage(target.as_deref()),
+            KeepAsk::Fill { target, after, only_count } => {
+                self.fill(target.as_deref(), after.as_deref(), *only_count)
+            }
+            KeepAsk::UseTarget { target, state, reason, dry_run } => {
+                self.use_target(target, *state, reason, *dry_run, asker)
+            }
+            KeepAsk::History { object } => self.history(object),
+            KeepAsk::ObjectFiles { object, version, after, limit } => {
+                self.object_files(object, *version, after.as_deref(), *limit)
+            }
+            KeepAsk::Prove { object, target } => self.prove(object, target.as_deref()),
+        }
     }
 
     /// Which depositor and bag a name may mean: `depositor/bag`, or a bag of any depositor.
@@ -232,7 +252,7 @@ pub fn unknown(what: &str, name: &str, names: Vec<&'static str>) -> Box<Complain
 }
 
 /// A name that is none of these.
-fn unknown_among(what: &str, name: &str, names: Vec<&str>) -> Box<Complaint> {
+pub fn unknown_among(what: &str, name: &str, names: Vec<&str>) -> Box<Complaint> {
     if names.is_empty() {
         return Box::new(Complaint::new(Sort::NotFound, format!("there is no {what}")));
     }

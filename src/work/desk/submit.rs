@@ -49,6 +49,7 @@ impl Desk {
         &self,
         path: &str,
         depositor: Option<&str>,
+        policy: Option<&str>,
         unasked: bool,
         asker: &Asker,
     ) -> Told<Answer> {
@@ -62,6 +63,12 @@ impl Desk {
                 ..complaint
             })
         })?;
+        if let Some(name) = policy
+            && config.policy(name).is_none()
+        {
+            let names = config.policies.iter().map(|policy| policy.name.as_str()).collect();
+            return Err(super::unknown_among("policy", name, names));
+        }
         let refuse = |why: &str| Box::new(Complaint::new(Sort::Usage, &doing).because(why));
         if !source::is_address(path) && !Path::new(path).is_absolute() {
             return Err(refuse("it is neither an absolute path nor an address"));
@@ -97,7 +104,8 @@ impl Desk {
                 mark: arrival.mark,
                 fetched: !arrival.in_place,
             },
-            policy: depositor.policy.clone(),
+            policy: policy.map_or_else(|| depositor.policy.clone(), String::from),
+            policy_asked: policy.is_some(),
             asked_by: asker.clone(),
             listed: None,
             refused: None,

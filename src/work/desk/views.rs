@@ -100,11 +100,18 @@ pub struct CopyView {
     pub root: String,
     /// The object's folder below the root.
     pub path: String,
+    /// When its files were last read and found equal (UTC).
+    pub proved: Timestamp,
 }
 
 impl From<&StoredCopy> for CopyView {
     fn from(copy: &StoredCopy) -> CopyView {
-        CopyView { target: copy.target.clone(), root: copy.root.clone(), path: copy.path.clone() }
+        CopyView {
+            target: copy.target.clone(),
+            root: copy.root.clone(),
+            path: copy.path.clone(),
+            proved: copy.proved_at,
+        }
     }
 }
 
@@ -277,19 +284,23 @@ pub struct CountRow {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectView {
     /// Id.
+    #[serde(rename = "object")]
     pub id: String,
     /// Who deposits it.
     pub depositor: String,
     /// The bag's name.
     pub bag: String,
+    /// Policy it follows.
+    #[serde(default)]
+    pub policy: String,
     /// Newest version.
     pub version: u32,
     /// Files in it.
     pub files: u64,
     /// Bytes of them.
     pub bytes: u64,
-    /// Targets with a proved copy.
-    pub targets: Vec<String>,
+    /// Its proved copies, in the order in which they are read back from.
+    pub copies: Vec<CopyView>,
     /// When the newest version was kept (UTC).
     pub kept_at: Option<Timestamp>,
 }

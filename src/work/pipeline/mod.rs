@@ -151,6 +151,11 @@ impl Pipeline {
         self.shared.drain.store(true, Ordering::Relaxed);
     }
 
+    /// True when the process wants to end.
+    pub fn is_draining(&self) -> bool {
+        self.shared.over()
+    }
+
     /// Drains, and waits for the workers to end.
     pub fn stop(mut self) -> Result<(), String> {
         self.end();

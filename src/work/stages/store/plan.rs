@@ -265,7 +265,7 @@ fn deposit_record(
     created: Timestamp,
 ) -> Result<DepositRecord, Stop> {
     let item = job.item;
-    let policy = job.settings.policy(&item.policy)?;
+    let policy = job.settings.policy_of(item)?;
     let found = &item.found;
     let (files, bytes) = found.unpack.as_ref().map_or((0, 0), |unpack| (unpack.files, unpack.bytes));
     let sha256 = found.download.as_ref().map(|download| ("sha256".to_string(), download.sha256.clone()));

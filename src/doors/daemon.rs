@@ -17,6 +17,7 @@ use crate::doors::house::{self, House};
 use crate::doors::inbox;
 use crate::doors::notify::Notify;
 use crate::doors::receiver;
+use crate::doors::reconciler;
 use crate::doors::signals::{Asked, Signals};
 use crate::doors::socket::{Answerer, Listener, Serving};
 use crate::work::desk::Desk;
@@ -52,6 +53,9 @@ pub fn serve(screen: &Screen, config: Arc<Config>, given: &Given) -> Result<Exit
     let receiving = receiver::watch(&desk, &asker::this_process()).map_err(|error| {
         Box::new(Complaint::new(Sort::Io, "the sources are not listed").because(error.to_string()))
     })?;
+    let reconciling = reconciler::watch(&desk, &asker::this_process()).map_err(|error| {
+        Box::new(Complaint::new(Sort::Io, "the targets are not checked").because(error.to_string()))
+    })?;
     let ready = format!("ready, answering at {}", config.serve.socket.display());
     notify.ready(&ready);
     log::info!("strongroom {} {ready}; data in {}", env!("CARGO_PKG_VERSION"), config.data.display());
@@ -64,6 +68,7 @@ pub fn serve(screen: &Screen, config: Arc<Config>, given: &Given) -> Result<Exit
     drop(daemon);
     drop(looking);
     drop(receiving);
+    drop(reconciling);
     end(screen, &mut serving, pipeline, ended, drain)
 }
 

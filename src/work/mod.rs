@@ -9,6 +9,7 @@ pub mod judging;
 pub mod pipeline;
 pub mod rebuild;
 pub mod receiving;
+pub mod reconcile;
 pub mod restore;
 pub mod staged;
 pub mod stages;

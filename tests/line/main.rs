@@ -9,6 +9,7 @@ mod fetching;
 mod packed;
 mod rebuilding;
 mod receiving;
+mod reconciling;
 mod rehearsal;
 mod restoring;
 mod trouble;

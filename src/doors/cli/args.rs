@@ -150,6 +150,9 @@ pub enum Verb {
     /// Where deposits arrive by themselves
     #[command(subcommand)]
     Source(SourceVerb),
+    /// Where copies are kept
+    #[command(subcommand)]
+    Target(TargetVerb),
     /// Make the ledger anew from what lies on targets; needs the configuration only
     Rebuild(super::rebuild::Rebuilding),
     /// Profiles: what a receiver asks of bags beyond BagIt
@@ -393,6 +396,13 @@ pub enum SourceVerb {
     },
 }
 
+/// Verbs on targets.
+#[derive(Debug, Subcommand)]
+pub enum TargetVerb {
+    /// Hold what lies on targets against the registry, and the registry against what lies there; nothing is changed
+    Reconcile(super::reconcile::Reconciling),
+}
+
 /// Verbs on objects.
 #[derive(Debug, Subcommand)]
 pub enum ObjectVerb {
@@ -457,6 +467,8 @@ mod tests {
             "strongroom profile check p.json",
             "strongroom object restore strongroom:u/b --to out",
             "strongroom bag validate a.tar folder --strict --json",
+            "strongroom target reconcile vault-a vault-b --json",
+            "strongroom target reconcile --last",
             "strongroom rebuild --from vault-a --from vault-b --dry-run --json",
         ];
         for line in lines {

@@ -13,6 +13,7 @@ pub mod offline;
 pub mod overview;
 mod profile;
 mod rebuild;
+mod reconcile;
 mod source;
 pub mod table;
 mod talk;

@@ -9,6 +9,7 @@ mod doctor;
 mod facts;
 pub mod letter;
 mod look;
+mod reconcile;
 mod sources;
 mod steer;
 mod submit;
@@ -46,6 +47,8 @@ pub struct Desk {
     // One deposit at a time: whether it is known already is a question and an answer.
     submitting: Mutex<()>,
     receiving: Receiving,
+    // One step of one check of targets at a time.
+    reconciling: Mutex<()>,
 }
 
 /// An answer, or why there is none.
@@ -71,6 +74,7 @@ impl Desk {
             daemon,
             submitting: Mutex::new(()),
             receiving: Receiving::default(),
+            reconciling: Mutex::new(()),
         }
     }
 
@@ -132,6 +136,8 @@ impl Desk {
             Ask::Probe { source } => self.probe(source.as_deref()),
             Ask::PauseSource { source, reason } => self.pause_source(source, reason, asker),
             Ask::ResumeSource { source } => self.resume_source(source),
+            Ask::Reconcile { targets, check } => self.reconcile(targets, *check, asker),
+            Ask::Reconciled { after, limit } => self.reconciled(*after, *limit),
             Ask::Verify => self.verify(),
             Ask::Config => Ok(self.config_view()),
         }

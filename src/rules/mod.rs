@@ -4,6 +4,7 @@ pub mod address;
 pub mod bagit;
 pub mod digester;
 pub mod groups;
+pub mod handle;
 pub mod http;
 pub mod ocfl;
 pub mod ours;

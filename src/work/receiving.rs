@@ -16,7 +16,8 @@ use crate::work::desk::bag_name;
 use crate::worlds::World;
 use crate::worlds::book::BookError;
 use crate::worlds::source::{Disposal, Disposed, Listed, SourceError};
-use std::collections::BTreeSet;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,6 +36,8 @@ pub struct Intake {
     pub policy: String,
     /// Endings of names that are taken.
     pub suffixes: Vec<String>,
+    /// Endings of names that are still being written.
+    pub temporary: Vec<String>,
     /// Bytes that one deposit may have.
     pub bytes_max: u64,
     /// What is done with a deposit once it is kept; nothing if absent.
@@ -47,9 +50,6 @@ pub struct Intake {
 
 /// Endings of names that go with another deposit: digests of it.
 const SIDE_CARS: [&str; 4] = [".md5", ".sha1", ".sha256", ".sha512"];
-
-/// Endings and beginnings of names that are still being written.
-const ON_ITS_WAY: [&str; 4] = [".part", ".tmp", ".filepart", ".crdownload"];
 
 /// Longest name of an item that is not taken, in bytes.
 const NAME_MAX: usize = 240;
@@ -86,13 +86,13 @@ impl From<LedgerError> for ScanError {
 
 /// Receives from the configured sources.
 pub struct Receiving {
-    listing: Mutex<BTreeSet<String>>,
+    listing: Mutex<BTreeMap<String, Timestamp>>,
     stop: AtomicBool,
 }
 
 impl Default for Receiving {
     fn default() -> Receiving {
-        Receiving { listing: Mutex::new(BTreeSet::new()), stop: AtomicBool::new(false) }
+        Receiving { listing: Mutex::new(BTreeMap::new()), stop: AtomicBool::new(false) }
     }
 }
 
@@ -100,6 +100,11 @@ impl Receiving {
     /// Listings end after the page they are at.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Since when a source is being listed, if it is.
+    pub fn listing_since(&self, name: &str) -> Option<Timestamp> {
+        self.listing.lock().unwrap_or_else(|broken| broken.into_inner()).get(name).copied()
     }
 
     /// Lists a source to its end; new keys become items, which `ring` is told of.
@@ -114,26 +119,41 @@ impl Receiving {
             let why = format!("{} paused it at {}: {}", paused.by, paused.at, paused.reason);
             return Err(ScanError::Paused(why));
         }
-        let _alone = Alone::with(&self.listing, &intake.name).ok_or(ScanError::Busy)?;
+        let began = ledger.world().clock.now();
+        let _alone = Alone::with(&self.listing, &intake.name, began).ok_or(ScanError::Busy)?;
         let mut scan = Scan { ledger, intake, asker, ring, told: LastScan::default() };
-        scan.told.at = Some(ledger.world().clock.now());
+        scan.told.at = Some(began);
         let ended = scan.run(&self.stop);
         let mut told = scan.told;
         told.trouble = ended.as_ref().err().map(ToString::to_string);
-        ledger.change_source(&intake.name, &|row| row.last = told.clone())?;
+        ledger.change_source(&intake.name, &|row| {
+            row.last = told.clone();
+            match told.trouble {
+                None => (row.listed, row.failing_since) = (Some(began), None),
+                Some(_) => row.failing_since = row.failing_since.or(Some(began)),
+            }
+        })?;
         ended.map(|()| told)
     }
 }
 
 struct Alone<'a> {
-    listing: &'a Mutex<BTreeSet<String>>,
+    listing: &'a Mutex<BTreeMap<String, Timestamp>>,
     name: &'a str,
 }
 
 impl<'a> Alone<'a> {
-    fn with(listing: &'a Mutex<BTreeSet<String>>, name: &'a str) -> Option<Alone<'a>> {
+    fn with(
+        listing: &'a Mutex<BTreeMap<String, Timestamp>>,
+        name: &'a str,
+        began: Timestamp,
+    ) -> Option<Alone<'a>> {
         let mut held = listing.lock().unwrap_or_else(|broken| broken.into_inner());
-        held.insert(name.to_string()).then_some(Alone { listing, name })
+        if held.contains_key(name) {
+            return None;
+        }
+        held.insert(name.to_string(), began);
+        Some(Alone { listing, name })
     }
 }
 
@@ -164,6 +184,7 @@ impl Scan<'_> {
             self.told.pages += 1;
             for entry in &page.entries {
                 self.told.keys += 1;
+                self.told.bytes = self.told.bytes.saturating_add(entry.bytes);
                 self.take(entry)?;
             }
             match page.next {
@@ -177,7 +198,7 @@ impl Scan<'_> {
     }
 
     fn take(&mut self, entry: &Listed) -> Result<(), ScanError> {
-        let on_its_way = ON_ITS_WAY.iter().any(|ending| entry.name.ends_with(ending));
+        let on_its_way = self.intake.temporary.iter().any(|ending| entry.name.ends_with(ending.as_str()));
         let last = entry.name.rsplit('/').next().unwrap_or(&entry.name);
         if on_its_way || last.is_empty() || last.starts_with('.') {
             return Ok(());
@@ -203,10 +224,16 @@ impl Scan<'_> {
     }
 
     fn submit(&mut self, entry: &Listed, revision: Option<u64>) -> Result<(), ScanError> {
-        let refused = self.not_taken(entry);
-        if refused.is_none() && is_side_car(&entry.name) {
+        let looked = self.intake.in_place.then(|| self.world().source.look(&entry.key));
+        let is_folder = matches!(&looked, Some(Ok(arrival)) if arrival.form == Form::Folder);
+        if !is_folder && is_side_car(&entry.name) && !entry.name.contains('/') {
             return Ok(());
         }
+        let denied = match &looked {
+            Some(Err(SourceError::Denied { why, .. })) => Some(format!("it cannot be read: {why}")),
+            _ => None,
+        };
+        let refused = self.not_taken(entry, is_folder, denied);
         let mut deposit = Deposit {
             key: entry.key.clone(),
             form: Form::Tar,
@@ -215,17 +242,16 @@ impl Scan<'_> {
             mark: entry.mark.clone(),
             fetched: !self.intake.in_place,
         };
-        if self.intake.in_place && refused.is_none() {
-            match self.world().source.look(&entry.key) {
-                Ok(arrival) => {
-                    (deposit.form, deposit.bytes, deposit.pin) = (arrival.form, arrival.bytes, arrival.pin);
-                }
-                // Gone or changed since it was listed: the next listing tells.
-                Err(error) => {
-                    log::info!("source {}: {} was not taken now: {error}", self.intake.name, entry.name);
-                    return Ok(());
-                }
+        match looked.filter(|_| refused.is_none()) {
+            Some(Ok(arrival)) => {
+                (deposit.form, deposit.bytes, deposit.pin) = (arrival.form, arrival.bytes, arrival.pin);
             }
+            // Gone or changed since it was listed: the next listing tells.
+            Some(Err(error)) => {
+                log::info!("source {}: {} was not taken now: {error}", self.intake.name, entry.name);
+                return Ok(());
+            }
+            None => {}
         }
         let bag = bag_name(&format!("/{}", entry.name)).filter(|_| refused.is_none());
         let taken = refused.is_none();
@@ -234,6 +260,7 @@ impl Scan<'_> {
             bag: bag.unwrap_or_else(|| shown(&entry.name)),
             deposit,
             policy: self.intake.policy.clone(),
+            policy_asked: false,
             asked_by: self.asker.clone(),
             listed: Some(Listing { source: self.intake.name.clone(), revision }),
             refused,
@@ -261,15 +288,14 @@ impl Scan<'_> {
     }
 
     /// Why a key is no deposit that is taken.
-    fn not_taken(&self, entry: &Listed) -> Option<Trouble> {
+    fn not_taken(&self, entry: &Listed, is_folder: bool, denied: Option<String>) -> Option<Trouble> {
         let intake = self.intake;
         let because = if entry.name.contains('/') {
             "it lies in a sub-folder; only what lies at the top of the place is taken".to_string()
-        } else if !intake.suffixes.iter().any(|suffix| ends_with(&entry.name, suffix)) {
-            if is_side_car(&entry.name) {
-                return None;
-            }
+        } else if !is_folder && !intake.suffixes.iter().any(|suffix| ends_with(&entry.name, suffix)) {
             format!("its name ends with none of {}", intake.suffixes.join(", "))
+        } else if let Some(denied) = denied {
+            denied
         } else if entry.bytes == 0 {
             "it is empty; perhaps its upload was broken off".to_string()
         } else if entry.bytes > intake.bytes_max {

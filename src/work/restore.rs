@@ -13,6 +13,7 @@ use crate::model::trouble::{Kind, Stop, Trouble};
 use crate::rules::digester::Digester;
 use crate::rules::ocfl::restore::{RestoreStep, restore_steps};
 use crate::work::job::Settings;
+use crate::work::policies::in_reading_order;
 use crate::worlds::World;
 use crate::worlds::disk::Place;
 use crate::worlds::disk::outlet::Outlet;
@@ -65,8 +66,11 @@ fn restore_version(
     object: &ObjectId,
     to: &Path,
 ) -> Result<Restored, Stop> {
-    let version = newest(ledger, object)?;
+    let mut version = newest(ledger, object)?;
     let known = ledger.object(object).map_err(|error| ledger_trouble(&error))?;
+    if let Some(known) = &known {
+        in_reading_order(settings, &known.policy, &mut version.copies);
+    }
     let folder = to.join(known.map_or_else(|| "bag".to_string(), |object| object.bag));
     let outlet = Outlet::create(&folder)?;
     let volume = settings
@@ -126,7 +130,7 @@ fn give(
     Ok(restored)
 }
 
-/// Copies in the order in which they were made, which is the policy's.
+/// Copies in the order in which they are read back from.
 /// Keeps the inventory of a version beside the ledger again, from any copy that gives it as it was recorded.
 pub fn keep_inventory_again(
     world: &World,

@@ -1,11 +1,14 @@
 //! The ledger is lost, and made again from what lies on targets.
 
-use crate::rehearsal::{House, house};
+use crate::rehearsal::{House, house, house_of, policy};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use strongroom::books::ledger::Ledger;
+use std::time::Duration;
 use strongroom::books::ledger::additions::Additions;
+use strongroom::books::ledger::{Ledger, TargetUse};
+use strongroom::model::item::Asker;
 use strongroom::rules::registry::Odd;
+use strongroom::work::keeping::{self, Fill};
 use strongroom::work::rebuild::{Rebuild, Report};
 use strongroom::work::stages::INGEST_LINE;
 use strongroom::worlds::World;
@@ -225,4 +228,35 @@ fn what_is_wrong_on_one_target_is_told_and_the_other_serves() {
     let after = rows(&ledger);
     let differ: Vec<&String> = before.keys().filter(|key| after.get(*key) != before.get(*key)).collect();
     assert_eq!(differ, [&format!("v/{}/000001", object("maps"))], "only the copy that cannot be read");
+}
+
+#[test]
+fn what_happened_to_objects_after_they_were_kept_is_rebuilt_too() {
+    let mut house = house_of(&["a", "b", "c"], &|target| target);
+    house.deposit("photos", &[("a.txt", "alpha")]);
+    house.run();
+    house.deposit("photos", &[("a.txt", "beta")]);
+    house.run();
+    // A target joins, another is retired.
+    house.settings.policies.insert("default".into(), policy("default", &["a", "b", "c"]));
+    let fill = || {
+        let over = || false;
+        let what = Fill { target: None, after: None, at_most: Duration::MAX, only_count: false, over: &over };
+        let filled = keeping::fill(&house.world, &house.ledger, &house.settings, &what).unwrap();
+        assert_eq!(filled.lacking, 0, "{filled:?}");
+    };
+    fill();
+    house.clock.advance(Duration::from_secs(3_600));
+    let anna = Asker { uid: 7, name: "anna".into(), door: "test".into() };
+    house.ledger.set_target("b", TargetUse::Retired, &anna, "").unwrap();
+    house.settings.uses.reread(&house.ledger).unwrap();
+    fill();
+    let mut before = rows(&house.ledger);
+    // What people said of targets is lost with the ledger, as is told.
+    assert!(before.remove("t/b").is_some());
+    for names in [&["a"][..], &["c"], &["a", "c"]] {
+        let (ledger, report) = rebuilt(&house, names);
+        assert_eq!(report.disagreements, [], "{names:?}");
+        same(&before, &rows(&ledger), &format!("{names:?}"));
+    }
 }

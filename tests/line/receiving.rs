@@ -2,13 +2,19 @@
 
 use crate::rehearsal::{House, house, tar};
 use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use strongroom::books::config::{Config, Given};
 use strongroom::books::ledger::LastScan;
 use strongroom::model::checkpoint::Standing;
 use strongroom::model::item::{Asker, Item};
 use strongroom::model::trouble::Kind;
+use strongroom::work::desk::Desk;
+use strongroom::work::desk::words::{Answer, Ask, SourceCounts, SourceView, Status};
+use strongroom::work::job::Settings;
 use strongroom::work::receiving::{Intake, Receiving, ScanError};
 use strongroom::worlds::fate::Blow;
-use strongroom::worlds::source::Disposal;
+use strongroom::worlds::source::{Disposal, SourceError};
 
 fn intake(after_kept: Option<Disposal>) -> Intake {
     Intake {
@@ -17,6 +23,7 @@ fn intake(after_kept: Option<Disposal>) -> Intake {
         depositor: "uva.edu".into(),
         policy: "default".into(),
         suffixes: vec![".tar".into()],
+        temporary: vec![".part".into()],
         bytes_max: 100_000,
         after_kept,
         in_place: false,
@@ -40,6 +47,20 @@ fn scan_with(house: &House, intake: &Intake) -> Result<LastScan, ScanError> {
 
 fn scan(house: &House) -> LastScan {
     scan_with(house, &intake(None)).unwrap()
+}
+
+/// What the daemon's desk says of a source that is listed every quarter of an hour: the source, and the whole.
+fn told(house: &House) -> (SourceView, Status) {
+    let intake = Intake { every: Some(Duration::from_secs(900)), ..intake(None) };
+    let settings = Settings { sources: vec![intake], ..house.settings.clone() };
+    let config = Arc::new(Config::from_text("", None, &Given::default()).unwrap());
+    let desk = Desk::new(house.ledger.clone(), Weak::new(), config, settings, true);
+    let asker = Asker { uid: 0, name: "anna".into(), door: "test".into() };
+    let Answer::Sources { mut sources } = desk.answer(&Ask::Sources { source: None }, &asker) else {
+        panic!()
+    };
+    let Answer::Status(status) = desk.answer(&Ask::Status, &asker) else { panic!() };
+    (sources.remove(0), *status)
 }
 
 fn standings(house: &House) -> BTreeMap<String, Vec<&'static str>> {
@@ -185,4 +206,40 @@ fn a_paused_source_is_left_alone() {
     assert!(why.contains("anna") && why.contains("they move house"), "{why}");
     house.ledger.change_source("drop", &|row| row.paused = None).unwrap();
     assert_eq!(scan(&house).new, 1);
+}
+
+#[test]
+fn status_names_a_source_whose_listing_fails_until_it_is_whole_again() {
+    let house = house();
+    put(&house, "a.tar", "x");
+    put(&house, "bad.docx", "x");
+    scan(&house);
+    let (source, status) = told(&house);
+    let counts = SourceCounts {
+        known: 2,
+        waiting: 1,
+        waiting_bytes: item(&house, "a").deposit.bytes,
+        held: 0,
+        refused: 1,
+    };
+    assert_eq!((source.state.as_str(), source.counts, source.last.new), ("well", Some(counts), 2));
+    assert!(status.sources.is_empty() && source.listed.is_some() && source.next_listing.is_some());
+    house.run();
+    let counts = SourceCounts { waiting: 0, waiting_bytes: 0, ..counts };
+    assert_eq!(told(&house).0.counts, Some(counts));
+
+    house.source.fail_listing(Some(SourceError::Unreachable { key: "drop".into(), why: "no route".into() }));
+    let mut failing_since = None;
+    for _ in 0..3 {
+        house.clock.advance(Duration::from_secs(900));
+        assert!(scan_with(&house, &intake(None)).is_err());
+        let (source, status) = told(&house);
+        assert_eq!((source.state.as_str(), status.sources.len(), status.well), ("failing", 1, false));
+        assert!(source.why.unwrap().contains("no route"));
+        failing_since = failing_since.or(source.since);
+        assert_eq!(source.since, failing_since, "since the first failure");
+    }
+    house.source.fail_listing(None);
+    scan(&house);
+    assert_eq!((told(&house).0.state.as_str(), told(&house).1.sources.len()), ("well", 0));
 }

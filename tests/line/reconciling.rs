@@ -92,6 +92,7 @@ fn rows(id: &ObjectId, versions: u32) -> Made {
         policy: "default".into(),
         head: versions,
         created: at,
+        events: 0,
         last_log: None,
     };
     Made { object: Some(object), versions: (1..=versions).map(row).collect(), ..Made::default() }

@@ -46,10 +46,10 @@ fn the_machine_is_lost_and_one_target_and_the_configuration_bring_the_house_back
     assert_eq!(versions(&before), versions(&house.export()));
     // The other target is put back, and deposits go on: the next version, the next number.
     fs::rename(old.path("data/vault-a"), house.path("data/vault-a")).unwrap();
-    let last = before.keys().filter(|key| key.starts_with("i/")).next_back().unwrap();
+    let last = before.keys().rfind(|key| key.starts_with("i/")).unwrap();
     house.deposit("uva.edu", 40, "photos.tar", 40);
     let rows = house.export();
-    let newest = rows.keys().filter(|key| key.starts_with("i/")).next_back().unwrap();
+    let newest = rows.keys().rfind(|key| key.starts_with("i/")).unwrap();
     assert!(newest > last, "{newest} after {last}");
     assert_eq!(rows["o/strongroom:uva.edu/photos"]["head"], 5);
     let to = house.path("out");

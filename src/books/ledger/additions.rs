@@ -8,10 +8,12 @@
 //!   was deleted.
 
 use super::rows::{
-    decode, deletion_key, event_key, item_key, name_key, object_key, put, standing_key, version_key,
+    decode, deletion_key, event_key, item_key, name_key, object_event_key, object_key, put, standing_key,
+    version_key,
 };
 use super::seen::seen_row;
 use super::{Ledger, LedgerError};
+use crate::model::event::Event;
 use crate::model::item::{Item, ItemId};
 use crate::model::object::{ObjectId, ObjectRow, VersionRow};
 use crate::rules::ocfl::metadata::Tombstone;
@@ -146,10 +148,13 @@ impl<'a> Additions<'a> {
             let key = object_key(&object.id);
             match self.read::<ObjectRow>(&key)? {
                 None => {
+                    self.put_events(&object.id, &made.events)?;
                     self.put(&key, &object)?;
                     added.objects += 1;
+                    added.events += made.events.len() as u64;
                 }
                 Some(known) if known.head < object.head => {
+                    self.put_events(&object.id, &made.events)?;
                     self.put(&key, &ObjectRow { created: known.created.min(object.created), ..object })?;
                 }
                 Some(_) => {}
@@ -157,6 +162,13 @@ impl<'a> Additions<'a> {
         }
         self.commit_if_large()?;
         Ok(added)
+    }
+
+    fn put_events(&mut self, object: &ObjectId, events: &[Event]) -> Result<(), LedgerError> {
+        events
+            .iter()
+            .zip(1..)
+            .try_for_each(|(event, number)| self.put(&object_event_key(object, number), event))
     }
 
     /// Commits what is left, and that the run is over.

@@ -13,27 +13,30 @@
 //! | `n/DEPOSITOR/BAG/ITEM` | index of names |
 //! | `a/ITEM/NUMBER` | attempts and requests of an item |
 //! | `e/ITEM/NUMBER` | events of an item |
-//! | `o/OBJECT`, `v/OBJECT/VERSION` | registry |
+//! | `o/OBJECT`, `v/OBJECT/VERSION` | registry; `x/`, `t/`, `l/`: see `objects` |
 //! | `d/OBJECT`, `c/…` | tombstones: see `additions`; checks of targets: see `checks` |
 //! | `r/SOURCE/DIGEST` | keys seen at a source, by the digest of the key |
 //! | `q/SOURCE` | what a person said of a source, and how its last listing went |
 
 pub mod additions;
 mod checks;
+mod objects;
 mod read;
 mod rows;
 mod seen;
+mod told;
 
 pub use checks::{CheckFinding, CheckRow, Counts, Place};
+pub use objects::{ObjectChange, ObjectClaim, PendingLog, TargetRow, TargetUse};
 pub use read::ItemFilter;
 pub use seen::{LastScan, Listing, Paused, Seen, SourceRow};
+pub use told::EventDraft;
 
 use crate::model::checkpoint::{Checkpoint, IllegalMove, Move, Stage, Standing, next};
-use crate::model::event::{AGENT, Event, EventType, Outcome};
+use crate::model::event::Event;
 use crate::model::item::{Asker, Attempt, Deposit, Found, Item, ItemId, Promise};
 use crate::model::object::{ObjectRow, VersionRow};
 use crate::model::trouble::Trouble;
-use crate::rules::digester::sha256_hex;
 use crate::worlds::World;
 use crate::worlds::book::{BookError, Guard, Write};
 use rows::{attempt_key, decode, event_key, item_key, name_key, object_key, put, standing_key, version_key};
@@ -41,6 +44,7 @@ use serde::de::DeserializeOwned;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use told::event;
 
 /// How often a commit is tried again when somebody else changed the row meanwhile.
 const RACES_MAX: usize = 64;
@@ -52,6 +56,7 @@ const PAGE: usize = 512;
 pub struct Ledger {
     world: Arc<World>,
     line: &'static [Stage],
+    claims: objects::Claims,
 }
 
 /// A deposit that is to become an item.
@@ -65,6 +70,8 @@ pub struct NewItem {
     pub deposit: Deposit,
     /// The policy it will be stored by.
     pub policy: String,
+    /// True when a person asked for this policy.
+    pub policy_asked: bool,
     /// Who submits.
     pub asked_by: Asker,
     /// Where it was listed, when it was not submitted by itself.
@@ -103,21 +110,6 @@ pub struct Report {
     pub files: u64,
     /// Files an earlier attempt had finished.
     pub files_kept: u64,
-}
-
-/// An event before it has a time and an id.
-#[derive(Clone, Debug)]
-pub struct EventDraft {
-    /// What happened.
-    pub event_type: EventType,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// One sentence with figures.
-    pub detail: String,
-    /// The target concerned.
-    pub target: Option<String>,
-    /// When; now if not given.
-    pub at: Option<jiff::Timestamp>,
 }
 
 /// Why the ledger did not do it.
@@ -180,7 +172,7 @@ struct Advance<'a> {
 impl Ledger {
     /// The ledger over this world's book, for items that go along `line`.
     pub fn new(world: Arc<World>, line: &'static [Stage]) -> Ledger {
-        Ledger { world, line }
+        Ledger { world, line, claims: objects::Claims::default() }
     }
 
     // --- the six verbs -------------------------------------------------------------------------------------------
@@ -200,6 +192,7 @@ impl Ledger {
                 bag: new.bag.clone(),
                 deposit: new.deposit.clone(),
                 policy: new.policy.clone(),
+                policy_asked: new.policy_asked,
                 volume: None,
                 received_at: self.world.clock.now(),
                 asked_by: new.asked_by.clone(),
@@ -472,28 +465,5 @@ fn outcome(item: &Item, then: &Move) -> String {
             format!("{}: {}", trouble.kind.name(), trouble.sentence())
         }
         other => format!("{}, now {}", other.name(), item.checkpoint.standing.name()),
-    }
-}
-
-/// The event with its id: a digest over what it tells, so that the same event has the same id.
-fn event(item: &Item, draft: &EventDraft, now: jiff::Timestamp) -> Event {
-    let told = format!(
-        "{}\n{}\n{}\n{}\n{:?}\n{:?}\n{}",
-        item.id,
-        item.deposit.key,
-        item.checkpoint.stage,
-        item.checkpoint.round,
-        draft.event_type,
-        draft.outcome,
-        draft.target.as_deref().unwrap_or_default(),
-    );
-    Event {
-        id: sha256_hex(told.as_bytes())[..32].to_string(),
-        event_type: draft.event_type,
-        at: draft.at.unwrap_or(now),
-        outcome: draft.outcome,
-        detail: draft.detail.clone(),
-        target: draft.target.clone(),
-        agent: AGENT.into(),
     }
 }

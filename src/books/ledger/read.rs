@@ -118,7 +118,7 @@ impl Ledger {
         &self.world
     }
 
-    fn all(&self, prefix: &str) -> Result<Vec<(String, Row)>, LedgerError> {
+    pub(super) fn all(&self, prefix: &str) -> Result<Vec<(String, Row)>, LedgerError> {
         let mut rows: Vec<(String, Row)> = Vec::new();
         loop {
             let after = rows.last().map(|(key, _)| key.clone());

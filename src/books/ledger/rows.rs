@@ -49,3 +49,7 @@ pub(super) fn version_key(id: &ObjectId, version: u32) -> String {
 pub(super) fn deletion_key(id: &ObjectId) -> String {
     format!("d/{id}")
 }
+
+pub(super) fn object_event_key(id: &ObjectId, number: u64) -> String {
+    format!("x/{id}/{number:06}")
+}

@@ -4,7 +4,7 @@
 //! - The row names the mark that made the item; a key with another mark is looked at again.
 
 use super::rows::{attempt_key, item_key, put};
-use super::{Ledger, LedgerError, RACES_MAX};
+use super::{Ledger, LedgerError, PAGE, RACES_MAX};
 use crate::model::item::{Attempt, Item, ItemId};
 use crate::rules::digester::sha256_hex;
 use crate::worlds::book::{BookError, Guard, Write};
@@ -54,6 +54,9 @@ pub struct LastScan {
     pub pages: u64,
     /// Keys on them.
     pub keys: u64,
+    /// Bytes of all of them.
+    #[serde(default)]
+    pub bytes: u64,
     /// Keys that became items.
     pub new: u64,
     /// Keys of them that are not taken.
@@ -76,6 +79,12 @@ pub struct SourceRow {
     /// The last listing.
     #[serde(default)]
     pub last: LastScan,
+    /// When the last listing began that came to its end (UTC).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed: Option<Timestamp>,
+    /// Since when no listing came to its end (UTC).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing_since: Option<Timestamp>,
 }
 
 /// The row that remembers the key of an item that was listed at a source; none for one that was submitted by itself.
@@ -127,6 +136,18 @@ impl Ledger {
     /// What is kept of a source.
     pub fn source(&self, source: &str) -> Result<SourceRow, LedgerError> {
         Ok(self.read::<SourceRow>(&source_key(source))?.map(|(_, row)| row).unwrap_or_default())
+    }
+
+    /// How many keys of a source are known.
+    pub fn count_seen(&self, source: &str) -> Result<u64, LedgerError> {
+        let prefix = format!("r/{source}/");
+        let (mut count, mut cursor) = (0, None::<String>);
+        loop {
+            let page = self.world.book.scan(&prefix, cursor.as_deref(), PAGE)?;
+            let Some((last, _)) = page.last() else { return Ok(count) };
+            cursor = Some(last.clone());
+            count += page.len() as u64;
+        }
     }
 
     /// Changes what is kept of a source.

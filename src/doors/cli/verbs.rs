@@ -1,6 +1,6 @@
 //! Verbs that ask the desk: items, troubles, requeue, status, disk, state, objects.
 
-use super::args::{ConfigVerb, ItemVerb, Steer, TargetVerb, TroubleVerb, Verb, Which};
+use super::args::{ConfigVerb, ItemVerb, Steer, TroubleVerb, Verb, Which};
 use super::ingest::findings;
 use super::table::moment;
 use super::talk::{Talk, Told, unexpected};
@@ -58,9 +58,10 @@ pub fn run(screen: &Screen, config: &Arc<Config>, verb: Verb) -> Told<Exit> {
             _ => None,
         }),
         Verb::State(verb) => whole::state(screen, talk, verb),
-        Verb::Object(verb) => whole::object(screen, talk, verb),
+        Verb::Object(verb) => super::object::run(screen, talk, verb),
+        Verb::Target(verb) => super::targets::run(screen, talk, verb),
+        Verb::Events(verb) => super::events::run(screen, talk, verb),
         Verb::Source(verb) => super::source::run(screen, talk, verb),
-        Verb::Target(TargetVerb::Reconcile(what)) => super::reconcile::run(screen, talk, what),
         Verb::Config(ConfigVerb::Show { .. }) => whole::config_show(screen, talk),
         // The others are done before anybody is asked.
         other => Err(usage(format!("{other:?} is no question for the desk"), "strongroom help")),

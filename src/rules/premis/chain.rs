@@ -39,6 +39,9 @@ pub struct LogLine {
     pub object: ObjectId,
     /// The version concerned, from 1.
     pub version: u32,
+    /// The first version concerned, when it is about earlier ones, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<u32>,
     /// The event.
     pub event: Event,
     /// In a file's first line only: its place in the chain.
@@ -69,6 +72,13 @@ pub enum Chain {
     After(LogRef),
 }
 
+impl LogLine {
+    /// True when it is about this version.
+    pub fn is_about(&self, version: u32) -> bool {
+        (self.first.unwrap_or(self.version)..=self.version).contains(&version)
+    }
+}
+
 impl LogFile {
     /// The file of these events, which follows `previous`. None when there are no events.
     pub fn new(
@@ -77,7 +87,13 @@ impl LogFile {
         events: &[Event],
         previous: Option<&LogRef>,
     ) -> Option<LogFile> {
-        Some(LogFile::named_after(events.first()?, object, version, events, None, previous))
+        Some(LogFile::named_after(events.first()?, object, (None, version), events, None, previous))
+    }
+
+    /// The file of an event that is about all versions up to this one.
+    pub fn of_object(object: &ObjectId, version: u32, event: &Event, previous: Option<&LogRef>) -> LogFile {
+        let first = (version > 1).then_some(1);
+        LogFile::named_after(event, object, (first, version), std::slice::from_ref(event), None, previous)
     }
 
     /// The file of an item: all its events, and its receipt. It is named after the last event, which alone differs when
@@ -89,13 +105,13 @@ impl LogFile {
         receipt: Receipt,
         previous: Option<&LogRef>,
     ) -> Option<LogFile> {
-        Some(LogFile::named_after(events.last()?, object, version, events, Some(receipt), previous))
+        Some(LogFile::named_after(events.last()?, object, (None, version), events, Some(receipt), previous))
     }
 
     fn named_after(
         event: &Event,
         object: &ObjectId,
-        version: u32,
+        (first, version): (Option<u32>, u32),
         events: &[Event],
         receipt: Option<Receipt>,
         previous: Option<&LogRef>,
@@ -107,6 +123,7 @@ impl LogFile {
             let line = LogLine {
                 object: object.clone(),
                 version,
+                first,
                 event: event.clone(),
                 chain: chain.take(),
                 receipt: receipt.take(),
@@ -277,6 +294,7 @@ mod tests {
             detail: "d".into(),
             target: None,
             agent: AGENT.into(),
+            person: None,
         }
     }
 

@@ -37,6 +37,9 @@ fn event(inner: &str) -> Result<Event, String> {
         detail: text(inner, "eventDetail")?,
         target: note.and_then(|note| note.strip_prefix("target: ").map(String::from)),
         agent: text(inner, "linkingAgentIdentifierValue")?,
+        person: inner
+            .split_once("</linkingAgentIdentifier>")
+            .and_then(|(_, rest)| text(rest, "linkingAgentIdentifierValue").ok()),
     })
 }
 
@@ -80,6 +83,7 @@ mod tests {
             detail: "<event>&amp;</event> a\r\nb ]]> &#13; &lt;".into(),
             target: (number % 3 == 0).then(|| "east & west".to_string()),
             agent: "jane <j@uva.edu>".into(),
+            person: (number == 0).then(|| "anna <a&b>".to_string()),
         };
         let events: Vec<Event> = kinds.iter().enumerate().map(event).collect();
         let object = ObjectId("strongroom:uva.edu/a".into());

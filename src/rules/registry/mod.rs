@@ -10,7 +10,7 @@ mod version;
 
 pub use disagreement::{Disagreement, Odd};
 
-use crate::model::event::Event;
+use crate::model::event::{Event, EventType};
 use crate::model::item::{Item, StoredFound};
 use crate::model::object::{LastLog, ObjectId, ObjectRow, VersionRow};
 use crate::rules::ocfl::metadata::{DepositRecord, Tombstone};
@@ -78,6 +78,8 @@ pub struct Made {
     pub versions: Vec<VersionRow>,
     /// The items that brought them, and those that brought them again.
     pub items: Vec<ItemMade>,
+    /// Events that belong to none of the items, oldest first.
+    pub events: Vec<Event>,
     /// Its tombstone.
     pub deletion: Option<Tombstone>,
 }
@@ -208,7 +210,9 @@ pub fn make(
     places: &Places,
     odd: &mut Vec<Disagreement>,
 ) -> Made {
-    let mut made = Made { items: items(logs), ..Made::default() };
+    let of_none = logs.files.iter().filter(|file| !is_of_item(file)).flat_map(|file| &file.lines);
+    let events = of_none.map(|line| line.event.clone()).collect();
+    let mut made = Made { items: items(logs), events, ..Made::default() };
     let mut policy = String::new();
     for (at, agreed) in line.iter().enumerate() {
         let version = at as u32 + 1;
@@ -234,9 +238,16 @@ pub fn make(
         policy,
         head: head.version,
         created: first.kept_at,
+        events: made.events.len() as u64,
         last_log: logs.tip.as_ref().map(|tip| LastLog { name: tip.name.clone(), sha256: tip.sha256.clone() }),
     });
     made
+}
+
+/// True for a file of what an item did: it has a receipt, or it was written before receipts were.
+fn is_of_item(file: &Told) -> bool {
+    let Some(first) = file.lines.first() else { return false };
+    first.receipt.is_some() || first.event.event_type == EventType::Ingestion
 }
 
 /// The items whose receipts lie beside the object. One that came to its end twice is told by its last receipt.

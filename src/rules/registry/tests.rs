@@ -50,6 +50,7 @@ fn event(number: u64, event_type: EventType, target: Option<&str>, second: i64) 
         detail: "d".into(),
         target: target.map(String::from),
         agent: AGENT.into(),
+        person: None,
     }
 }
 
@@ -91,6 +92,7 @@ fn log(item: u64, version: u32, inventory: char, before: Option<&LogFile>) -> Lo
             fetched: false,
         },
         policy: "standard".into(),
+        policy_asked: false,
         volume: None,
         received_at: at(second),
         asked_by: Asker { uid: 0, name: "jane".into(), door: "cli".into() },

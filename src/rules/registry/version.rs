@@ -35,7 +35,6 @@ impl One<'_> {
                 store.version == self.version && store.inventory_sha512 == self.agreed.inventory_sha512;
             this.then_some((receipt, store))
         });
-        let proofs = self.proofs();
         let record = self.told.record.as_ref();
         if receipt.is_none() && record.is_none() {
             odd.push(self.odd(
@@ -47,7 +46,7 @@ impl One<'_> {
             return None;
         }
         let mut copies = receipt.map(|(_, store)| store.copies.clone()).unwrap_or_default();
-        self.prove(&mut copies, &proofs);
+        self.replay(&mut copies);
         let ended = self
             .events()
             .filter(|event| event.event_type == EventType::IngestionEnd)
@@ -74,7 +73,7 @@ impl One<'_> {
             (None, Some(record)) => (record.files, record.bytes),
             (None, None) => (0, 0),
         };
-        let policy = receipt.map(|(receipt, _)| receipt.item.policy.clone());
+        let policy = receipt.map(|(receipt, _)| receipt.item.chosen_policy().to_string());
         let policy = policy.or_else(|| record.map(|record| record.policy.name.clone())).unwrap_or_default();
         let row = VersionRow {
             object: self.object.clone(),
@@ -92,35 +91,23 @@ impl One<'_> {
     /// Events of this version beside the object.
     fn events(&self) -> impl Iterator<Item = &Event> {
         let lines = self.logs.files.iter().flat_map(|file| &file.lines);
-        lines.filter(|line| line.version == self.version).map(|line| &line.event)
+        lines.filter(|line| line.is_about(self.version)).map(|line| &line.event)
     }
 
-    /// When each target's copy was proved last, in the order in which it was proved first.
-    fn proofs(&self) -> Vec<(String, Timestamp)> {
-        let mut proofs: Vec<(String, Timestamp)> = Vec::new();
-        for event in self.events() {
-            let proof = matches!(
-                event.event_type,
-                EventType::Ingestion | EventType::Replication | EventType::FixityCheck
-            );
-            let Some(target) = event.target.as_ref().filter(|_| proof && event.outcome == Outcome::Success)
-            else {
-                continue;
-            };
-            match proofs.iter_mut().find(|(known, _)| known == target) {
-                Some((_, at)) => *at = event.at.max(*at),
-                None => proofs.push((target.clone(), event.at)),
-            }
-        }
-        proofs
-    }
-
-    /// Copies that are known get their last proof; those that only an event tells of are added.
-    fn prove(&self, copies: &mut Vec<StoredCopy>, proofs: &[(String, Timestamp)]) {
-        for (target, at) in proofs {
-            match copies.iter_mut().find(|copy| copy.target == *target) {
-                Some(copy) => copy.proved_at = copy.proved_at.max(*at),
-                None => copies.push(self.copy(target, *at)),
+    /// What the events say of copies, one after the other: proved, made later, or counted no more.
+    fn replay(&self, copies: &mut Vec<StoredCopy>) {
+        for event in self.events().filter(|event| event.outcome == Outcome::Success) {
+            let Some(target) = &event.target else { continue };
+            match event.event_type {
+                EventType::Ingestion | EventType::Replication | EventType::FixityCheck => {
+                    match copies.iter_mut().find(|copy| copy.target == *target) {
+                        Some(copy) => copy.proved_at = copy.proved_at.max(event.at),
+                        None => copies.push(self.copy(target, event.at)),
+                    }
+                }
+                // The target was retired.
+                EventType::PolicyAssignment => copies.retain(|copy| copy.target != *target),
+                _ => {}
             }
         }
     }
@@ -187,8 +174,7 @@ impl One<'_> {
         kept_at: Timestamp,
     ) -> ItemMade {
         let mut events = self.told.premis.clone();
-        let files =
-            self.logs.files.iter().filter(|file| file.lines.iter().all(|line| line.receipt.is_none()));
+        let files = self.logs.files.iter().filter(|file| super::is_of_item(file));
         for line in files.flat_map(|file| &file.lines).filter(|line| line.version == self.version) {
             if events.iter().all(|event| event.id != line.event.id) {
                 events.push(line.event.clone());
@@ -216,6 +202,7 @@ impl One<'_> {
                 fetched: false,
             },
             policy: record.policy.name.clone(),
+            policy_asked: false,
             volume: None,
             received_at: record.received_at,
             asked_by: Asker { uid: 0, name: record.submitted_by.clone(), door: "rebuild".into() },

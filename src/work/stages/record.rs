@@ -30,7 +30,7 @@ impl StageWork for Record {
     fn room(&self, item: &Item, _: &World, settings: &Settings) -> Result<Vec<Room>, Stop> {
         let inventory = item.found.store.as_ref().and_then(|store| store.inventory.as_ref());
         let mut rooms = vec![Room { place: RoomPlace::Staging, bytes: 64 << 10, inodes: 2, already: 0 }];
-        for name in &settings.policy(&item.policy)?.targets {
+        for name in &settings.policy_of(item)?.targets {
             rooms.push(Room {
                 place: RoomPlace::Target(name.clone()),
                 bytes: 64 << 10,
@@ -94,7 +94,7 @@ impl StageWork for Record {
 
 /// Reads every copy's published inventory again.
 fn prove(job: &Job<'_>, store: &StoredFound) -> Result<Kept, Stop> {
-    let policy = job.settings.policy(&job.item.policy)?;
+    let policy = job.settings.policy_of(job.item)?;
     let mut seen: Vec<StoredCopy> = Vec::new();
     for copy in &store.copies {
         let target = job.world.targets.get(&copy.target).ok_or_else(|| {
@@ -107,7 +107,7 @@ fn prove(job: &Job<'_>, store: &StoredFound) -> Result<Kept, Stop> {
             seen.push(copy.clone());
         }
     }
-    Kept::prove(policy, &store.inventory_sha512, seen).map_err(|count| {
+    Kept::prove(&policy, &store.inventory_sha512, seen).map_err(|count| {
         let because = format!("{count} of {} copies are proved", policy.copies);
         Trouble::new(Kind::PolicyUnmet, because).about(store.object.to_string()).into()
     })
@@ -232,9 +232,10 @@ fn registry_rows(
         id: store.object.clone(),
         depositor: job.item.depositor.clone(),
         bag: job.item.bag.clone(),
-        policy: job.item.policy.clone(),
+        policy: job.item.chosen_policy().to_string(),
         head: store.version,
-        created: known.map_or(kept_at, |known| known.created),
+        created: known.as_ref().map_or(kept_at, |known| known.created),
+        events: known.map_or(0, |known| known.events),
         last_log,
     };
     let (files, bytes) = job.item.found.unpack.as_ref().map_or((0, 0), |unpack| (unpack.files, unpack.bytes));

@@ -264,6 +264,15 @@ impl LocalTarget {
         Ok(folder.join(inside))
     }
 
+    fn path_of(&self, at: Where<'_>) -> Result<PathBuf, TargetError> {
+        match at {
+            Where::Staged(txn, path) => self.beneath(&self.txn_folder(txn).join("obj"), path),
+            Where::Object(object, path) => self.beneath(&self.live(object), path),
+            Where::Root(path) => self.beneath(&self.path.join("ocfl"), path),
+            Where::Kept(name) => self.kept_path(name),
+        }
+    }
+
     /// Moves a file or folder where nothing is.
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
         if self.abilities.noreplace {
@@ -389,13 +398,7 @@ impl Target for LocalTarget {
     }
 
     fn read(&self, at: Where<'_>, sink: &mut dyn FnMut(&[u8])) -> Result<u64, TargetError> {
-        let path = match at {
-            Where::Staged(txn, path) => self.beneath(&self.txn_folder(txn).join("obj"), path)?,
-            Where::Object(object, path) => self.beneath(&self.live(object), path)?,
-            Where::Root(path) => self.beneath(&self.path.join("ocfl"), path)?,
-            Where::Kept(name) => self.kept_path(name)?,
-        };
-        self.read_file(&path, sink)
+        self.read_file(&self.path_of(at)?, sink)
     }
 
     fn publish(&self, txn: &Txn, what: &Publication<'_>) -> Result<String, TargetError> {

@@ -40,6 +40,8 @@ pub enum TargetVerb {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Hold what lies on targets against the registry, and the registry against what lies there; nothing is changed
+    Reconcile(super::reconcile::Reconciling),
     /// Count a target's copies no more; refused while an object depends on them. Nothing is deleted
     Retire {
         /// Its name

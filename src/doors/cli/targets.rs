@@ -34,6 +34,7 @@ pub fn run(screen: &Screen, talk: &mut Talk, verb: TargetVerb) -> Told<Exit> {
             order(screen, talk, &name, TargetUse::Draining, reason, dry_run)?;
             fill(screen, talk, None, dry_run)
         }
+        TargetVerb::Reconcile(what) => super::reconcile::run(screen, talk, what),
         TargetVerb::Retire { name, reason, dry_run } => {
             order(screen, talk, &name, TargetUse::Retired, reason, dry_run)?;
             match dry_run {

@@ -11,6 +11,7 @@ pub mod keep_words;
 pub mod letter;
 mod look;
 pub mod objects;
+mod reconcile;
 mod source_view;
 mod sources;
 mod steer;
@@ -50,6 +51,8 @@ pub struct Desk {
     // One deposit at a time: whether it is known already is a question and an answer.
     submitting: Mutex<()>,
     receiving: Receiving,
+    // One step of one check of targets at a time.
+    reconciling: Mutex<()>,
     intakes: RwLock<Arc<Vec<Intake>>>,
 }
 
@@ -77,6 +80,7 @@ impl Desk {
             daemon,
             submitting: Mutex::new(()),
             receiving: Receiving::default(),
+            reconciling: Mutex::new(()),
             intakes,
         }
     }
@@ -138,6 +142,8 @@ impl Desk {
             Ask::Probe { source } => self.probe(source.as_deref()),
             Ask::PauseSource { source, reason } => self.pause_source(source, reason, asker),
             Ask::ResumeSource { source } => self.resume_source(source),
+            Ask::Reconcile { targets, check } => self.reconcile(targets, *check, asker),
+            Ask::Reconciled { after, limit } => self.reconciled(*after, *limit),
             Ask::Verify => self.verify(),
             Ask::Config => Ok(self.config_view()),
         }

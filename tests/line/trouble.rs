@@ -40,6 +40,24 @@ fn a_target_that_stores_other_bytes_is_found_out_before_anything_is_published() 
 }
 
 #[test]
+fn what_a_target_says_of_a_file_is_never_taken_for_its_being_there() {
+    for (rot, word) in [(Rot::Lost, "reading back from"), (Rot::Unsaid, "writing to")] {
+        let house = house();
+        house.deposit("photos", &[("a.txt", "alpha"), ("b.txt", "beta")]);
+        house.targets["b"].corrupt_next_put(rot);
+        let item = house.run_until(|item| item.checkpoint.standing.trouble().is_some());
+        let trouble = item.checkpoint.standing.trouble().unwrap();
+        assert_eq!((kind(&item), trouble.doing.as_str()), (Some("target-io"), word), "{rot:?}: {trouble:?}");
+        assert!(house.targets.values().all(|target| target.objects().is_empty()), "{rot:?}");
+        house.run();
+        let item = only(&house);
+        assert_eq!(item.checkpoint.standing.name(), "kept", "{rot:?}");
+        let object = item.found.store.unwrap().object;
+        assert_eq!(house.targets["a"].files(&object), house.targets["b"].files(&object), "{rot:?}");
+    }
+}
+
+#[test]
 fn a_deposit_that_changes_under_work_is_received_again() {
     for stage in [Stage::Unpack, Stage::Checksum, Stage::Validate, Stage::Store] {
         let mut house = house();

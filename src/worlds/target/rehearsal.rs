@@ -31,6 +31,10 @@ pub enum Rot {
     BitFlip,
     /// As many bytes, all others.
     OtherBytes,
+    /// No file at all, though it says that there is one.
+    Lost,
+    /// The right bytes, though it says that it failed.
+    Unsaid,
 }
 
 type Files = BTreeMap<String, Arc<Vec<u8>>>;
@@ -235,6 +239,7 @@ fn rotten(rot: Rot, mut bytes: Vec<u8>) -> Vec<u8> {
                 *byte ^= 4;
             }
         }
+        Rot::Lost | Rot::Unsaid => {}
         Rot::OtherBytes => bytes.iter_mut().for_each(|byte| *byte = !*byte),
     }
     bytes
@@ -303,15 +308,22 @@ impl Target for RehearsalTarget {
                 path: file.content_path.into(),
                 why: error.to_string(),
             })?;
+            let rot = state.rot.take();
             let put = self.fate.write(|| {
-                if let Some(rot) = state.rot.take() {
+                if let Some(rot) = rot {
                     bytes = rotten(rot, std::mem::take(&mut bytes));
                 }
                 state.puts += 1;
+                if rot == Some(Rot::Lost) {
+                    return;
+                }
                 let staged = state.staged.entry(key(txn)).or_default();
                 staged.insert(file.content_path.into(), Arc::new(bytes));
             });
             put.map_err(|struck| self.struck(struck, file.content_path))?;
+            if rot == Some(Rot::Unsaid) {
+                return Err(self.io(file.content_path, "no answer came, as rehearsed"));
+            }
             written += file.size;
         }
         Ok(written)

@@ -80,7 +80,7 @@ const WEIGHS: Shape = Shape::OneOf(&["profile", "error", "warning", "note"]);
 
 /// The table.
 #[rustfmt::skip]
-pub const KEYS: [Key; 82] = [
+pub const KEYS: [Key; 88] = [
     key("data", Shape::Path, "\"./strongroom-data\"", "Folder below which everything lies that has no path of its own. A relative folder, so that a first try needs no rights; an installed service names /var/lib/strongroom."),
     key("i_accept_copies_on_one_disk", Shape::Flag, "false", "Two targets of one policy on one file system are refused, because one broken disk would take both copies. True is for trying out only; the embedded default without a file has it so."),
     key("accept", CONTAINERS, "[\"tar\"]", "Forms in which depositors may send a bag in one file. Plain tars only, because they are read in place: a packed deposit (a compressed tar, or a zip) is unpacked into staging first, which costs space and time, and one flipped bit may cost all of it. What a deposit is, its first bytes say, not its name; plain tars are always taken."),
@@ -96,6 +96,7 @@ pub const KEYS: [Key; 82] = [
     key("policy.*.targets", Shape::Names, "all targets", "Targets that get a copy, in the order in which they are read back from."),
     key("policy.*.copies", Shape::Count(1, 16), "2", "Proved copies that make an object kept. Two is the fewest that survive one loss."),
     key("policy.*.i_accept_one_copy", Shape::Flag, "false", "Fewer than two copies are refused unless this says that somebody meant it."),
+    key("policy.*.storage_options", Shape::Texts, "[]", "Values of a bag's tag Storage-Option that choose this policy over its depositor's. A version of an object that is kept already follows the object's policy. None by default: what a depositor writes into a bag decides nothing unless the operator said so."),
     key("depositor[].name", Shape::Name, "\"local\"", "Who sends bags; it is part of every object's identifier, so it must never change."),
     key("depositor[].policy", Shape::Name, "\"default\"", "Policy that this depositor's objects follow."),
     key("depositor[].accept", CONTAINERS, "accept", "Forms in which this depositor may send a bag in one file, when others than everybody's."),
@@ -108,7 +109,7 @@ pub const KEYS: [Key; 82] = [
     key("depositor[].rules.apple_double", WEIGHS, "\"warning\"", "Files named ._* that macOS adds and no manifest lists. A warning: they are no part of what was meant to be sent, and are told."),
     key("depositor[].rules.storage_option", Shape::OneOf(&["profile", "standard"]), "\"standard\"", "A bag without Storage-Option where its profile requires one. \"standard\": it is taken to say Standard, as APTrust's guide has it; \"profile\": it is refused."),
     key("source[].name", Shape::Name, "", "Name of a place where deposits arrive; keys of deposits are source://NAME/..., so it must not change while they are known."),
-    key("source[].kind", Shape::OneOf(&["folder", "http", "s3"]), "\"folder\"", "What kind of place it is: a folder of this machine, a web server, or a bucket that speaks S3."),
+    key("source[].kind", Shape::OneOf(&["folder", "http", "s3"]), "\"folder\"", "What kind of place it is: a folder of this machine (for a drop box without further wishes serve.inbox is shorter), a web server, or a bucket that speaks S3."),
     key("source[].depositor", Shape::Name, "", "Whose deposits arrive there. May be left out when there is only one depositor."),
     key("source[].path", Shape::Path, "", "Folder of a source of the kind folder. Deposits are read where they lie."),
     key("source[].url", Shape::Text, "", "Address of a source of the kind http: source://NAME/KEY is KEY below it. Web servers have no listing; their deposits are submitted by name."),
@@ -118,11 +119,13 @@ pub const KEYS: [Key; 82] = [
     key("source[].region", Shape::Text, "", "Region that requests are signed for. Without it AWS_REGION or AWS_DEFAULT_REGION counts, else us-east-1; a service that names another is believed."),
     key("source[].style", Shape::OneOf(&["auto", "path", "host"]), "\"auto\"", "How the bucket is named in requests: by host at Amazon and by path elsewhere, which is what most services understand."),
     key("source[].credentials", Shape::Text, "", "Where credentials come from: file:PATH or file:PATH#PROFILE, systemd:NAME, profile:NAME, environment, instance, anonymous, or chain (whatever of these is there). Never the credentials themselves, for this file is read by many. Without it chain for s3 and anonymous for http, whose file holds user:password or bearer TOKEN."),
-    key("source[].suffixes", Shape::Texts, "[\".tar\"]", "Endings of names that are taken; anything else becomes an item that says why it was not. An empty list takes every name."),
+    key("source[].suffixes", Shape::Texts, "[\".tar\"]", "Endings of names of files that are taken; anything else becomes an item that says why it was not. An empty list takes every name. In a source of the kind folder, a folder with a bagit.txt is a bag and is taken whatever its name."),
     key("source[].size_max", Shape::Size, "", "Bytes of one deposit; a larger one becomes an item that says why it was not taken. Without it limits.bytes_max counts."),
     key("source[].after_kept", Shape::Text, "\"leave\"", "What becomes of a deposit once its object is kept, and only while it still is what was ingested: leave, delete, or move:PLACE within the source. Left by default, because nobody should lose a deposit by not having read this."),
     key("source[].scan_every", Shape::Time, "\"15 min\"", "How often the source is listed by itself; 0 s: only when somebody asks. A listing costs one request for a thousand keys."),
-    key("source[].still_for", Shape::Time, "\"60 s\"", "A deposit in a folder is listed when it has not changed for this long, because it may still be on its way. Objects of a bucket appear whole."),
+    key("source[].still_for", Shape::Time, "\"60 s\"", "A deposit in a folder is listed when it has not changed for this long, because it may still be on its way. Not asked where marker is set; objects of a bucket appear whole."),
+    key("source[].temporary", Shape::Texts, "[\".part\", \".tmp\", \".filepart\", \".crdownload\"]", "Endings of names under which programs write what they rename when it is complete. What is called so, or starts with a dot, is no deposit yet, and nothing is said of it."),
+    key("source[].marker", Shape::Text, "", "Ending of the file that a depositor puts beside a deposit when it is complete: with \".done\", x.tar counts once x.tar.done lies beside it and is not older. It is no deposit, and is moved or deleted with its deposit. None by default: stillness (still_for) needs no agreement with the depositor, but takes its time and can be wrong about an upload that stalls."),
     key("source[].connections", Shape::Count(1, 64), "8", "Ranges fetched from the source at once, at most; how many are used is found out by measuring, because several pay on far and limited lines only."),
     key("source[].bandwidth", Shape::Text, "\"unlimited\"", "Bytes a second, over all connections: 50 MiB/s; or by hours of the machine's day: 08-18 = 10 MiB/s, 50 MiB/s. The first that fits counts."),
     key("source[].proxy", Shape::Text, "\"environment\"", "Proxy: environment (https_proxy, http_proxy, all_proxy, no_proxy), direct, or an address like http://proxy.example.org:3128. One that wants a password is given by the environment."),
@@ -139,6 +142,8 @@ pub const KEYS: [Key; 82] = [
     key("network.timeout_connect", Shape::Time, "\"10 s\"", "As for a source, for addresses that belong to none."),
     key("network.timeout_answer", Shape::Time, "\"25 s\"", "As for a source, for addresses that belong to none."),
     key("network.timeout_stall", Shape::Time, "\"25 s\"", "As for a source, for addresses that belong to none."),
+    key("keeping.every", Shape::Time, "\"10 min\"", "How often the daemon looks whether a policy asks for copies that are not there, and makes them. Often enough that a target which was added fills up by itself, seldom enough that reading the registry costs nothing; 0 s: only when asked (strongroom target add)."),
+    key("keeping.bandwidth", Shape::Text, "\"unlimited\"", "Bytes a second that are read for making such copies; written as for a source, by hours if need be, so that deposits come first by day."),
     key("workers.download", WORKERS, "2", "Items that may be in this stage at once. Two, so that a small deposit is not behind a large one."),
     key("workers.unpack", WORKERS, "2", "Items that may be in this stage at once. It reads tar headers only."),
     key("workers.checksum", WORKERS, "1", "Items that may be in this stage at once. One, because one item already uses every core (workers.hashers)."),
@@ -160,8 +165,9 @@ pub const KEYS: [Key; 82] = [
     key("socket.path", Shape::Path, "DATA/socket", "Unix socket of the daemon. Who may open it may give every order, so it is made 0660; the service's unit puts it below /run/strongroom."),
     key("socket.connections_max", Shape::Count(1, 1_000), "64", "Connections at once; further ones are told to come again."),
     key("serve.drain", Shape::Time, "\"100 s\"", "How long SIGTERM lets workers reach a safe point before the process leaves; below the 120 s that the service's unit allows."),
-    key("serve.inbox", Shape::Path, "", "Folder with one folder a depositor, whose tars and bag folders are taken in. None by default: nothing is taken that nobody submitted."),
+    key("serve.inbox", Shape::Path, "", "Folder with one folder a depositor, whose tars and bag folders are submitted as if by hand: soon, for every depositor, and always left where they are. For more (a schedule, limits, suffixes, markers, moving or deleting what is kept, an item for what is not taken) give the depositor a [[source]] of the kind folder instead; the two must not overlap. None by default: nothing is taken that nobody submitted."),
     key("serve.inbox_settle", Shape::Time, "\"60 s\"", "A deposit in the inbox is taken when it has not changed for this long, because it may still be on its way."),
+    key("serve.reconcile_every", Shape::Time, "\"7 d\"", "How often the daemon holds what lies on every target against the registry, both ways: what is lost, damaged, orphaned or extra. Once a week, because it lists every file and reads every inventory, but no content; 0 s: only when asked (strongroom target reconcile)."),
     key("log.format", Shape::OneOf(&["auto", "text", "journald", "json"]), "\"auto\"", "How the log is written to stderr: fields for journald when it listens, else text for people."),
 ];
 

@@ -22,11 +22,13 @@ use crate::model::checkpoint::Stage;
 use crate::model::object::Policy;
 use crate::rules::bagit::policy::Switches;
 use crate::worlds::net::Reaching;
+use crate::worlds::net::pace::Schedule;
 use crate::worlds::source::configured::SourceConfig;
 pub use build::absolute;
 pub use check::changes;
 use fault::{Fault, Faults};
 pub use show::{defaults, sample};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -121,6 +123,15 @@ pub struct Retry {
     pub longest: Duration,
 }
 
+/// How copies are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeepingConfig {
+    /// How often it is looked whether copies lack; zero: never by itself.
+    pub every: Duration,
+    /// How fast they are made.
+    pub bandwidth: Schedule,
+}
+
 /// The daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Serve {
@@ -130,6 +141,8 @@ pub struct Serve {
     pub inbox: Option<PathBuf>,
     /// How long a deposit in the inbox must not have changed.
     pub inbox_settle: Duration,
+    /// How often targets are held against the registry by themselves; never, if absent.
+    pub reconcile_every: Option<Duration>,
     /// Socket.
     pub socket: PathBuf,
     /// Connections at once.
@@ -188,6 +201,8 @@ pub struct Config {
     pub targets: Vec<PlaceConfig>,
     /// Policies.
     pub policies: Vec<Policy>,
+    /// Policies by the Storage-Option of bags that ask for them.
+    pub storage_options: BTreeMap<String, String>,
     /// Forms in which depositors may send a bag in one file.
     pub accept: Vec<String>,
     /// Depositors.
@@ -198,6 +213,8 @@ pub struct Config {
     pub network: Reaching,
     /// Places where deposits arrive.
     pub sources: Vec<SourceConfig>,
+    /// How copies are kept.
+    pub keeping: KeepingConfig,
     /// How many do something at once.
     pub workers: Workers,
     /// What is too much.

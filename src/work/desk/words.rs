@@ -5,10 +5,12 @@
 
 use super::complaint::Complaint;
 pub use super::views::*;
-use crate::books::ledger::LastScan;
+use crate::books::ledger::{CheckFinding, CheckRow, LastScan};
 use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::object::{ObjectRow, VersionRow};
+pub use crate::work::desk::keep_words::{KeepAnswer, KeepAsk};
+pub use crate::work::desk::objects::ObjectFilter;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +61,9 @@ pub enum Ask {
         /// Whose it is; the only depositor there is, if not said.
         #[serde(default)]
         depositor: Option<String>,
+        /// Policy it shall follow; the object's, the bag's or the depositor's, if not said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        policy: Option<String>,
         /// True when nobody asked just now: a known item that is held stays held.
         #[serde(default)]
         unasked: bool,
@@ -169,10 +174,10 @@ pub enum Ask {
     Disk,
     /// List objects.
     Objects {
-        /// Only of this depositor.
+        /// Which.
         #[serde(default)]
-        depositor: Option<String>,
-        /// Only after this id.
+        filter: ObjectFilter,
+        /// Only behind this one.
         #[serde(default)]
         after: Option<String>,
         /// At most so many.
@@ -230,6 +235,26 @@ pub enum Ask {
         /// Which.
         source: String,
     },
+    /// Hold what lies on targets against the registry, and the registry against what lies there: one step, of a few
+    /// seconds. Asked again and again, it comes to its end.
+    Reconcile {
+        /// Which targets; none: all. A check of the same ones that is under way goes on.
+        #[serde(default)]
+        targets: Vec<String>,
+        /// Number of the check that an earlier answer named.
+        #[serde(default)]
+        check: Option<u64>,
+    },
+    /// The last check of targets that came to its end, and its findings after so many.
+    Reconciled {
+        /// After so many.
+        #[serde(default)]
+        after: u64,
+        /// At most so many.
+        limit: usize,
+    },
+    /// About what is kept.
+    Keep(KeepAsk),
     /// Read the whole ledger, and say what is wrong.
     Verify,
     /// The configuration in effect.
@@ -319,6 +344,8 @@ pub enum Answer {
         /// True when there are more.
         more: bool,
     },
+    /// About what is kept.
+    Keep(KeepAnswer),
     /// One object.
     Object {
         /// Its row.
@@ -346,6 +373,16 @@ pub enum Answer {
         #[serde(flatten)]
         told: LastScan,
     },
+    /// How far a check of targets is, or what it came to.
+    Reconciled {
+        /// The check; none was made yet if it is absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        check: Option<Box<CheckRow>>,
+        /// Its findings.
+        findings: Vec<CheckFinding>,
+        /// True when there are more.
+        more: bool,
+    },
     /// What the doctor found.
     Checks {
         /// One row a check.
@@ -372,7 +409,7 @@ mod tests {
     fn words_survive_the_wire() {
         let asks = [
             Ask::Hello,
-            Ask::Submit { path: "/a.tar".into(), depositor: None, unasked: false },
+            Ask::Submit { path: "/a.tar".into(), depositor: None, policy: None, unasked: false },
             Ask::Requeue {
                 items: vec!["41".into()],
                 filter: Filter { since: Some(Timestamp::UNIX_EPOCH), ..Filter::default() },

@@ -78,7 +78,8 @@ def what_becomes_of_a_kept_deposit_is_what_was_asked_for(store):
             run = store.run(bucket.source("in", "local", "in/", f'after_kept = "{after}"'))
             scan(run, bucket, "in")
             (told,), _, _, _ = scan(run, bucket, "in")
-            holds(f"{after}: nothing happens to what is not yet kept", bucket.client.keys(bucket.name) == ["in/small.tar"] and told["disposed"] == 0, told)
+            keys = bucket.client.keys(bucket.name)
+            holds(f"{after}: what is not yet kept stays", keys == ["in/small.tar"] and told["disposed"] == 0, (keys, told))
             with Daemon(run):
                 items = wait_for_rest(run)
                 scan(run, bucket, "in")
@@ -171,7 +172,8 @@ def a_change_at_any_moment_is_noticed_and_nothing_is_lost(store):
             holds(f"before {sort} {number} it was changed", changed.is_set() or number > 5, seen)
             if changed.is_set():
                 run.check_kept(store.made["small-new"])
-                holds(f"changed before {sort} {number}: what is kept was deleted in the end", not bucket.client.keys(bucket.name), bucket.client.keys(bucket.name))
+                keys = bucket.client.keys(bucket.name)
+                holds(f"changed before {sort} {number}: what is kept was deleted in the end", not keys, keys)
                 told.append(f"{sort} {number}: version {last['version']} of {len(items)} items")
     return "; ".join(told)
 
@@ -196,7 +198,8 @@ def a_bucket_is_named_by_host_or_by_path(store):
             run.check_kept(store.made["small"])
             hosts = {row["host"] for row in forward.asked()}
             holds(f"by {style} {host} is asked", hosts == {host}, hosts)
-        holds("what is named by host is moved, too", bucket.client.keys(bucket.name) == ["in/done/small.tar"], bucket.client.keys(bucket.name))
+        keys = bucket.client.keys(bucket.name)
+        holds("what is named by host is moved, too", keys == ["in/done/small.tar"], keys)
 
 
 def keys_come_from_where_the_configuration_says(store):
@@ -206,7 +209,8 @@ def keys_come_from_where_the_configuration_says(store):
         held = f"{store.folder}/held"
         os.makedirs(held)
         texts = {"line": f"{KEY}:{SECRET}\n", "wrong": f"{KEY}:not-{SECRET[4:]}\n", "half": f"[default]\naws_access_key_id = {KEY}\n",
-                 "amazon": f"[default]\naws_access_key_id = x\naws_secret_access_key = y\n[ours]\naws_access_key_id = {KEY}\naws_secret_access_key = {SECRET}\n"}
+                 "amazon": "[default]\naws_access_key_id = x\naws_secret_access_key = y\n"
+                           f"[ours]\naws_access_key_id = {KEY}\naws_secret_access_key = {SECRET}\n"}
         for name, text in texts.items():
             with open(f"{held}/{name}", "w") as out:
                 out.write(text)
@@ -224,8 +228,10 @@ def keys_come_from_where_the_configuration_says(store):
                 code, told = run.ask("source", "scan", "in")
                 holds(f"{credentials} opens it", code == 0 and told["scanned"][0]["keys"] == 1, (told, run.log[-400:]))
                 run.check_silent(SECRET, Metadata.PROOF, "X-Amz-Signature=")
-            holds("the cloud's metadata was asked with its proof", metadata.asked >= 2 and not metadata.refused, (metadata.asked, metadata.refused))
-        bad = [(f"file:{held}/wrong", {}, "SignatureDoesNotMatch"), (f"file:{held}/half", {}, "lacks"), (f"file:{held}/none", {}, "No such file"),
+            asked = metadata.asked, metadata.refused
+            holds("the cloud's metadata was asked with its proof", asked[0] >= 6 and not asked[1], asked)
+        bad = [(f"file:{held}/wrong", {}, "SignatureDoesNotMatch"), (f"file:{held}/half", {}, "lacks"),
+               (f"file:{held}/none", {}, "No such file"),
                ("environment", nobody, "no credentials"), ("systemd:line", {}, "LoadCredential=line"),
                ("instance", {"AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:9"}, "metadata"), ("anonymous", {}, "Denied")]
         for credentials, environment, said in bad:
@@ -246,7 +252,8 @@ class Metadata:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_PUT(self):
-                self.tell(outer.PROOF if self.path == "/latest/api/token" and self.headers["X-aws-ec2-metadata-token-ttl-seconds"] else None)
+                asks = self.path == "/latest/api/token" and self.headers["X-aws-ec2-metadata-token-ttl-seconds"]
+                self.tell(outer.PROOF if asks else None)
 
             def do_GET(self):
                 roles = "/latest/meta-data/iam/security-credentials/"
@@ -276,6 +283,33 @@ class Metadata:
     def __exit__(self, *_):
         self.server.shutdown()
         self.server.server_close()
+
+
+# --- manners ---
+
+def a_store_that_asks_for_a_pause_gets_it(store):
+    """A listing that is told to slow down: nothing is asked until then, and everybody sees why."""
+    with Proxy(store.server.upstream, ["LIST status=503/3"]) as proxy:
+        bucket = store.bucket(proxy)
+        bucket.put_file("small.tar", store.made["small"].path)
+        run = store.run(bucket.source("in", "local"))
+        with Daemon(run):
+            code, told = run.ask("source", "scan", "in")
+            holds("the listing ends there", code != 0, told)
+            asked = proxy.counts.log[-1]["ended"]
+            _, told = run.ask("source", "list")
+            (seen,) = told["sources"]
+            holds("it rests, as it asked", seen["state"] == "resting" and "it asked for it" in seen["why"], seen)
+            sent = len(proxy.counts.log)
+            while time.monotonic() < asked + 2.5:
+                run.ask("source", "scan", "in")
+            holds("nothing is asked meanwhile", len(proxy.counts.log) == sent, proxy.counts.log[sent:])
+            time.sleep(max(0, asked + 3.1 - time.monotonic()))
+            (told,), _, _, _ = scan(run, bucket, "in")
+            holds("then it is listed", told["new"] == 1, told)
+            items = wait_for_rest(run)
+        newest_kept(run, items)
+        run.check_kept(store.made["small"])
 
 
 # --- floods ---
@@ -329,7 +363,7 @@ def wait_for(run, holds_now, limit=120):
 EVERYWHERE = [what_is_not_taken_is_told_each_with_its_reason, what_becomes_of_a_kept_deposit_is_what_was_asked_for,
               a_key_that_changes_while_it_waits_is_replaced, a_change_at_any_moment_is_noticed_and_nothing_is_lost,
               a_key_that_changes_while_it_is_fetched_is_fetched_anew]
-OF_WEED = [a_bucket_is_named_by_host_or_by_path, keys_come_from_where_the_configuration_says,
+OF_WEED = [a_store_that_asks_for_a_pause_gets_it, a_bucket_is_named_by_host_or_by_path, keys_come_from_where_the_configuration_says,
            one_depositors_flood_does_not_stop_the_listing_of_another]
 QUICK = [what_is_not_taken_is_told_each_with_its_reason, a_key_that_changes_while_it_waits_is_replaced,
          a_bucket_is_named_by_host_or_by_path]

@@ -20,7 +20,8 @@ def source(url, more=""):
 
 
 def network(**keys):
-    return "[network]\n" + "".join(f"{key} = {str(value).lower() if value is True else repr(str(value))}\n" for key, value in keys.items())
+    written = lambda value: "true" if value is True else f'"{value}"'
+    return "[network]\n" + "".join(f"{key} = {written(value)}\n" for key, value in keys.items())
 
 
 def secret_file(folder, name, text, mode=0o600):
@@ -57,7 +58,8 @@ def the_authority_that_is_named_is_believed_and_no_other(stage):
     taken(stage.run(network(ca_file=nginx.ca)), address, stage.small)
     # Of a source its own counts, not that of everybody.
     more = "allow_private = true"
-    refused(stage.run(network(ca_file=nginx.ca) + source(f"{nginx.tls_url}/plain/{stage.mark}/", more)), "source://drop/small.tar", "is not trusted")
+    of_all = network(ca_file=nginx.ca) + source(f"{nginx.tls_url}/plain/{stage.mark}/", more)
+    refused(stage.run(of_all), "source://drop/small.tar", "is not trusted")
     more += f'\nca_file = "{nginx.ca}"'
     taken(stage.run(source(f"{nginx.tls_url}/plain/{stage.mark}/", more)), "source://drop/small.tar", stage.small)
 
@@ -132,11 +134,13 @@ def a_redirect_to_another_host_comes_without_the_password(stage):
     file = secret_file(stage.folder, "drop", f"depositor:{WORD}")
     more = f'allow_private = true\nca_file = "{nginx.ca}"\ncredentials = "file:{file}"'
     with Proxy(nginx.upstream, (), tls=nginx.tls()) as other:
-        with Proxy(nginx.upstream, [f"ANY redirect={other.url}/plain/{stage.mark}/small.tar*always"], tls=nginx.tls(), about="/small.tar") as first:
+        leads = [f"ANY redirect={other.url}/plain/{stage.mark}/small.tar*always"]
+        with Proxy(nginx.upstream, leads, tls=nginx.tls(), about="/small.tar") as first:
             run = stage.run(source(f"{first.url}/user/{stage.mark}/", more))
             taken(run, "source://drop/small.tar", stage.small)
             rows = first.counts.table()
-            asked, proved = (sum(how(row) for row in rows.values()) for how in (lambda row: sum(row["requests"].values()), lambda row: row["authorized"]))
+            asked = sum(sum(row["requests"].values()) for row in rows.values())
+            proved = sum(row["authorized"] for row in rows.values())
             holds("the first host is told who asks, each time", 0 < asked == proved, rows)
             rows = other.counts.table()
             holds("the other host gave it", rows[f"/plain/{stage.mark}/small.tar"]["delivered"] >= stage.small.bytes, rows)
@@ -151,9 +155,11 @@ def a_redirect_from_outside_to_a_private_address_is_refused_unless_allowed(stage
     """The first host is one of the public, as far as anybody can tell: a proxy leads to it."""
     nginx = stage.nginx
     host, port = nginx.upstream
-    for near in (f"http://{host}:{port}/plain/{stage.mark}/small.tar", f"http://localhost:{port}/plain/{stage.mark}/small.tar", f"http://[::ffff:127.0.0.1]:{port}/plain/{stage.mark}/small.tar"):
+    for name in (host, "localhost", "[::ffff:127.0.0.1]"):
+        near = f"http://{name}:{port}/plain/{stage.mark}/small.tar"
         with Proxy(nginx.upstream, [f"ANY redirect={near}*always"], about="/small.tar") as leads:
-            with Forward({(DROP, 80): ("127.0.0.1", leads.port), (host, ANY): nginx.upstream, ("localhost", ANY): nginx.upstream}) as forward:
+            known = {(DROP, 80): ("127.0.0.1", leads.port), (host, ANY): nginx.upstream, ("localhost", ANY): nginx.upstream}
+            with Forward(known) as forward:
                 before = len(stage.rows())
                 run = stage.run(network(proxy=forward.url))
                 outcome = run.nearless(f"http://{DROP}/plain/{stage.mark}/small.tar")
@@ -170,7 +176,8 @@ def a_redirect_from_outside_to_a_private_address_is_refused_unless_allowed(stage
 
 def a_proxy_carries_both_and_tls_is_proved_through_it(stage):
     nginx = stage.nginx
-    hosts = {(DROP, 443): ("127.0.0.1", nginx.tls_port), (DROP, 80): nginx.upstream, ("other.example.org", 443): ("127.0.0.1", nginx.tls_port)}
+    tls = "127.0.0.1", nginx.tls_port
+    hosts = {(DROP, 443): tls, (DROP, 80): nginx.upstream, ("other.example.org", 443): tls}
     with Forward(hosts) as forward:
         run = stage.run(network(proxy=forward.url, ca_file=nginx.ca))
         holds("plain is kept", run.nearless(f"http://{DROP}/plain/{stage.mark}/small.tar") == "kept", run.log[-500:])
@@ -183,7 +190,8 @@ def a_proxy_carries_both_and_tls_is_proved_through_it(stage):
         holds("through tunnels", tunnels, forward.asked()[-2:])
         # The proxy leads elsewhere than it was told to: the certificate shows it.
         run = stage.run(network(proxy=forward.url, ca_file=nginx.ca))
-        holds("whoever else answers is refused", run.nearless(f"https://other.example.org/plain/{stage.mark}/small.tar") == "not-taken", run.log[-300:])
+        outcome = run.nearless(f"https://other.example.org/plain/{stage.mark}/small.tar")
+        holds("whoever else answers is refused", outcome == "not-taken", run.log[-300:])
         holds("for its certificate", "is not trusted" in run.log and "other.example.org" in run.log, run.log[-400:])
         return f"{len(tunnels)} tunnels"
 
@@ -201,7 +209,7 @@ def a_proxy_gets_its_password_and_nobody_else_does(stage):
             run = stage.run(network(ca_file=nginx.ca), {f"{scheme}_proxy": forward.url, "no_proxy": ""})
             holds(f"without it {scheme} is not", run.nearless(f"{scheme}://{DROP}/plain/{stage.mark}/small.tar") == "not-taken", run.log[-300:])
             holds("and it is told why", "407" in run.log, run.log[-400:])
-    leaked = [row for row in stage.rows() if "Basic" in row["authorization"] and secret in base64.b64decode(row["authorization"][6:]).decode()]
+    leaked = [row for row in stage.rows() if row["authorization"]]
     holds("the server never saw the proxy's password", not leaked, leaked[:1])
 
 

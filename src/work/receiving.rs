@@ -2,15 +2,16 @@
 //!
 //! - A key becomes an item once for every mark it has; what is known costs no question to the source.
 //! - A key that changes while its item is on its way is taken by that item; the stages notice it. When the item rests, a
-//!   changed key is a new item: the next version of the object.
+//!   changed key is a new item: the next version of the object, and in the place of one that was refused or is in trouble.
 //! - What is not taken becomes an item, too, that says why; nothing is passed over silently.
 //! - A deposit is moved or deleted at its source only once its item is kept, and only if it still is what was ingested.
-//! - Memory is one page, whatever the source holds; a listing that is cut off is simply run again.
+//! - Memory is one page and eight bytes a key, whatever the source holds; a listing that is cut off is simply run again.
+//! - What is known of keys that are no longer there is forgotten, but only by a listing that came to its end.
 
-use crate::books::ledger::{LastScan, Ledger, LedgerError, Listing, NewItem, Seen};
+use crate::books::ledger::{LastScan, Ledger, LedgerError, Listing, NewItem, Seen, mark_of};
 use crate::model::checkpoint::{Stage, Standing};
 use crate::model::finding::escape;
-use crate::model::item::{Asker, Deposit, Form, Item};
+use crate::model::item::{Asker, Deposit, Form, Item, ItemId};
 use crate::model::trouble::{Kind, Trouble};
 use crate::work::desk::bag_name;
 use crate::worlds::World;
@@ -50,6 +51,9 @@ pub struct Intake {
 
 /// Endings of names that go with another deposit: digests of it.
 const SIDE_CARS: [&str; 4] = [".md5", ".sha1", ".sha256", ".sha512"];
+
+/// Keys of one listing that are compared with what is known, at most: 32 MB.
+const COMPARED_MAX: usize = 4_000_000;
 
 /// Longest name of an item that is not taken, in bytes.
 const NAME_MAX: usize = 240;
@@ -107,7 +111,7 @@ impl Receiving {
         self.listing.lock().unwrap_or_else(|broken| broken.into_inner()).get(name).copied()
     }
 
-    /// Lists a source to its end; new keys become items, which `ring` is told of.
+    /// Lists a source to its end; new keys become items, which `ring` is told of, as of those that they replaced.
     pub fn scan(
         &self,
         ledger: &Ledger,
@@ -121,7 +125,8 @@ impl Receiving {
         }
         let began = ledger.world().clock.now();
         let _alone = Alone::with(&self.listing, &intake.name, began).ok_or(ScanError::Busy)?;
-        let mut scan = Scan { ledger, intake, asker, ring, told: LastScan::default() };
+        let (told, listed) = (LastScan::default(), Some(Vec::new()));
+        let mut scan = Scan { ledger, intake, asker, ring, told, listed };
         scan.told.at = Some(began);
         let ended = scan.run(&self.stop);
         let mut told = scan.told;
@@ -169,6 +174,8 @@ struct Scan<'a> {
     asker: &'a Asker,
     ring: &'a dyn Fn(&Item),
     told: LastScan,
+    /// Marks of all keys; none when there are too many to compare.
+    listed: Option<Vec<u64>>,
 }
 
 impl Scan<'_> {
@@ -185,6 +192,7 @@ impl Scan<'_> {
             for entry in &page.entries {
                 self.told.keys += 1;
                 self.told.bytes = self.told.bytes.saturating_add(entry.bytes);
+                self.note_listed(&entry.key);
                 self.take(entry)?;
             }
             match page.next {
@@ -192,9 +200,25 @@ impl Scan<'_> {
                 Some(next) if after.as_ref() != Some(&next) && !stop.load(Ordering::Relaxed) => {
                     after = Some(next);
                 }
-                _ => return Ok(()),
+                Some(_) => return Ok(()),
+                None => return self.forget_gone(),
             }
         }
+    }
+
+    fn note_listed(&mut self, key: &str) {
+        match &mut self.listed {
+            Some(listed) if listed.len() >= COMPARED_MAX => self.listed = None,
+            Some(listed) => listed.push(mark_of(key)),
+            None => {}
+        }
+    }
+
+    fn forget_gone(&mut self) -> Result<(), ScanError> {
+        let Some(mut listed) = self.listed.take() else { return Ok(()) };
+        listed.sort_unstable();
+        self.told.forgotten = self.ledger.forget_gone(&self.intake.name, &listed)?;
+        Ok(())
     }
 
     fn take(&mut self, entry: &Listed) -> Result<(), ScanError> {
@@ -204,26 +228,39 @@ impl Scan<'_> {
             return Ok(());
         }
         let Some((revision, seen)) = self.ledger.seen(&self.intake.name, &entry.key)? else {
-            return self.submit(entry, None);
+            return self.submit(entry, None, None);
         };
+        if seen.mark == entry.mark && seen.gone.is_some() {
+            let back = Seen { gone: None, ..seen };
+            return self.noted(self.ledger.note_seen(&self.intake.name, &back, revision));
+        }
         if seen.mark == entry.mark {
             return self.dispose(seen, revision);
         }
         self.told.changed += 1;
-        let Some(item) = self.ledger.item(seen.item)? else { return self.submit(entry, Some(revision)) };
+        let Some(item) = self.ledger.item(seen.item)? else {
+            return self.submit(entry, Some(revision), None);
+        };
         if item.deposit.mark == entry.mark {
-            let seen = Seen { mark: entry.mark.clone(), disposed: None, ..seen };
+            let seen = Seen { mark: entry.mark.clone(), disposed: None, gone: None, ..seen };
             return self.noted(self.ledger.note_seen(&self.intake.name, &seen, revision));
         }
-        let on_the_way = !item.checkpoint.standing.rests() && item.checkpoint.stage <= Stage::Store;
-        if on_the_way {
+        let standing = &item.checkpoint.standing;
+        let on_the_way = !standing.rests() && item.checkpoint.stage <= Stage::Store;
+        let by_operator = standing.trouble().is_some_and(|trouble| trouble.kind == Kind::HeldByOperator);
+        if on_the_way || by_operator {
             // Its next look at the source notices; until it has taken it, the row stays.
             return Ok(());
         }
-        self.submit(entry, Some(revision))
+        self.submit(entry, Some(revision), Some(item.id))
     }
 
-    fn submit(&mut self, entry: &Listed, revision: Option<u64>) -> Result<(), ScanError> {
+    fn submit(
+        &mut self,
+        entry: &Listed,
+        revision: Option<u64>,
+        replaces: Option<ItemId>,
+    ) -> Result<(), ScanError> {
         let looked = self.intake.in_place.then(|| self.world().source.look(&entry.key));
         let is_folder = matches!(&looked, Some(Ok(arrival)) if arrival.form == Form::Folder);
         if !is_folder && is_side_car(&entry.name) && !entry.name.contains('/') {
@@ -264,6 +301,7 @@ impl Scan<'_> {
             asked_by: self.asker.clone(),
             listed: Some(Listing { source: self.intake.name.clone(), revision }),
             refused,
+            replaces,
         };
         match self.ledger.submit(new) {
             Ok(item) => {
@@ -272,6 +310,10 @@ impl Scan<'_> {
                     (self.ring)(&item);
                 } else {
                     self.told.not_taken += 1;
+                }
+                // What it replaced has staging to be cleared.
+                if let Some(old) = replaces.map(|old| self.ledger.item(old)).transpose()?.flatten() {
+                    (self.ring)(&old);
                 }
                 Ok(())
             }

@@ -177,6 +177,7 @@ impl House {
             asked_by,
             listed: None,
             refused: None,
+            replaces: None,
         };
         self.ledger.submit(new).unwrap()
     }

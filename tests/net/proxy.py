@@ -31,6 +31,8 @@ class Proxy:
         self.upstream, self.tls, self.about = upstream, tls, about
         self.counts, self.lock = Counts(), threading.Lock()
         self.faults, self.totals, self.open = [], {}, set()
+        #: Called with every request before anything is done with it.
+        self.hook = lambda request: None
         self.set(faults)
         self.stopping = threading.Event()
         self.listener = socket.create_server((host, port), backlog=256)
@@ -108,7 +110,7 @@ class Exchange:
 
     def __init__(self, proxy, sock, request, reader):
         self.proxy, self.sock, self.request, self.reader = proxy, sock, request, reader
-        self.faults, self.sent, self.first, self.began = [], 0, 0, time.monotonic()
+        self.faults, self.sent, self.first, self.began, self.hung = [], 0, 0, time.monotonic(), None
 
     def fault(self, kind):
         """The fault of this kind that strikes now."""
@@ -127,15 +129,19 @@ class Exchange:
             self.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         payload = b"".join(sent)
         self.proxy.counts.asked(request)
+        self.proxy.hook(request)
         self.choose(payload)
         self.proxy.counts.flight(1)
         try:
             early = next((fault for fault in self.faults if fault.kind in BEFORE), None)
             if early:
-                return self.before(early.kind, early)
-            self.relay(payload)
+                self.before_noted(early)
+            else:
+                self.relay(payload)
         finally:
             self.proxy.counts.flight(-1)
+        if (request.get("connection") or "").lower() == "close":
+            raise Gone("as asked")
 
     def choose(self, payload):
         """Which faults strike. Places need the object's size, which the first answer about it tells."""
@@ -189,14 +195,19 @@ class Exchange:
 
     def note(self, status):
         request = self.request
-        self.proxy.counts.row({"began": self.began, "ended": time.monotonic(), "method": request.method,
+        self.proxy.counts.row({"began": self.began, "hung": self.hung, "ended": time.monotonic(), "method": request.method,
                                "path": request.path, "range": request.get("range"), "number": request.number,
                                "status": status, "sent": self.sent, "struck": [fault.text for fault in self.faults]})
 
     # --- before the answer ---
 
+    def before_noted(self, fault):
+        try:
+            self.before(fault.kind, fault)
+        finally:
+            self.note(0)
+
     def before(self, kind, fault):
-        self.note(0)
         kind = kind.removeprefix("reuse-")
         if kind == "drop":
             raise Gone(kind)
@@ -250,6 +261,7 @@ class Exchange:
 
     def hang(self):
         """Says nothing more, until the client leaves."""
+        self.hung = time.monotonic()
         while not self.proxy.stopping.is_set():
             ready, _, _ = select.select([self.sock], [], [], 0.2)
             if ready and not self.reader.some():

@@ -25,26 +25,28 @@ mod objects;
 mod read;
 mod rows;
 mod seen;
+mod submitting;
 mod told;
 
 pub use backups::{BackupPlace, BackupRow};
 pub use checks::{CheckFinding, CheckRow, Counts, Place};
 pub use objects::{ObjectChange, ObjectClaim, PendingLog, TargetRow, TargetUse};
 pub use read::ItemFilter;
-pub use seen::{LastScan, Listing, Paused, Seen, SourceRow};
+pub use seen::{LastScan, Listing, Paused, Seen, SourceRow, mark_of};
+pub use submitting::may_be_replaced;
 pub use told::EventDraft;
 
-use crate::model::checkpoint::{Checkpoint, IllegalMove, Move, Stage, Standing, next};
+use crate::model::checkpoint::{IllegalMove, Move, Stage, Standing, next};
 use crate::model::event::Event;
 use crate::model::item::{Asker, Attempt, Deposit, Found, Item, ItemId, Promise};
 use crate::model::object::{ObjectRow, VersionRow};
 use crate::model::trouble::Trouble;
 use crate::worlds::World;
 use crate::worlds::book::{BookError, Guard, Write};
-use rows::{attempt_key, decode, event_key, item_key, name_key, object_key, put, standing_key, version_key};
+use rows::{attempt_key, decode, event_key, item_key, object_key, put, standing_key, version_key};
 use serde::de::DeserializeOwned;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use told::event;
 
@@ -59,6 +61,8 @@ pub struct Ledger {
     world: Arc<World>,
     line: &'static [Stage],
     claims: objects::Claims,
+    /// Numbers are given one after the other: of many who submit at once each would try in vain most of the time.
+    numbering: Mutex<()>,
 }
 
 /// A deposit that is to become an item.
@@ -80,6 +84,8 @@ pub struct NewItem {
     pub listed: Option<Listing>,
     /// Why it is not taken; the item only says so.
     pub refused: Option<Trouble>,
+    /// The item in whose place it comes: cancelled in the same commit, if it may be replaced.
+    pub replaces: Option<ItemId>,
 }
 
 /// A worker's claim on an item at a stage.
@@ -174,62 +180,10 @@ struct Advance<'a> {
 impl Ledger {
     /// The ledger over this world's book, for items that go along `line`.
     pub fn new(world: Arc<World>, line: &'static [Stage]) -> Ledger {
-        Ledger { world, line, claims: objects::Claims::default() }
+        Ledger { world, line, claims: objects::Claims::default(), numbering: Mutex::default() }
     }
 
     // --- the six verbs -------------------------------------------------------------------------------------------
-
-    /// Takes a deposit as a new item; durable when it returns.
-    pub fn submit(&self, new: NewItem) -> Result<Item, LedgerError> {
-        for _ in 0..RACES_MAX {
-            let counter = self.read::<u64>("m/next")?;
-            let (revision, number) = counter.map_or((None, 1), |(revision, number)| (Some(revision), number));
-            let mut checkpoint = Checkpoint::first(self.line);
-            if let Some(trouble) = &new.refused {
-                checkpoint.standing = Standing::Refused { trouble: trouble.clone() };
-            }
-            let item = Item {
-                id: ItemId(number),
-                depositor: new.depositor.clone(),
-                bag: new.bag.clone(),
-                deposit: new.deposit.clone(),
-                policy: new.policy.clone(),
-                policy_asked: new.policy_asked,
-                volume: None,
-                received_at: self.world.clock.now(),
-                asked_by: new.asked_by.clone(),
-                checkpoint,
-                found: Found::default(),
-                promises: Vec::new(),
-                attempts: 0,
-                events: 0,
-            };
-            let mut batch = vec![
-                put("m/next", &(number + 1))?,
-                put(&item_key(item.id), &item)?,
-                put(&standing_key(&item), &item.id)?,
-                put(&name_key(&item), &item.id)?,
-            ];
-            let mut guards = vec![
-                Guard { key: "m/next".into(), revision },
-                Guard { key: item_key(item.id), revision: None },
-            ];
-            if let Some(listed) = &new.listed {
-                batch.push(listed.row(&item)?);
-                guards.push(listed.guard(&item));
-            }
-            match self.world.book.commit(&batch, &guards) {
-                Ok(_) => return Ok(item),
-                // Another listing was faster with this very key.
-                Err(BookError::Conflict { key }) if key.starts_with("r/") => {
-                    return Err(BookError::Conflict { key }.into());
-                }
-                Err(BookError::Conflict { .. }) => continue,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(BookError::Conflict { key: "m/next".into() }.into())
-    }
 
     /// Claims an item at a stage, with the space promised to it; `None` when it is not ready there any more.
     pub fn claim(

@@ -85,12 +85,7 @@ impl Desk {
     pub(super) fn scan_source(&self, name: &str, asker: &Asker) -> Told<Answer> {
         let intake = &self.intake(name)?;
         let doing = format!("source {name} is not listed");
-        let pipeline = self.pipeline.upgrade();
-        let told = self.receiving.scan(&self.ledger, intake, asker, &|item| {
-            if let Some(pipeline) = &pipeline {
-                pipeline.ring(item);
-            }
-        });
+        let told = self.receiving.scan(&self.ledger, intake, asker, &|item| self.after(item));
         match told {
             Ok(told) => Ok(Answer::Scanned { source: name.into(), told }),
             Err(ScanError::Paused(why)) => Err(Box::new(

@@ -17,7 +17,7 @@ use crate::worlds::source::withheld::{Shelf, Withheld};
 use crate::worlds::source::{
     Arrival, Disposal, Disposed, Entry, GivenDigest, Listed, Page, Source, SourceError,
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -53,6 +53,7 @@ struct State {
     fetched: u64,
     asked: Asked,
     no_listing: Option<SourceError>,
+    locked: BTreeSet<String>,
 }
 
 /// How often the source was asked for what.
@@ -191,6 +192,15 @@ impl RehearsalSource {
         self.lock().no_listing = error;
     }
 
+    /// What lies at this key may not be read from now on; or may be again.
+    pub fn lock_out(&self, key: &str, locked: bool) {
+        let mut state = self.lock();
+        match locked {
+            true => state.locked.insert(key.to_string()),
+            false => state.locked.remove(key),
+        };
+    }
+
     /// From now on only whole deposits are given.
     pub fn without_ranges(&self) {
         self.lock().no_ranges = true;
@@ -310,6 +320,9 @@ impl Source for RehearsalSource {
         let key = &self.real(key)?;
         let mut state = self.lock();
         state.asked.looks += 1;
+        if state.locked.contains(key.as_str()) {
+            return Err(denied(key, "it is locked"));
+        }
         let deposit = state.get(key)?;
         let (form, bytes) = match &deposit.what {
             What::Tar(bytes) => (Form::Tar, bytes.len() as u64),
@@ -432,7 +445,8 @@ impl Source for RehearsalSource {
         }
         let place = format!("source://{source}/");
         let mut entries: Vec<Listed> = Vec::new();
-        for (key, deposit) in &state.deposits {
+        let from = format!("{place}{}", after.unwrap_or_default());
+        for (key, deposit) in state.deposits.range(from..).take_while(|(key, _)| key.starts_with(&place)) {
             let (Some(name), What::Tar(bytes)) = (key.strip_prefix(&place), &deposit.what) else { continue };
             if after.is_some_and(|after| name <= after) {
                 continue;

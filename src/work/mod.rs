@@ -1,6 +1,7 @@
 //! Floor 5, the work: the line of stages, the pipeline that runs it, the desk that answers people, and judging
 //! and making bags where they lie.
 
+pub mod backup;
 pub mod bagging;
 pub mod copies;
 pub mod desk;

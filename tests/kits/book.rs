@@ -257,6 +257,50 @@ fn a_scan_never_sees_half_a_commit(subject: Box<dyn Subject>) {
     });
 }
 
+/// A copy of all rows that is made while others commit is as of one commit: rows that were written together are equal at
+/// both ends of the keys, and a row that was replaced by another is there once.
+fn a_copy_is_as_of_one_commit(subject: Box<dyn Subject>) {
+    const VALUES: usize = 10;
+    let many: Vec<Write> = (0..3_000).map(|number| put(&format!("m/{number}"), "0")).collect();
+    subject.book().commit(&many, &[]).unwrap();
+    subject.book().commit(&[put("a", "0"), put("z", "0"), put("t/0", "0")], &[]).unwrap();
+    let end = Instant::now() + Duration::from_secs(60);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut seen = std::collections::BTreeSet::new();
+            while seen.len() < VALUES && Instant::now() < end {
+                let mut rows: BTreeMap<String, Row> = BTreeMap::new();
+                let copied = subject.book().copy(&mut |key, row| {
+                    match row {
+                        Some(row) => drop(rows.insert(key.into(), row.clone())),
+                        None => drop(rows.remove(key)),
+                    }
+                    true
+                });
+                let through = copied.unwrap();
+                assert_eq!(rows["a"], rows["z"]);
+                let short: Vec<(&String, &Row)> = rows.range("t/".to_string().."u".into()).collect();
+                let name = format!("t/{}", String::from_utf8_lossy(&rows["a"].value));
+                assert_eq!(short, [(&name, &rows["a"])]);
+                assert_eq!(rows.len(), 3_003);
+                assert!(rows.values().all(|row| row.revision <= through));
+                seen.insert(rows["a"].revision);
+            }
+            seen.len()
+        });
+        for round in 1u64.. {
+            if reader.is_finished() {
+                break;
+            }
+            let (value, before) = (round.to_string(), format!("t/{}", round - 1));
+            let new = put(&format!("t/{round}"), &value);
+            let batch = [put("a", &value), put("z", &value), Write::Delete(before), new];
+            subject.book().commit(&batch, &[]).unwrap();
+        }
+        assert_eq!(reader.join().unwrap(), VALUES, "copies and writers overlap");
+    });
+}
+
 /// A step of the model test.
 #[derive(Clone, Debug)]
 enum Step {
@@ -381,6 +425,7 @@ kit![
     watching_ends_with_the_next_commit_or_with_the_time,
     many_threads_that_race_for_one_row_lose_no_update,
     a_scan_never_sees_half_a_commit,
+    a_copy_is_as_of_one_commit,
 ];
 
 #[test]

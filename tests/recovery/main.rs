@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
 
+mod backups;
 mod gone;
 mod house;
 mod rebuilding;

@@ -366,6 +366,7 @@ impl Builder {
     }
 
     fn serve(&mut self, data: &Path) -> Serve {
+        let backup_every = Some(self.time("serve.backup_every")).filter(|every| !every.is_zero());
         let reconcile_every = Some(self.time("serve.reconcile_every")).filter(|every| !every.is_zero());
         Serve {
             socket: self.path("socket.path", Some(data.join("socket"))),
@@ -374,6 +375,8 @@ impl Builder {
             inbox: self.optional_path("serve.inbox"),
             inbox_settle: self.time("serve.inbox_settle"),
             reconcile_every,
+            backup_every,
+            backups: self.count("serve.backups"),
         }
     }
 }

@@ -143,6 +143,10 @@ pub struct Serve {
     pub inbox_settle: Duration,
     /// How often targets are held against the registry by themselves; never, if absent.
     pub reconcile_every: Option<Duration>,
+    /// How often the ledger is backed up by itself; never, if absent.
+    pub backup_every: Option<Duration>,
+    /// Backups that stay on each target.
+    pub backups: usize,
     /// Socket.
     pub socket: PathBuf,
     /// Connections at once.

@@ -1,7 +1,8 @@
 //! Rows made again from what lies on targets, added to the ledger.
 //!
-//! - Rows are only added, or brought up to what a receipt proves: an item that the ledger has at work, and of which a
-//!   receipt says that it was kept, is kept. No other row is changed.
+//! - Rows are only added, or brought up to what lies beside an object: an item that the ledger has at work, and of which a
+//!   receipt says that it was kept, is kept; an object whose events go on where the ledger ends has the copies that they
+//!   tell. No other row is changed.
 //! - Adding the same again changes nothing, so a run that was cut off is simply run again.
 //! - Item numbers stay what they were. A number that another item has already (of another ledger) is given anew.
 //! - `m/rebuild` says that a run is under way; the last commit takes it away. `d/OBJECT` is the tombstone of an object that
@@ -127,7 +128,33 @@ impl<'a> Additions<'a> {
                 added.deletions += 1;
             }
         }
-        for mut version in made.versions {
+        if let Some(object) = &made.object {
+            let known = self.read::<ObjectRow>(&object_key(&object.id))?;
+            let behind = known.as_ref().is_none_or(|known| is_behind(known, object, &made.chain));
+            self.add_versions(made.versions, &numbers, behind, &mut added, differs)?;
+            if behind && differs.is_empty() {
+                self.put_events(&object.id, &made.events)?;
+                let events = known.as_ref().map_or(0, |known| known.events);
+                added.events += object.events.saturating_sub(events);
+                added.objects += u64::from(known.is_none());
+                let created = known.map_or(object.created, |known| known.created.min(object.created));
+                self.put(&object_key(&object.id), &ObjectRow { created, ..object.clone() })?;
+            }
+        }
+        self.commit_if_large()?;
+        Ok(added)
+    }
+
+    /// Versions that the ledger does not know; and, when it is behind, the copies of those that it knows.
+    fn add_versions(
+        &mut self,
+        versions: Vec<VersionRow>,
+        numbers: &BTreeMap<ItemId, ItemId>,
+        behind: bool,
+        added: &mut Added,
+        differs: &mut Vec<String>,
+    ) -> Result<(), LedgerError> {
+        for mut version in versions {
             if let Some(id) = numbers.get(&ItemId(version.item)) {
                 version.item = id.0;
             }
@@ -137,31 +164,17 @@ impl<'a> Additions<'a> {
                     self.put(&key, &version)?;
                     added.versions += 1;
                 }
-                Some(known) if known.inventory_sha512 == version.inventory_sha512 => {}
-                Some(known) => differs.push(format!(
+                Some(known) if known.inventory_sha512 != version.inventory_sha512 => differs.push(format!(
                     "version {}: the ledger has inventory {:.12}…, the targets have {:.12}…",
                     version.version, known.inventory_sha512, version.inventory_sha512
                 )),
-            }
-        }
-        if let Some(object) = made.object.filter(|_| differs.is_empty()) {
-            let key = object_key(&object.id);
-            match self.read::<ObjectRow>(&key)? {
-                None => {
-                    self.put_events(&object.id, &made.events)?;
-                    self.put(&key, &object)?;
-                    added.objects += 1;
-                    added.events += made.events.len() as u64;
-                }
-                Some(known) if known.head < object.head => {
-                    self.put_events(&object.id, &made.events)?;
-                    self.put(&key, &ObjectRow { created: known.created.min(object.created), ..object })?;
+                Some(known) if behind && known.copies != version.copies => {
+                    self.put(&key, &VersionRow { copies: version.copies, ..known })?;
                 }
                 Some(_) => {}
             }
         }
-        self.commit_if_large()?;
-        Ok(added)
+        Ok(())
     }
 
     fn put_events(&mut self, object: &ObjectId, events: &[Event]) -> Result<(), LedgerError> {
@@ -283,6 +296,13 @@ fn value_of<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<Option<T>, L
     serde_json::from_slice(value)
         .map(Some)
         .map_err(|error| LedgerError::Row { key: key.into(), why: error.to_string() })
+}
+
+/// True when what lies on the targets goes on where the ledger ends: its newest file of events is not their newest one.
+fn is_behind(known: &ObjectRow, found: &ObjectRow, chain: &[String]) -> bool {
+    let newest = known.last_log.as_ref().map(|log| &log.name);
+    known.head < found.head
+        || (known.last_log != found.last_log && newest.is_none_or(|name| chain.contains(name)))
 }
 
 /// True when both are the same deposit, whoever numbered it.

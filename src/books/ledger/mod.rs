@@ -19,6 +19,7 @@
 //! | `q/SOURCE` | what a person said of a source, and how its last listing went |
 
 pub mod additions;
+mod backups;
 mod checks;
 mod objects;
 mod read;
@@ -27,6 +28,7 @@ mod seen;
 mod submitting;
 mod told;
 
+pub use backups::{BackupPlace, BackupRow};
 pub use checks::{CheckFinding, CheckRow, Counts, Place};
 pub use objects::{ObjectChange, ObjectClaim, PendingLog, TargetRow, TargetUse};
 pub use read::ItemFilter;

@@ -9,7 +9,7 @@ use crate::model::object::{ObjectId, ObjectRow, VersionRow};
 use crate::rules::ocfl::metadata::Tombstone;
 use crate::worlds::World;
 use crate::worlds::book::Row;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Which items a scan wants.
@@ -40,6 +40,20 @@ impl Ledger {
         let prefix = format!("s/{standing}/{}/", stage as u8);
         let rows = self.world.book.scan(&prefix, None, limit)?;
         rows.iter().map(|(key, row)| decode(key, row)).collect()
+    }
+
+    /// Objects that unfinished items at these stages are on their way to.
+    pub fn objects_at_work(&self, stages: &[Stage]) -> Result<BTreeSet<ObjectId>, LedgerError> {
+        let mut objects = BTreeSet::new();
+        for standing in ["ready", "working", "waiting", "held"] {
+            for stage in stages {
+                for id in self.standing(standing, *stage, usize::MAX)? {
+                    let item = self.item(id)?;
+                    objects.extend(item.map(|item| ObjectId::of(&item.depositor, &item.bag)));
+                }
+            }
+        }
+        Ok(objects)
     }
 
     /// Items of this depositor with this bag name, oldest first.

@@ -367,6 +367,14 @@ pub enum StateVerb {
     Export,
     /// Read everything, and say what is wrong
     Verify,
+    /// Make a backup on every target, proved by restoring it into a scratch ledger
+    Backup {
+        /// Only show the last one
+        #[arg(long)]
+        last: bool,
+    },
+    /// Make the ledger from a backup; needs the configuration only
+    Restore(super::backup::Restoring),
     /// Versions of this program and of the ledger's schema
     Version,
 }
@@ -438,6 +446,8 @@ mod tests {
             "strongroom check-config f.toml",
             "strongroom config show --defaults",
             "strongroom state verify --json",
+            "strongroom state backup --json",
+            "strongroom state restore vault-a --replace",
             "strongroom profile list --json",
             "strongroom profile add p.json --name house-1 --data d",
             "strongroom profile check p.json",

@@ -5,6 +5,7 @@
 
 pub mod args;
 mod args_kept;
+mod backup;
 pub mod bag;
 pub mod codes;
 mod events;
@@ -157,6 +158,7 @@ fn run(screen: &Screen, cli: Cli) -> Told<Exit> {
             ingest::submit(screen, &config, &what)
         }
         Verb::Doctor => offline::doctor(screen, &config),
+        Verb::State(args::StateVerb::Restore(what)) => backup::restore(screen, &config, &what),
         Verb::Rebuild(what) => rebuild::run(screen, &config, &what),
         verb => verbs::run(screen, &config, verb),
     }

@@ -4,7 +4,7 @@ use super::args::StateVerb;
 use super::table::Table;
 use super::talk::{Talk, Told, unexpected};
 use super::verbs::{NEWS_MILLIS, document, show};
-use super::{Screen, overview};
+use super::{Screen, overview, usage};
 use crate::doors::exit::{self, Exit};
 use crate::doors::signals::{Asked, Signals};
 use crate::model::digest::hex;
@@ -92,6 +92,10 @@ pub fn state(screen: &Screen, talk: &mut Talk, verb: StateVerb) -> Told<Exit> {
             Ok(if report.wrong.is_empty() { exit::DONE } else { exit::WRONG })
         }
         StateVerb::Export => export(screen, talk),
+        StateVerb::Backup { last } => super::backup::backup(screen, talk, last),
+        StateVerb::Restore(_) => {
+            Err(usage("a restore is done before the ledger is opened", "strongroom state restore TARGET"))
+        }
     }
 }
 

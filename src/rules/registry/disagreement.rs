@@ -33,7 +33,9 @@ pub enum Odd {
 impl Odd {
     /// True when something is not taken into the registry because of it, or is lost on a target.
     pub fn is_refusal(self) -> bool {
-        !matches!(self, Odd::UnknownFile | Odd::Stray | Odd::LogDiffers | Odd::HalfDeleted)
+        let taken = [Odd::UnknownFile, Odd::Stray, Odd::LogDiffers, Odd::HalfDeleted, Odd::Unfinished]
+            .contains(&self);
+        !taken
     }
 
     /// Its name.

@@ -80,6 +80,8 @@ pub struct Made {
     pub items: Vec<ItemMade>,
     /// Events that belong to none of the items, oldest first.
     pub events: Vec<Event>,
+    /// Names of the log files that the chain reaches, oldest first.
+    pub chain: Vec<String>,
     /// Its tombstone.
     pub deletion: Option<Tombstone>,
 }
@@ -212,7 +214,8 @@ pub fn make(
 ) -> Made {
     let of_none = logs.files.iter().filter(|file| !is_of_item(file)).flat_map(|file| &file.lines);
     let events = of_none.map(|line| line.event.clone()).collect();
-    let mut made = Made { items: items(logs), events, ..Made::default() };
+    let chain = logs.files.iter().map(|file| file.link.name.clone()).collect();
+    let mut made = Made { items: items(logs), events, chain, ..Made::default() };
     let mut policy = String::new();
     for (at, agreed) in line.iter().enumerate() {
         let version = at as u32 + 1;

@@ -55,7 +55,7 @@ impl One<'_> {
         let mut kept_at =
             receipt.and_then(|(receipt, _)| Some(receipt.item.found.record.as_ref()?.kept_at)).or(ended);
         if copies.is_empty() && kept_at.is_none() {
-            copies = self.seen_enough(record?, odd)?;
+            copies = self.published(record?, odd);
         }
         self.keep_seen(&mut copies, odd);
         kept_at = kept_at.or_else(|| copies.iter().map(|copy| copy.proved_at).max());
@@ -123,29 +123,25 @@ impl One<'_> {
         }
     }
 
-    /// A version without any word of its being kept was published all the same: each copy was read back before that. If
-    /// there are as many as its policy asks for, they are what would have been kept.
-    fn seen_enough(&self, record: &DepositRecord, odd: &mut Vec<Disagreement>) -> Option<Vec<StoredCopy>> {
+    /// A version without any word of its being kept was published all the same, and each of its copies was read back
+    /// before that: the copies that are there are copies, be they fewer than its policy asks for.
+    fn published(&self, record: &DepositRecord, odd: &mut Vec<Disagreement>) -> Vec<StoredCopy> {
         let holders = self.agreed.holders.iter().map(|copy| &self.copies[*copy].target);
-        let seen: Vec<StoredCopy> = holders
-            .filter(|target| record.policy.targets.contains(target))
-            .map(|target| self.copy(target, record.created))
-            .collect();
-        if seen.len() >= record.policy.copies.max(1) {
-            return Some(seen);
+        let copies: Vec<StoredCopy> = holders.map(|target| self.copy(target, record.created)).collect();
+        if copies.len() < record.policy.copies {
+            let because = format!(
+                "{} of {} copies were seen, and no event says that it was kept; it is taken as it is",
+                copies.len(),
+                record.policy.copies
+            );
+            odd.push(self.odd(
+                Odd::Unfinished,
+                None,
+                because,
+                "the copies that lack are made by themselves; strongroom target usage shows them",
+            ));
         }
-        let because = format!(
-            "{} of {} copies were seen, and no event says that it was kept",
-            seen.len(),
-            record.policy.copies
-        );
-        odd.push(self.odd(
-            Odd::Unfinished,
-            None,
-            because,
-            "rebuild from all its targets at once, or deposit the bag again: the copies that are there are then proved",
-        ));
-        None
+        copies
     }
 
     /// Copies on targets that were looked at must have been seen there.

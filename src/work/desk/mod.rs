@@ -4,6 +4,7 @@
 //! - A bulk order does what it can and says of every other item why not; it never stops at the first.
 //! - Nothing here waits for work to be done; `Watch` waits for news, at most a bounded time.
 
+mod backup;
 pub mod complaint;
 mod doctor;
 mod facts;
@@ -51,6 +52,7 @@ pub struct Desk {
     // One deposit at a time: whether it is known already is a question and an answer.
     submitting: Mutex<()>,
     receiving: Receiving,
+    backing_up: Mutex<()>,
     // One step of one check of targets at a time.
     reconciling: Mutex<()>,
     intakes: RwLock<Arc<Vec<Intake>>>,
@@ -80,6 +82,7 @@ impl Desk {
             daemon,
             submitting: Mutex::new(()),
             receiving: Receiving::default(),
+            backing_up: Mutex::new(()),
             reconciling: Mutex::new(()),
             intakes,
         }
@@ -144,6 +147,8 @@ impl Desk {
             Ask::ResumeSource { source } => self.resume_source(source),
             Ask::Reconcile { targets, check } => self.reconcile(targets, *check, asker),
             Ask::Reconciled { after, limit } => self.reconciled(*after, *limit),
+            Ask::Backup => self.backup(),
+            Ask::LastBackup => self.last_backup(),
             Ask::Verify => self.verify(),
             Ask::Config => Ok(self.config_view()),
         }

@@ -5,7 +5,7 @@
 
 use super::complaint::Complaint;
 pub use super::views::*;
-use crate::books::ledger::{CheckFinding, CheckRow, LastScan};
+use crate::books::ledger::{BackupRow, CheckFinding, CheckRow, LastScan};
 use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::object::{ObjectRow, VersionRow};
@@ -255,6 +255,10 @@ pub enum Ask {
     },
     /// About what is kept.
     Keep(KeepAsk),
+    /// Make a backup of the ledger on every target.
+    Backup,
+    /// The last backup of the ledger.
+    LastBackup,
     /// Read the whole ledger, and say what is wrong.
     Verify,
     /// The configuration in effect.
@@ -372,6 +376,12 @@ pub enum Answer {
         /// What it came to.
         #[serde(flatten)]
         told: LastScan,
+    },
+    /// A backup of the ledger; none was made yet if it is absent.
+    BackedUp {
+        /// The backup.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        backup: Option<Box<BackupRow>>,
     },
     /// How far a check of targets is, or what it came to.
     Reconciled {

@@ -9,13 +9,9 @@ use crate::rules::reconcile::{Kind, Known, Lying, Verdict, compare};
 use crate::work::copies::{self, Depth, Unsound};
 use crate::work::rebuild::named;
 use crate::worlds::target::{Target, TargetError};
-use std::collections::BTreeSet;
 
 /// How often an object is looked at before what was found is believed: it may be changing.
 const LOOKS: usize = 3;
-
-/// Items at work that are looked through for the objects they make.
-const AT_WORK_MAX: usize = 10_000;
 
 /// Looking at one target.
 pub(super) struct Looking<'a> {
@@ -129,7 +125,9 @@ impl<'a> Looking<'a> {
     fn judge(&self, id: &ObjectId, lying: &Lying) -> Result<Vec<Verdict>, LedgerError> {
         let known = self.known(id)?;
         let verdicts = compare(&known, lying);
-        match verdicts.is_empty() || !self.at_work()?.contains(id) {
+        match verdicts.is_empty()
+            || !self.ledger.objects_at_work(&[Stage::Store, Stage::Record])?.contains(id)
+        {
             true => Ok(verdicts),
             false => Ok(compare(&Known { at_work: true, ..known }, lying)),
         }
@@ -143,20 +141,6 @@ impl<'a> Looking<'a> {
             (row.version, row.inventory_sha512, here)
         });
         Ok(Known { versions: versions.collect(), deleted, at_work: false })
-    }
-
-    /// Objects that items are making versions of now, or have made and not recorded.
-    fn at_work(&self) -> Result<BTreeSet<ObjectId>, LedgerError> {
-        let mut objects = BTreeSet::new();
-        for standing in ["ready", "working", "waiting", "held"] {
-            for stage in [Stage::Store, Stage::Record] {
-                for id in self.ledger.standing(standing, stage, AT_WORK_MAX)? {
-                    let item = self.ledger.item(id)?;
-                    objects.extend(item.map(|item| ObjectId::of(&item.depositor, &item.bag)));
-                }
-            }
-        }
-        Ok(objects)
     }
 }
 

@@ -120,7 +120,7 @@ pub(super) fn names(folder: &Path) -> Result<Vec<String>, BookError> {
 }
 
 /// Removes a folder of our own making with all in it; absent is fine.
-pub(super) fn remove_tree(folder: &Path) -> Result<(), BookError> {
+pub fn remove_tree(folder: &Path) -> Result<(), BookError> {
     if !folder.is_dir() {
         return remove(folder);
     }

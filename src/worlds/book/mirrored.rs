@@ -17,6 +17,7 @@ pub use super::durable::SyncMode;
 use super::journal::Journal;
 use super::lock::{self, Lock};
 use super::sled_index::{Commit, SledIndex};
+use super::tap::Tap;
 use super::{Book, BookError, BookReport, Guard, Row, SCHEMA, Write, batch};
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
@@ -86,6 +87,7 @@ pub struct MirroredBook {
     newest: Mutex<u64>,
     bell: Condvar,
     compacting: AtomicBool,
+    tap: Tap,
     options: Options,
     ledger: String,
     opened: BookReport,
@@ -116,6 +118,7 @@ impl MirroredBook {
             newest: Mutex::new(journal.last()),
             bell: Condvar::new(),
             compacting: AtomicBool::new(false),
+            tap: Tap::default(),
             ledger: journal.ledger().to_owned(),
             journal: Mutex::new(journal),
             index: RwLock::new(index),
@@ -201,6 +204,7 @@ impl MirroredBook {
             numbered().map(|(number, request)| Commit { number, writes: &request.batch }).collect();
         let mut index = self.index.write().unwrap_or_else(|broken| broken.into_inner());
         index.apply(&commits, *journal.tail())?;
+        accepted.iter().for_each(|request| self.tap.note(&request.batch));
         if first / SETTLE_COMMITS != (journal.last() + 1) / SETTLE_COMMITS {
             index.flush(self.options.sync)?;
         }
@@ -381,6 +385,30 @@ impl Book for MirroredBook {
             newest = self.bell.wait_timeout(newest, left).unwrap_or_else(|broken| broken.into_inner()).0;
         }
         *newest
+    }
+
+    /// Commits go on while the rows are read; what they changed is read again at the end, when for a moment none does.
+    fn copy(&self, each: &mut dyn FnMut(&str, Option<&Row>) -> bool) -> Result<u64, BookError> {
+        self.usable()?;
+        let tap = self.tap.open()?;
+        let mut after: Option<String> = None;
+        loop {
+            let page = self.read_index().scan("", after.as_deref(), PAGE_ROWS)?;
+            if !page.iter().all(|(key, row)| each(key, Some(row))) {
+                return Ok(0);
+            }
+            match page.into_iter().next_back() {
+                Some((key, _)) => after = Some(key),
+                None => break,
+            }
+        }
+        let index = self.read_index();
+        for key in tap.noted()? {
+            if !each(&key, index.get(&key)?.as_ref()) {
+                return Ok(0);
+            }
+        }
+        Ok(index.applied().0)
     }
 
     /// Commits wait while it reads.

@@ -16,6 +16,7 @@ pub mod rehearsal;
 mod sled_index;
 mod snapshot;
 mod survey;
+mod tap;
 #[cfg(test)]
 mod tests;
 mod twin;
@@ -143,6 +144,10 @@ pub trait Book: Send + Sync {
 
     /// Waits until a commit later than `seen` is there, or the time is over; gives the newest commit's number.
     fn watch(&self, seen: u64, at_most: Duration) -> u64;
+
+    /// Gives every row as of one commit, while others go on committing; gives that commit's number. A key may come again
+    /// with another row, or with none: what comes last counts. `each` says whether to go on.
+    fn copy(&self, each: &mut dyn FnMut(&str, Option<&Row>) -> bool) -> Result<u64, BookError>;
 
     /// Reads everything and says what is wrong.
     fn verify(&self) -> Result<BookReport, BookError>;

@@ -129,6 +129,12 @@ impl Book for RehearsalBook {
         rows.sequence
     }
 
+    fn copy(&self, each: &mut dyn FnMut(&str, Option<&Row>) -> bool) -> Result<u64, BookError> {
+        let rows = self.rows()?;
+        let _all = rows.rows.iter().all(|(key, row)| each(key, Some(row)));
+        Ok(rows.sequence)
+    }
+
     fn verify(&self) -> Result<BookReport, BookError> {
         let rows = self.rows()?;
         Ok(BookReport {

@@ -13,6 +13,7 @@ use crate::worlds::net::ask::Body;
 use crate::worlds::net::client::{Answer, Ask, Client, Method, NetError};
 use crate::worlds::net::credentials::Access;
 use crate::worlds::net::keys::KeyRing;
+use jiff::Timestamp;
 use refusal::Refusal;
 use sign::{Request, Site};
 use std::sync::{Arc, Mutex};
@@ -173,6 +174,14 @@ impl Bucket {
 /// Address of the service, by the place or by the environment.
 pub fn endpoint(place: &BucketPlace) -> Option<String> {
     place.endpoint.clone().or_else(|| variable(["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]))
+}
+
+/// Endpoint and access key id: what an account is known by. Anonymous access has no id.
+pub fn account(place: &BucketPlace, now: Timestamp) -> Result<String, String> {
+    let keys = KeyRing::new(place.access.clone()).keys(now)?;
+    let id = keys.map_or("anonymous".to_string(), |keys| keys.id);
+    let endpoint = endpoint(place).unwrap_or_else(|| "amazonaws.com".into());
+    Ok(format!("{} {id}", endpoint.trim_end_matches('/')))
 }
 
 fn variable(names: [&str; 2]) -> Option<String> {

@@ -78,7 +78,7 @@ pub struct LocalTarget {
 }
 
 /// What a stranger with `ls` should know.
-const EXPLANATION: &str = "\
+pub(super) const EXPLANATION: &str = "\
 # What lies here
 
 This folder is an OCFL 1.1 storage root (https://ocfl.io/1.1/spec/), written by strongroom. Everything in it can be read

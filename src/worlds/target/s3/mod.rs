@@ -28,6 +28,7 @@ mod uploads;
 
 use crate::model::digest::hex;
 use crate::model::object::ObjectId;
+use crate::rules::address::shown;
 use crate::rules::http;
 use crate::rules::ocfl::layout;
 use crate::worlds::Space;
@@ -88,6 +89,15 @@ impl BucketTarget {
         let prefix = self.place.prefix.trim_matches('/');
         let slash = if prefix.is_empty() { "" } else { "/" };
         format!("s3://{}/{prefix}{slash}ocfl", self.place.bucket)
+    }
+
+    /// Where it is, for people: bucket, prefix, and the service when it is not Amazon's.
+    pub fn place_shown(&self) -> String {
+        let prefix = self.place.prefix.trim_matches('/');
+        let slash = if prefix.is_empty() { "" } else { "/" };
+        let endpoint = self.place.endpoint.as_deref().map(shown);
+        let endpoint = endpoint.map_or(String::new(), |endpoint| format!(" at {endpoint}"));
+        format!("s3://{}{slash}{prefix}{endpoint}", self.place.bucket)
     }
 
     /// Endpoint and access key id: two targets of which this is equal share an account, and may be lost together.

@@ -219,6 +219,10 @@ fn parts_that_are_there_are_not_sent_again() {
     );
     assert!(bytes(&target, Where::Staged(&txn(1, 2), "v1/content/bag/large")).unwrap() == blob);
     // And whole files that are there are not sent at all.
+    target.begin(&txn(1, 2), &object, 1).unwrap();
+    store.goes_wrong(Wrong::default());
+    target.put(&txn(1, 2), &put).unwrap();
+    assert_eq!(store.look(|state| (state.bytes_in, state.writes.len())), (0, 0));
     let small = large(100);
     let put = [Put { content_path: "v1/content/bag/small", from: &small, offset: 0, size: 100 }];
     target.put(&txn(1, 2), &put).unwrap();

@@ -58,6 +58,8 @@ pub struct Upload {
     pub key: String,
     pub parts: BTreeMap<u64, Part>,
     class: Option<String>,
+    /// It was begun with a digest's name: its end must give those of all parts.
+    digests: bool,
 }
 
 #[derive(Debug, Default)]
@@ -421,7 +423,8 @@ fn begin(state: &mut State, asked: &Asked) -> Answer {
     state.number += 1;
     let id = format!("u{}", state.number);
     let class = asked.headers.get("x-amz-storage-class").cloned();
-    state.uploads.insert(id.clone(), Upload { key: asked.key.clone(), class, ..Upload::default() });
+    let digests = asked.headers.contains_key("x-amz-checksum-algorithm");
+    state.uploads.insert(id.clone(), Upload { key: asked.key.clone(), class, digests, ..Upload::default() });
     Answer::ok(format!(
         "<InitiateMultipartUploadResult><UploadId>{id}</UploadId></InitiateMultipartUploadResult>"
     ))
@@ -445,15 +448,20 @@ fn complete(state: &mut State, asked: &Asked) -> Answer {
         return Answer::error(404, "NoSuchUpload");
     };
     let list = String::from_utf8_lossy(&asked.body).into_owned();
+    if upload.digests && list.matches("<ChecksumSHA256>").count() != upload.parts.len() {
+        return Answer::error(400, "InvalidRequest");
+    }
     let mut bytes = Vec::new();
     for (number, (part, tag)) in &upload.parts {
         if !list.contains(&format!("<PartNumber>{number}</PartNumber><ETag>&quot;{tag}&quot;</ETag>")) {
-            // An error within a success.
+            // An error within a success, as slow ends have it.
             return Answer::ok("<Error><Code>InvalidPart</Code></Error>");
         }
         bytes.extend_from_slice(part);
     }
-    let tag = format!("\"{}-{}\"", digest(Algorithm::Md5, &bytes), upload.parts.len());
+    let of_parts: Vec<u8> =
+        upload.parts.values().flat_map(|(_, tag)| strongroom::model::digest::unhex(tag).unwrap()).collect();
+    let tag = format!("\"{}-{}\"", digest(Algorithm::Md5, &of_parts), upload.parts.len());
     let object = Object { bytes: Arc::new(bytes), tag, sha256: None, class: upload.class };
     state.objects.insert(upload.key, object);
     Answer::ok("<CompleteMultipartUploadResult/>")

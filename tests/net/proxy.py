@@ -108,7 +108,7 @@ class Exchange:
 
     def __init__(self, proxy, sock, request, reader):
         self.proxy, self.sock, self.request, self.reader = proxy, sock, request, reader
-        self.faults, self.sent, self.first, self.began = [], 0, 0, time.monotonic()
+        self.faults, self.sent, self.first, self.received, self.began = [], 0, 0, 0, time.monotonic()
 
     def fault(self, kind):
         """The fault of this kind that strikes now."""
@@ -126,7 +126,11 @@ class Exchange:
         if (request.get("expect") or "").lower() == "100-continue":
             self.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         payload = b"".join(sent)
+        self.received = len(payload)
         self.proxy.counts.asked(request)
+        if self.received < int(request.get("content-length") or 0):
+            self.note(0)
+            raise Gone("the client left within its body")
         self.choose(payload)
         self.proxy.counts.flight(1)
         try:
@@ -190,7 +194,8 @@ class Exchange:
     def note(self, status):
         request = self.request
         self.proxy.counts.row({"began": self.began, "ended": time.monotonic(), "method": request.method,
-                               "path": request.path, "range": request.get("range"), "number": request.number,
+                               "path": request.path, "query": request.query, "range": request.get("range"), "number": request.number,
+                               "received": self.received,
                                "status": status, "sent": self.sent, "struck": [fault.text for fault in self.faults]})
 
     # --- before the answer ---

@@ -54,10 +54,9 @@ fn probe_key(talk: &Talk, name: &str) -> String {
 pub fn find_out(talk: &Talk) -> Result<Abilities, TargetError> {
     let key = probe_key(talk, "a");
     let tried = try_writes(talk, &key);
-    let parts = try_parts(talk, &probe_key(talk, "b"));
     talk.delete(&key)?;
-    let (parts, uploads_listed) = parts?;
     let tried = tried?;
+    let (parts, uploads_listed) = try_parts(talk, &probe_key(talk, "b"), tried.checksum)?;
     Ok(Abilities { parts, uploads_listed, ..tried })
 }
 
@@ -146,20 +145,24 @@ fn gives_ranges(talk: &Talk, key: &str) -> Result<bool, TargetError> {
 }
 
 /// Whether objects can be written in parts, and whether unfinished ones are listed.
-fn try_parts(talk: &Talk, key: &str) -> Result<(bool, bool), TargetError> {
-    let id = match talk.begin_upload(key, Checksum::Md5, None) {
+fn try_parts(talk: &Talk, key: &str, how: Checksum) -> Result<(bool, bool), TargetError> {
+    let id = match talk.begin_upload(key, how, None) {
         Ok(id) => id,
         Err(TargetError::Io { .. } | TargetError::Absent { .. }) => return Ok((false, false)),
         Err(error) => return Err(error),
     };
     let sample = SAMPLE.to_vec();
-    let part = talk.put_part(key, &id, 1, Stretch::whole(&sample), Checksum::Md5);
-    let parts = part.is_ok();
-    let listed = parts
+    let part = talk.put_part(key, &id, 1, Stretch::whole(&sample), how);
+    let listed = part.is_ok()
         && talk.uploads(key).is_ok_and(|found| found.iter().any(|(own, found)| own == key && *found == id))
         && talk.parts(key, &id).is_ok_and(|parts| parts.len() == 1 && parts[0].bytes == SAMPLE.len() as u64);
-    talk.abort(key, &id)?;
-    Ok((parts, listed))
+    let done = part.map_err(|no| talk.told(key, no));
+    let done = done.and_then(|part| talk.complete(key, &id, &[part], SAMPLE.len() as u64));
+    if done.is_err() {
+        talk.abort(key, &id)?;
+    }
+    talk.delete(key)?;
+    Ok((done.is_ok(), done.is_ok() && listed))
 }
 
 /// What was found, for people, with what only they want to know.
@@ -214,7 +217,7 @@ pub fn tell(talk: &Talk, found: &Abilities) -> Result<Vec<Ability>, TargetError>
         Ability::new(
             "multipart",
             Has::of(found.parts),
-            "began an upload in parts, and sent one",
+            "wrote an object in parts",
             yes(
                 found.parts,
                 "files of 8 MiB and more go in parts, several at once",

@@ -92,16 +92,36 @@ impl Intent {
 /// What an earlier try left: keys by a digest, and uploads by key.
 #[derive(Debug, Default)]
 pub struct Left {
-    keys: HashMap<[u8; 16], (u64, [u8; 16])>,
+    keys: HashMap<[u8; 16], (u64, Tag)>,
     /// Unfinished uploads.
     pub uploads: HashMap<String, String>,
 }
 
 impl Left {
-    /// The MD5 of what lies at this key, if it has so many bytes and its tag is an MD5.
-    pub fn md5(&self, key: &str, bytes: u64) -> Option<[u8; 16]> {
-        let (found, md5) = self.keys.get(&short(key))?;
-        (*found == bytes).then_some(*md5)
+    /// The tag of what lies at this key, if it has so many bytes and its tag tells what they are.
+    pub fn tag(&self, key: &str, bytes: u64) -> Option<Tag> {
+        let (found, tag) = self.keys.get(&short(key))?;
+        (*found == bytes).then_some(*tag)
+    }
+}
+
+/// An entity tag as almost every store makes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tag {
+    /// MD5 of the bytes, or of the MD5s of their parts.
+    pub md5: [u8; 16],
+    /// How many parts it was written in; 0: none.
+    pub parts: u32,
+}
+
+impl Tag {
+    fn parse(text: &str) -> Option<Tag> {
+        let (md5, parts) = match text.split_once('-') {
+            None => (text, 0),
+            Some((md5, parts)) => (md5, parts.parse().ok()?),
+        };
+        let md5 = http::digest_of_hex(Algorithm::Md5, md5)?;
+        Some(Tag { md5: crate::model::digest::unhex(&md5)?.try_into().ok()?, parts })
     }
 }
 
@@ -293,10 +313,8 @@ impl S3Target {
         }
         if resumed {
             self.talk.list(&start, None, &mut |found| {
-                let md5 = http::digest_of_hex(Algorithm::Md5, &found.tag);
-                let md5 = md5.and_then(|md5| crate::model::digest::unhex(&md5));
-                if let Some(md5) = md5.and_then(|md5| <[u8; 16]>::try_from(md5).ok()) {
-                    left.keys.insert(short(&found.key), (found.bytes, md5));
+                if let Some(tag) = Tag::parse(&found.tag) {
+                    left.keys.insert(short(&found.key), (found.bytes, tag));
                 }
                 if left.keys.len() < LEFT_MAX { Go::On } else { Go::Stop }
             })?;

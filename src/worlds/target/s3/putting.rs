@@ -7,7 +7,7 @@ use super::S3Target;
 use super::intents::Open;
 use super::objects::{If, PUT_MAX, digest};
 use super::talk::Stretch;
-use super::uploads::{PART_MIN, in_threads};
+use super::uploads::{PART_MIN, in_threads, part_size};
 use crate::model::digest::{Algorithm, hex};
 use crate::worlds::target::{Put, TargetError, Txn};
 use sha2::{Digest, Sha512};
@@ -72,11 +72,25 @@ impl S3Target {
         self.talk.put(key, stretch, how, If::Any, class).map(drop).map_err(|no| self.talk.told(key, no))
     }
 
-    /// True when an earlier try wrote these bytes there: their MD5 tells, and reading back proves.
+    /// True when an earlier try wrote these bytes there: their tag tells, and reading back proves.
     fn lies_there(&self, open: &Open, key: &str, stretch: Stretch<'_>) -> Result<bool, TargetError> {
-        let Some(md5) = open.left.md5(key, stretch.size) else { return Ok(false) };
-        let own = digest(Algorithm::Md5, stretch);
-        Ok(own.map_err(|why| TargetError::Source { path: key.into(), why })? == md5)
+        let Some(tag) = open.left.tag(key, stretch.size) else { return Ok(false) };
+        let md5 = |stretch| {
+            digest(Algorithm::Md5, stretch).map_err(|why| TargetError::Source { path: key.into(), why })
+        };
+        if tag.parts == 0 {
+            return Ok(md5(stretch)? == tag.md5);
+        }
+        let size = part_size(stretch.size);
+        if stretch.size.div_ceil(size) != u64::from(tag.parts) {
+            return Ok(false);
+        }
+        let mut digests = Vec::new();
+        for place in 0..u64::from(tag.parts) {
+            let (offset, size) = (stretch.offset + place * size, size.min(stretch.size - place * size));
+            digests.extend(md5(Stretch { offset, size, ..stretch })?);
+        }
+        Ok(md5(Stretch::whole(&digests))? == tag.md5)
     }
 
     /// Copies a file that lies aside to its final key, and proves by reading it there that it has this SHA-512.

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -97,14 +97,24 @@ impl House {
     }
 
     fn standing(&self, id: u64) -> String {
-        let said = self.run(&["item", "show", &id.to_string(), "--json"]);
+        self.standing_with(&[], id)
+    }
+
+    fn standing_with(&self, options: &[&str], id: u64) -> String {
+        let id = id.to_string();
+        let said = self.run(&[options, &["item", "show", &id, "--json"]].concat());
         if said.code == 0 { said.json()["item"]["standing"].as_str().unwrap().to_string() } else { said.err }
     }
 
     fn wait_for(&self, id: u64, standing: &str) {
+        self.wait_for_with(&[], id, standing);
+    }
+
+    fn wait_for_with(&self, options: &[&str], id: u64, standing: &str) {
         let end = Instant::now() + Duration::from_secs(30);
-        while self.standing(id) != standing {
-            assert!(Instant::now() < end, "item {id} is {} and not {standing}", self.standing(id));
+        while self.standing_with(options, id) != standing {
+            let now = self.standing_with(options, id);
+            assert!(Instant::now() < end, "item {id} is {now} and not {standing}");
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -137,6 +147,54 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A web server that gives one file, and only to whoever's query holds the right words.
+struct Server {
+    port: u16,
+}
+
+impl Server {
+    fn giving(bytes: Vec<u8>, signature: &'static str) -> Server {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let bytes = std::sync::Arc::new(bytes);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let bytes = bytes.clone();
+                std::thread::spawn(move || Server::serve(stream, &bytes, signature));
+            }
+        });
+        Server { port }
+    }
+
+    fn serve(mut stream: std::net::TcpStream, bytes: &[u8], signature: &str) {
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        while let Some(Ok(request)) = lines.next() {
+            let headers: Vec<String> =
+                lines.by_ref().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+            let range = headers.iter().find_map(|line| {
+                let range = line.to_lowercase().strip_prefix("range: bytes=")?.to_string();
+                let (first, last) = range.split_once('-')?;
+                Some((first.parse::<usize>().ok()?, last.parse::<usize>().ok()?.min(bytes.len() - 1)))
+            });
+            let given = request.contains(signature) && request.contains("/drop/a.tar?");
+            let (head, body) = match range {
+                _ if !given => ("403 Forbidden".to_string(), &b""[..]),
+                Some((first, last)) => (
+                    format!("206 Partial\r\nContent-Range: bytes {first}-{last}/{}", bytes.len()),
+                    &bytes[first..=last],
+                ),
+                None => ("200 OK".to_string(), bytes),
+            };
+            let length = body.len();
+            let head = format!("HTTP/1.1 {head}\r\nETag: \"tag\"\r\nContent-Length: {length}\r\n\r\n");
+            let body = if request.starts_with("HEAD ") { &b""[..] } else { body };
+            if stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).is_err() {
+                return;
+            }
+        }
     }
 }
 
@@ -355,6 +413,167 @@ fn systemd_is_told_and_a_bad_reload_changes_nothing() {
 }
 
 #[test]
+fn a_reload_takes_sources_in_lets_them_go_and_says_which_need_a_restart() {
+    let house = House::new();
+    let config = |sources: &[(&str, &str, &str)]| {
+        let mut text = "i_accept_copies_on_one_disk = true\ndata = \"d\"\n".to_string();
+        for (name, path, more) in sources {
+            text.push_str(&format!(
+                "[[source]]\nname = \"{name}\"\npath = \"{path}\"\nstill_for = \"0 s\"\n"
+            ));
+            text.push_str(&format!("depositor = \"local\"\n{more}\n"));
+        }
+        fs::write(house.path("c.toml"), text).unwrap();
+    };
+    for folder in ["one", "two", "three", "elsewhere"] {
+        fs::create_dir(house.path(folder)).unwrap();
+    }
+    config(&[("one", "one", ""), ("two", "two", ""), ("moved", "one-more", "")]);
+    let socket = house.path("notify");
+    let systemd = UnixDatagram::bind(&socket).unwrap();
+    systemd.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut daemon = house.serve(&["--config", "c.toml"], Some(&socket));
+    let names = || -> Vec<(String, String)> {
+        let said = house.ok(&["--config", "c.toml", "source", "list", "--json"]).json();
+        let text = |source: &Value, key: &str| source[key].as_str().unwrap().to_string();
+        said["sources"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| (text(one, "name"), text(one, "place")))
+            .collect()
+    };
+    assert_eq!(names().len(), 3);
+
+    config(&[
+        ("one", "one", "after_kept = \"delete\""),
+        ("moved", "elsewhere", ""),
+        ("three", "three", "scan_every = \"1 s\""),
+    ]);
+    daemon.signal("HUP");
+    let mut buffer = [0; 2000];
+    loop {
+        let got = systemd.recv(&mut buffer).unwrap();
+        if String::from_utf8_lossy(&buffer[..got]).contains("reloaded") {
+            break;
+        }
+    }
+    let place =
+        |name: &str| house.path(name).canonicalize().unwrap_or(house.path(name)).display().to_string();
+    let now = names();
+    assert_eq!(now.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["one", "moved", "three"]);
+    assert!(now[1].1.ends_with("/one-more"), "{now:?}");
+    assert_eq!(now[2].1, place("three"));
+    // The new one is listed by itself, the changed one does what is now asked of it, the one that is gone is not known.
+    house.bag("three/a.tar", &[]);
+    house.wait_for_with(&["--config", "c.toml"], 1, "kept");
+    house.bag("one/b.tar", &["--seed", "2"]);
+    house.ok(&["--config", "c.toml", "source", "scan", "one"]);
+    house.wait_for_with(&["--config", "c.toml"], 2, "kept");
+    house.ok(&["--config", "c.toml", "source", "scan", "one"]);
+    assert!(!house.path("one/b.tar").exists() && house.path("three/a.tar").exists());
+    assert_eq!(house.run(&["--config", "c.toml", "source", "scan", "two"]).code, 2);
+    assert_eq!(house.run(&["--config", "c.toml", "source", "scan", "moved"]).code, 74);
+    let status = house.ok(&["--config", "c.toml", "status"]).out;
+    assert!(
+        status.contains("NEEDS ATTENTION") && status.contains("source     moved FAILING since"),
+        "{status}"
+    );
+    assert!(!status.contains("source     one") && !status.contains("source     three"), "{status}");
+    daemon.signal("TERM");
+    let (code, log) = daemon.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("needs a restart: source.moved.path: "), "{log}");
+    assert!(!log.contains("needs a restart: source.one") && log.contains("source.one.after_kept: "), "{log}");
+    assert!(log.contains("source three: new") && log.contains("source two: gone; "), "{log}");
+}
+
+#[test]
+fn a_drop_folder_takes_bag_folders_and_tars_and_leaves_alone_what_is_on_its_way() {
+    let house = House::new();
+    let marker =
+        "[[source]]\nname = \"marked\"\npath = \"marked\"\nmarker = \".done\"\nafter_kept = \"delete\"\n";
+    let still = "[[source]]\nname = \"in\"\npath = \"in\"\nstill_for = \"0 s\"\nafter_kept = \"move:done\"\n";
+    let config = format!("i_accept_copies_on_one_disk = true\ndata = \"d\"\n{still}{marker}");
+    fs::write(house.path("c.toml"), config.replace("path", "scan_every = \"0 s\"\npath")).unwrap();
+    house.bag("in/folder", &[]);
+    house.bag("in/letters.tar", &["--seed", "2"]);
+    for name in ["half.tar.part", ".hidden.tar", "notes.txt", "letters.tar.md5x"] {
+        fs::write(house.path("in").join(name), "x").unwrap();
+    }
+    house.bag("marked/whole", &["--seed", "3"]);
+    house.bag("marked/half", &["--seed", "4"]);
+    fs::write(house.path("marked/whole.done"), "").unwrap();
+    let run = |args: &[&str]| house.ok(&[&["--config", "c.toml"], args].concat());
+    let mut daemon = house.serve(&["--config", "c.toml"], None);
+    let scanned = run(&["source", "scan", "--json"]).json();
+    let of = |place: usize| {
+        (scanned["scanned"][place]["new"].as_u64(), scanned["scanned"][place]["not_taken"].as_u64())
+    };
+    assert_eq!((of(0), of(1)), ((Some(4), Some(2)), (Some(1), Some(0))), "{scanned}");
+    let items = run(&["item", "list", "--json"]).json();
+    for item in items["items"].as_array().unwrap() {
+        let id = item["id"].as_u64().unwrap();
+        let taken = ["folder", "letters", "whole"].contains(&item["bag"].as_str().unwrap());
+        house.wait_for_with(&["--config", "c.toml"], id, if taken { "kept" } else { "refused" });
+    }
+    run(&["source", "scan"]);
+    assert!(house.path("in/done/folder/bagit.txt").is_file() && house.path("in/done/letters.tar").is_file());
+    assert!(house.path("in/half.tar.part").is_file() && house.path("in/notes.txt").is_file());
+    let left: Vec<_> =
+        fs::read_dir(house.path("marked")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["half"], "the marker left with its deposit");
+    let doctor = house.run(&["--config", "c.toml", "doctor"]);
+    assert!(
+        doctor.out.contains("ok    source in (") && doctor.out.contains("lists 2 keys"),
+        "{}",
+        doctor.out
+    );
+    fs::rename(house.path("marked"), house.path("away")).unwrap();
+    run(&["source", "pause", "in", "--reason", "they move house"]);
+    let doctor = house.run(&["--config", "c.toml", "doctor"]);
+    assert_eq!(doctor.code, 1);
+    assert!(doctor.out.contains("FAIL  source marked (") && doctor.out.contains("mount "), "{}", doctor.out);
+    assert!(
+        doctor.out.contains("warn  source in (") && doctor.out.contains("they move house"),
+        "{}",
+        doctor.out
+    );
+    daemon.signal("TERM");
+    assert_eq!(daemon.end().0, Some(0));
+}
+
+#[test]
+fn an_item_of_a_source_that_is_no_longer_configured_waits_for_an_operator() {
+    let house = House::new();
+    let bare = "i_accept_copies_on_one_disk = true\ndata = \"d\"\n";
+    let source = "[[source]]\nname = \"in\"\npath = \"in\"\nstill_for = \"0 s\"\nscan_every = \"0 s\"\n";
+    fs::write(house.path("c.toml"), format!("{bare}{source}")).unwrap();
+    fs::create_dir(house.path("in")).unwrap();
+    house.bag("in/a.tar", &[]);
+    house.ok(&["--config", "c.toml", "submit", "in/a.tar"]);
+    house.ok(&["--config", "c.toml", "item", "cancel", "1"]);
+    house.ok(&["--config", "c.toml", "source", "scan", "in"]);
+    fs::write(house.path("c.toml"), bare).unwrap();
+    let mut daemon = house.serve(&["--config", "c.toml"], None);
+    house.wait_for_with(&["--config", "c.toml"], 2, "held");
+    let story = house.ok(&["--config", "c.toml", "trouble", "show", "2"]).out;
+    assert!(story.contains("the configuration knows no source \"in\""), "{story}");
+    // Configured again, it goes on where it was.
+    fs::write(house.path("c.toml"), format!("{bare}{source}")).unwrap();
+    daemon.signal("HUP");
+    let end = Instant::now() + Duration::from_secs(30);
+    while house.run(&["--config", "c.toml", "source", "probe", "in"]).code != 0 {
+        assert!(Instant::now() < end, "it is not known again");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    house.ok(&["--config", "c.toml", "requeue", "2"]);
+    house.wait_for_with(&["--config", "c.toml"], 2, "kept");
+    daemon.signal("TERM");
+    assert_eq!(daemon.end().0, Some(0));
+}
+
+#[test]
 fn what_lies_in_the_inbox_is_taken_in() {
     let house = House::new();
     let config =
@@ -442,14 +661,30 @@ fn a_target_that_is_not_mounted_is_not_filled() {
     assert_eq!(house.run(&["doctor"]).code, 0);
 }
 
+/// By the mask of caught signals (proc(5), `SigCgt`), where signal n is bit n - 1. Ended: true.
+fn listens_for_sigterm(pid: &str) -> bool {
+    const SIGTERM: u64 = 1 << 14;
+    let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else { return true };
+    match status.lines().find_map(|line| line.strip_prefix("SigCgt:")) {
+        Some(mask) => u64::from_str_radix(mask.trim(), 16).unwrap() & SIGTERM != 0,
+        None => true,
+    }
+}
+
 #[test]
 fn an_interrupted_ingest_goes_on_with_the_same_command() {
     let house = House::new();
     house.bag("a.tar", &["--files", "400", "--size", "64 KiB"]);
     let mut child =
         house.command(&["ingest", "a.tar"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(700));
+    // Before it listens for signals one ends it without a word, and nothing is to be seen of going on.
     let pid = child.id().to_string();
+    let end = Instant::now() + Duration::from_secs(60);
+    while !listens_for_sigterm(&pid) {
+        assert!(Instant::now() < end, "it never listens");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(400));
     assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     let code = child.wait().unwrap().code();
     assert!(code == Some(143) || code == Some(0), "{code:?}");
@@ -568,4 +803,153 @@ fn a_letter_lies_beside_the_full_list_and_overwrites_nothing() {
     fs::remove_file(house.path("post/out/bad.letter.txt")).unwrap();
     assert_eq!(house.run(&["trouble", "show", "1", "--letter", "--to", "post/out"]).code, 5);
     assert!(!house.path("post/out/bad.letter.txt").exists(), "half of an answer was left behind");
+}
+
+#[test]
+fn a_target_is_added_filled_drained_and_retired_and_objects_tell_of_it() {
+    let house = House::new();
+    let config = |targets: &[&str]| {
+        let rows: String = targets.iter().map(|name| format!("[[target]]\nname = \"{name}\"\n")).collect();
+        fs::write(
+            house.path("c.toml"),
+            format!("i_accept_copies_on_one_disk = true\ndata = \"d\"\n{rows}[policy.default]\ntargets = {targets:?}\n"),
+        )
+        .unwrap();
+    };
+    let ask = |words: &[&str]| house.run(&[&["--config", "c.toml"], words].concat());
+    config(&["va", "vb"]);
+    house.bag("a.tar", &[]);
+    house.bag("b.tar", &["--seed", "2"]);
+    assert_eq!(ask(&["ingest", "a.tar", "b.tar"]).code, 0);
+    // Two copies are needed, and there are two targets.
+    let refused = ask(&["target", "drain", "va"]);
+    assert_eq!(refused.code, 5, "{}", refused.err);
+    assert!(refused.err.contains("asks for 2 copies and would have 1 targets left"), "{}", refused.err);
+    config(&["va", "vb", "vc"]);
+    let objects = |words: &[&str]| {
+        let said = ask(&[&["object", "list", "--json"], words].concat());
+        assert_eq!(said.code, 0, "{}", said.err);
+        said.json()["objects"].as_array().unwrap().clone()
+    };
+    assert_eq!(objects(&["--lacking"]).len(), 2);
+    assert_eq!(ask(&["target", "add", "vc", "--dry-run", "--json"]).json()["lacking"], 2);
+    // The daemon fills it by itself.
+    let mut daemon = house.serve(&["--config", "c.toml"], None);
+    let end = Instant::now() + Duration::from_secs(60);
+    while !objects(&["--lacking"]).is_empty() {
+        assert!(Instant::now() < end, "it is not filled");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let said = ask(&["object", "verify", "local/a", "--json"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(said.json()["copies"].as_array().unwrap().len(), 3);
+    for object in objects(&[]) {
+        let copies: Vec<&str> = object["copies"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|copy| copy["target"].as_str().unwrap())
+            .collect();
+        assert_eq!(copies, ["va", "vb", "vc"]);
+        for copy in object["copies"].as_array().unwrap() {
+            let folder =
+                std::path::Path::new(copy["root"].as_str().unwrap()).join(copy["path"].as_str().unwrap());
+            assert!(folder.join("0=ocfl_object_1.1").exists(), "{copy}");
+            assert!(copy["proved"].as_str().unwrap().ends_with('Z'));
+        }
+    }
+    let drained = ask(&["target", "drain", "va", "--reason", "old disks"]);
+    assert_eq!(drained.code, 0, "{}", drained.err);
+    let shown = ask(&["target", "show", "va", "--json"]).json()["targets"][0].clone();
+    assert_eq!(
+        (shown["state"].as_str(), shown["said"]["reason"].as_str()),
+        (Some("draining"), Some("old disks"))
+    );
+    house.bag("c.tar", &["--seed", "3"]);
+    assert_eq!(ask(&["submit", "c.tar"]).code, 0);
+    let end = Instant::now() + Duration::from_secs(60);
+    while objects(&[]).len() < 3 {
+        assert!(Instant::now() < end, "it is not kept");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(objects(&["--target", "va"]).len(), 2);
+    assert_eq!(ask(&["target", "retire", "va"]).code, 0);
+    assert!(objects(&["--target", "va"]).is_empty());
+    daemon.signal("TERM");
+    assert_eq!(daemon.end().0, Some(0));
+    // Without a daemon the same verbs answer, and damage is told.
+    let copy = objects(&[])[0]["copies"][0].clone();
+    let folder = std::path::Path::new(copy["root"].as_str().unwrap()).join(copy["path"].as_str().unwrap());
+    let file = folder.join("v1/content/bag/bagit.txt");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("1.0", "1.1")).unwrap();
+    let said = ask(&["object", "verify", "local/a"]);
+    assert_eq!(said.code, 1, "{}", said.out);
+    assert!(said.out.contains("mismatched  v1/content/bag/bagit.txt"), "{}", said.out);
+    let history = ask(&["object", "history", "local/a", "--json"]).json();
+    let events = history["events"].as_array().unwrap();
+    assert!(
+        events.iter().any(|event| event["event_type"] == "fixity-check" && event["outcome"] == "failure")
+    );
+    let files = ask(&["object", "files", "local/a", "--json"]).json();
+    assert!(
+        files["files"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|file| file["path"] == "bag/bagit.txt" && file["bytes"] == 54)
+    );
+    let exported = ask(&["events", "export", "--format", "premis-xml"]);
+    assert_eq!((exported.code, exported.out.matches("<object ").count()), (0, 3), "{}", exported.err);
+    if let Ok(schema) = std::env::var("STRONGROOM_PREMIS_XSD") {
+        fs::write(house.path("e.xml"), &exported.out).unwrap();
+        let checked = Command::new("xmllint")
+            .args(["--nonet", "--noout", "--schema", &schema])
+            .arg(house.path("e.xml"))
+            .output();
+        match checked {
+            Ok(checked) => assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr)),
+            Err(error) => println!("skipped: xmllint: {error}"),
+        }
+    } else {
+        println!("skipped: STRONGROOM_PREMIS_XSD names no schema");
+    }
+}
+
+#[test]
+fn a_signature_is_in_a_file_of_its_own_while_it_is_needed_and_nowhere_else() {
+    let house = House::new();
+    house.bag("a.tar", &[]);
+    let server = Server::giving(fs::read(house.path("a.tar")).unwrap(), "X-Amz-Signature=s3cret");
+    let address =
+        format!("http://127.0.0.1:{}/drop/a.tar?versionId=1&X-Amz-Signature=s3cretsignature", server.port);
+    let mut said = String::new();
+    let mut listen = |heard: Said| said.push_str(&(heard.out + &heard.err));
+    // Without a daemon: another process than the one that fetches it.
+    listen(house.ok(&["submit", &address, "--allow-private", "--json"]));
+    let withheld = files(&house.path("strongroom-data/withheld"));
+    assert!(withheld.len() == 1 && withheld[0].1.starts_with(address.as_bytes()), "{withheld:?}");
+    listen(house.ok(&["state", "export"]));
+    let mut daemon = house.serve(&["--verbose"], None);
+    house.wait_for(1, "kept");
+    listen(house.ok(&["item", "show", "1", "--json"]));
+    listen(house.ok(&["item", "events", "1", "--json"]));
+    // Signed anew it is the same; and what is refused is not shown either.
+    listen(house.ok(&["ingest", &format!("{address}2"), "--allow-private", "--json"]));
+    let refused = address.replace("versionId", "Policy").replace("a.tar", "b.tar");
+    let refused = house.run(&["submit", &refused, "--allow-private", "--json"]);
+    assert_eq!(refused.code, 77, "{}", refused.err);
+    listen(refused);
+    listen(house.ok(&["state", "export"]));
+    daemon.signal("TERM");
+    let (code, log) = daemon.end();
+    assert_eq!(code, Some(0));
+    assert!(log.contains("item 1 (a)"), "{log}");
+    assert!(said.contains("/drop/a.tar?versionId=1#signed-"), "{said}");
+    assert!(!said.contains("s3cret") && !log.contains("s3cret"), "{said}{log}");
+    let everything = files(&house.path("strongroom-data"));
+    assert!(everything.iter().any(|(path, _)| path.starts_with("ledger/journal-a")));
+    for (path, bytes) in everything {
+        assert!(!bytes.windows(6).any(|part| part == b"s3cret"), "{path:?} holds the signature");
+    }
 }

@@ -12,7 +12,7 @@ use std::process::Command;
 use strongroom::books::config::{Config, Given};
 use strongroom::doors::cli::bag::told;
 use strongroom::doors::cli::table::Style;
-use strongroom::doors::cli::{args::Cli, explain, offline, overview, text};
+use strongroom::doors::cli::{args::Cli, explain, offline, overview, source, text};
 use strongroom::doors::man::SHEETS;
 use strongroom::model::code::codes;
 use strongroom::model::digest::Algorithm;
@@ -20,7 +20,7 @@ use strongroom::model::finding::{Finding, Severity};
 use strongroom::rules::groups::Groups;
 use strongroom::work::desk::complaint::{Complaint, Sort};
 use strongroom::work::desk::letter::Letter;
-use strongroom::work::desk::words::{Check, ItemStory, ItemView, MovedRow, RefusedRow};
+use strongroom::work::desk::words::{Check, ItemStory, ItemView, MovedRow, RefusedRow, SourceView};
 use strongroom::work::judging::{Judged, Outcome};
 
 fn style(tty: bool) -> Style {
@@ -93,8 +93,8 @@ fn kept() -> ItemView {
             "object": "strongroom:vt.edu/vt-theses-2026-10", "files": 310, "bytes": 5_368_709_120u64, "rests": true,
             "received_at": "2026-11-20T21:00:00Z", "kept_at": "2026-11-20T21:30:00Z",
             "copies": [
-                {"target": "vault-a", "root": "/srv/vault-a/ocfl", "path": "0a1/b2c/d3e/strongroom%3avt.edu%2fvt-theses"},
-                {"target": "vault-b", "root": "/srv/vault-b/ocfl", "path": "0a1/b2c/d3e/strongroom%3avt.edu%2fvt-theses"},
+                {"target": "vault-a", "root": "/srv/vault-a/ocfl", "path": "0a1/b2c/d3e/strongroom%3avt.edu%2fvt-theses", "proved": "2026-11-20T10:00:00Z"},
+                {"target": "vault-b", "root": "/srv/vault-b/ocfl", "path": "0a1/b2c/d3e/strongroom%3avt.edu%2fvt-theses", "proved": "2026-11-20T10:00:00Z"},
             ],
         }),
     )
@@ -225,7 +225,57 @@ fn status(troubled: bool) -> Value {
         "troubles": troubles, "oldest_trouble": troubled.then_some("2026-11-18T09:00:00Z"),
         "waits": if troubled { json!({"space on vault-a": 3}) } else { json!({}) }, "kept": 41,
         "places": places(troubled),
+        "sources": if troubled { sources().split_off(1) } else { Vec::new() },
     })
+}
+
+/// One that is well, one that is left alone, one whose listing fails, one that is paused.
+fn sources() -> Vec<Value> {
+    let source = |name: &str, with: Value| {
+        let mut value = json!({
+            "name": name, "depositor": "uva.edu", "place": format!("s3://{name}/in/"), "state": "well", "why": null,
+            "next_listing": "2026-11-21T10:04:00Z", "listed": "2026-11-21T09:49:00Z", "after_kept": "move to done",
+            "every_seconds": 900, "paused": null,
+            "counts": {"known": 9_812, "waiting": 3, "waiting_bytes": 19_756_849_561u64, "held": 0, "refused": 1},
+            "last": {"at": "2026-11-21T09:49:00Z", "pages": 10, "keys": 9_812, "bytes": 2_199_023_255_552u64, "new": 3,
+                     "not_taken": 1, "changed": 0, "disposed": 2},
+        });
+        for (key, special) in with.as_object().unwrap() {
+            value[key] = special.clone();
+        }
+        value
+    };
+    let mut failed = source("box", json!({}))["last"].clone();
+    failed["trouble"] = "/srv/in/box is not there; is it mounted?".into();
+    let why = "its last listing failed: /srv/in/box is not there; is it mounted?";
+    vec![
+        source("drop", json!({})),
+        source(
+            "far",
+            json!({"state": "resting", "why": "it failed too often: connection refused",
+            "since": "2026-11-21T09:53:20Z", "next_try": "2026-11-21T10:00:42Z"}),
+        ),
+        source(
+            "box",
+            json!({"state": "failing", "since": "2026-11-20T21:04:00Z", "place": "/srv/in/box", "why": why,
+            "listed": "2026-11-20T20:49:00Z", "last": failed}),
+        ),
+        source(
+            "old",
+            json!({"state": "paused", "why": "by anna: they move house", "since": "2026-11-18T08:00:00Z",
+            "next_listing": null,
+            "paused": {"by": "anna", "reason": "they move house", "at": "2026-11-18T08:00:00Z"}}),
+        ),
+    ]
+}
+
+#[test]
+fn sources_say_how_they_are_and_what_came_of_them() {
+    let sources: Vec<SourceView> = sources().into_iter().map(view).collect();
+    see("source_list.txt", &source::list(&style(true), &sources));
+    see("source_list.tsv", &source::list(&style(false), &sources));
+    let stories: Vec<String> = sources.iter().map(|one| source::story(&style(true), one)).collect();
+    see("source_show.txt", &stories.join("\n"));
 }
 
 fn places(broken: bool) -> Value {

@@ -15,8 +15,9 @@ use crate::doors::cli::Screen;
 use crate::doors::exit::{self, Exit};
 use crate::doors::house::{self, House};
 use crate::doors::inbox;
+use crate::doors::keeper;
 use crate::doors::notify::Notify;
-use crate::doors::receiver;
+use crate::doors::receiver::Receivers;
 use crate::doors::signals::{Asked, Signals};
 use crate::doors::socket::{Answerer, Listener, Serving};
 use crate::work::desk::Desk;
@@ -49,21 +50,24 @@ pub fn serve(screen: &Screen, config: Arc<Config>, given: &Given) -> Result<Exit
     let looking = inbox::watch(desk.clone(), asker::this_process()).map_err(|error| {
         Box::new(Complaint::new(Sort::Io, "the inbox is not looked at").because(error.to_string()))
     })?;
-    let receiving = receiver::watch(&desk, &asker::this_process()).map_err(|error| {
+    let receivers = Receivers::start(desk.clone(), asker::this_process()).map_err(|error| {
         Box::new(Complaint::new(Sort::Io, "the sources are not listed").because(error.to_string()))
+    })?;
+    let keeping = keeper::watch(&desk, &asker::this_process()).map_err(|error| {
+        Box::new(Complaint::new(Sort::Io, "copies are not kept").because(error.to_string()))
     })?;
     let ready = format!("ready, answering at {}", config.serve.socket.display());
     notify.ready(&ready);
     log::info!("strongroom {} {ready}; data in {}", env!("CARGO_PKG_VERSION"), config.data.display());
 
-    let mut daemon = Daemon { desk, given, told: Instant::now() };
+    let mut daemon = Daemon { desk, given, house: &house, receivers, told: Instant::now() };
     let ended = daemon.run(&signals, &mut notify, &pipeline);
     let drain = daemon.desk.config().serve.drain;
     notify.stopping(drain);
     daemon.desk.stop_receiving();
     drop(daemon);
     drop(looking);
-    drop(receiving);
+    drop(keeping);
     end(screen, &mut serving, pipeline, ended, drain)
 }
 
@@ -77,6 +81,8 @@ enum Ended {
 struct Daemon<'a> {
     desk: Arc<Desk>,
     given: &'a Given,
+    house: &'a House,
+    receivers: Receivers,
     told: Instant,
 }
 
@@ -118,7 +124,12 @@ impl Daemon<'_> {
                 taken.iter().for_each(|change| log::info!("reload: {change}"));
                 restart.iter().for_each(|change| log::warn!("reload: needs a restart: {change}"));
                 new.faults_of_profiles().iter().for_each(|fault| log::error!("reload: {fault}"));
-                self.desk.set_config(Arc::new(merged(&old, new)));
+                let merged = Arc::new(merged(&old, new));
+                self.desk.set_config(merged.clone());
+                self.desk.set_intakes(self.house.reconfigure(&merged));
+                if let Err(error) = self.receivers.update() {
+                    log::error!("reload: sources that are new are not listed: {error}");
+                }
                 format!("reloaded: {} changes taken over, {} need a restart", taken.len(), restart.len())
             }
         };
@@ -145,6 +156,24 @@ fn merged(old: &Config, new: Config) -> Config {
                 );
             }
             known
+        })
+        .collect();
+    merged.sources = new
+        .sources
+        .into_iter()
+        .filter_map(|source| match old.sources.iter().find(|known| known.name == source.name) {
+            Some(known) if known.needs_restart(&source) => Some(known.clone()),
+            _ if merged.any_depositor || merged.depositors.iter().any(|one| one.name == source.depositor) => {
+                Some(source)
+            }
+            known => {
+                log::warn!(
+                    "reload: source {} needs a restart: so does its depositor {}",
+                    source.name,
+                    source.depositor
+                );
+                known.cloned()
+            }
         })
         .collect();
     merged.serve.drain = new.serve.drain;

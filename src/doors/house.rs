@@ -17,9 +17,11 @@ use crate::rules::tar;
 use crate::work::desk::Desk;
 use crate::work::desk::complaint::{Complaint, Sort};
 use crate::work::job::{Accept, Settings};
+use crate::work::keeping::Keeping;
 use crate::work::pipeline::Pipeline;
 use crate::work::receiving::Intake;
 use crate::work::stages::INGEST_LINE;
+use crate::work::uses::TargetUses;
 use crate::worlds::World;
 use crate::worlds::book::mirrored::{MirroredBook, Options};
 use crate::worlds::book::{Book, BookError, Guard, Write};
@@ -30,6 +32,7 @@ use crate::worlds::source::Disposal;
 use crate::worlds::source::configured::{AfterKept, Place, SourceConfig};
 use crate::worlds::source::local::LocalSource;
 use crate::worlds::source::sources::{SourceOptions, Sources};
+use crate::worlds::source::withheld::Withheld;
 use crate::worlds::target::later::LaterTarget;
 use crate::worlds::target::local::LocalTarget;
 use crate::worlds::target::s3::S3Target;
@@ -41,6 +44,9 @@ use std::time::Duration;
 
 /// Name of the volume beside the ledger that keeps inventories of kept objects.
 pub use crate::books::config::RECORDS;
+
+/// Folder below the data folder for addresses with something secret in them.
+const WITHHELD: &str = "withheld";
 
 /// How often the ledger is looked at for items that may go on; a commit is noticed at once.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -57,6 +63,7 @@ pub struct House {
     /// The ledger.
     pub ledger: Arc<Ledger>,
     world: Arc<World>,
+    sources: Arc<Sources>,
 }
 
 type Opened<T> = Result<T, Box<Complaint>>;
@@ -96,18 +103,22 @@ impl House {
         let disk = LocalDisk::open(&volumes)
             .map_err(|error| in_trouble("opening the staging volumes", error.into()))?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let options = SourceOptions { reaching: config.network.clone(), clock: clock.clone() };
+        let withheld = Withheld::in_folder(config.data.join(WITHHELD), clock.clone());
+        let options = SourceOptions { reaching: config.network.clone(), clock: clock.clone(), withheld };
+        let sources = Arc::new(Sources::new(LocalSource::new(), config.sources.clone(), options));
         let book: Arc<dyn Book> = Arc::new(book);
         let world = Arc::new(World {
-            source: Arc::new(Sources::new(LocalSource::new(), config.sources.clone(), options)),
+            source: sources.clone(),
             targets: config.targets.iter().map(|target| later(target, &ledger_id, &book, &clock)).collect(),
             disk: Arc::new(disk),
             clock,
             book,
         });
         let ledger = Arc::new(Ledger::new(world.clone(), &INGEST_LINE));
-        let settings = settings(&config, ledger_id);
-        Ok(House { config, settings, ledger, world })
+        let uses = TargetUses::of(&ledger)
+            .map_err(|error| Box::new(Complaint::of_ledger(&error, "the targets' rows are not read")))?;
+        let settings = settings(&config, ledger_id, uses);
+        Ok(House { config, settings, ledger, world, sources })
     }
 
     /// Starts the line.
@@ -118,10 +129,73 @@ impl House {
             .map_err(|error| Box::new(Complaint::of_ledger(&error, "the line is not started")))
     }
 
+    /// From now on the sources of this configuration are received from; gives what is received from where.
+    pub fn reconfigure(&self, config: &Config) -> Vec<Intake> {
+        self.sources.reconfigure(config.sources.clone());
+        config.sources.iter().map(|source| intake(config, source)).collect()
+    }
+
     /// A desk over this house. Without a pipeline only looking and steering is possible.
     pub fn desk(&self, pipeline: Option<&Arc<Pipeline>>, daemon: bool) -> Desk {
         let pipeline = pipeline.map_or_else(Weak::new, Arc::downgrade);
         Desk::new(self.ledger.clone(), pipeline, self.config.clone(), self.settings.clone(), daemon)
+    }
+}
+
+/// The ledger alone, without the places it works with: to make it anew, or to look into it.
+pub struct BareLedger {
+    /// The ledger.
+    pub ledger: Ledger,
+}
+
+impl BareLedger {
+    /// Opens the ledger of this configuration under its lock, or makes a new one.
+    pub fn open(config: &Config) -> Opened<BareLedger> {
+        let book = open_book(config)?;
+        let disk = LocalDisk::open(&[]).map_err(|error| in_trouble("opening no volumes", error.into()))?;
+        let world = World {
+            source: Arc::new(LocalSource::new()),
+            targets: BTreeMap::new(),
+            disk: Arc::new(disk),
+            clock: Arc::new(SystemClock::new()),
+            book: Arc::new(book),
+        };
+        Ok(BareLedger { ledger: Ledger::new(Arc::new(world), &INGEST_LINE) })
+    }
+
+    /// Remembers that the ledger has met these targets: one of them that is not there is not mounted, and not made.
+    pub fn has_met(&self, targets: &[&PlaceConfig]) -> Opened<()> {
+        let book = &self.ledger.world().book;
+        for target in targets {
+            let failed = |error: BookError| {
+                Box::new(Complaint::of_ledger(&error.into(), "the targets are not noted in the ledger"))
+            };
+            let (key, write) = met("target", target);
+            if book.get(&key).map_err(failed)?.is_none() {
+                book.commit(&[write], &[Guard { key, revision: None }]).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A target of this configuration, opened only to look at what it holds.
+pub fn look_at(target: &PlaceConfig) -> Result<Arc<dyn Target>, Trouble> {
+    Ok(match &target.at {
+        At::Folder(path) => Arc::new(LocalTarget::look(&target.name, path)?),
+        At::Bucket(bucket) => Arc::new(S3Target::look(&target.name, bucket, Arc::new(SystemClock::new()))?),
+    })
+}
+
+/// Storage roots of the targets of this configuration, by name.
+pub fn roots(config: &Config) -> BTreeMap<String, String> {
+    config.targets.iter().map(|target| (target.name.clone(), root_of(target))).collect()
+}
+
+fn root_of(target: &PlaceConfig) -> String {
+    match &target.at {
+        At::Folder(path) => path.join("ocfl").display().to_string(),
+        At::Bucket(bucket) => bucket.root(),
     }
 }
 
@@ -170,18 +244,23 @@ fn meet(
     place: &PlaceConfig,
     create: impl FnOnce() -> Result<(), Trouble>,
 ) -> Opened<()> {
-    let key = format!("m/place/{what}/{}", place.name);
+    let (key, write) = met(what, place);
     let doing = format!("{what} {} is not made", place.name);
     let failed = |error: BookError| Box::new(Complaint::of_ledger(&error.into(), &doing));
     if book.get(&key).map_err(failed)?.is_some() {
         return Ok(());
     }
     create().map_err(|trouble| in_trouble(&doing, trouble))?;
-    let met = serde_json::json!({ "path": place.place() });
-    let write = Write::Put(key.clone(), met.to_string().into_bytes());
     book.commit(&[write], &[Guard { key, revision: None }]).map_err(failed)?;
     log::info!("{what} {} is at {}", place.name, place.place());
     Ok(())
+}
+
+/// The row that remembers a place that was met.
+fn met(what: &str, place: &PlaceConfig) -> (String, Write) {
+    let key = format!("m/place/{what}/{}", place.name);
+    let met = serde_json::json!({ "path": place.place() });
+    (key.clone(), Write::Put(key, met.to_string().into_bytes()))
 }
 
 fn in_trouble(doing: &str, trouble: Trouble) -> Box<Complaint> {
@@ -198,10 +277,7 @@ fn later(
 ) -> (String, Arc<dyn Target>) {
     let (place, name, ledger) = (target.clone(), target.name.clone(), ledger_id.to_string());
     let (book, clock) = (book.clone(), clock.clone());
-    let root = match &target.at {
-        At::Folder(path) => path.join("ocfl").display().to_string(),
-        At::Bucket(bucket) => bucket.root(),
-    };
+    let root = root_of(target);
     let open = move || -> Result<Arc<dyn Target>, TargetError> {
         match &place.at {
             At::Folder(path) => Ok(Arc::new(LocalTarget::open(&name, path, &ledger)?)),
@@ -245,6 +321,7 @@ fn intake(config: &Config, source: &SourceConfig) -> Intake {
         policy: depositor.map_or_else(|_| "default".into(), |depositor| depositor.policy),
         // Every name ends with nothing.
         suffixes: if source.suffixes.is_empty() { vec![String::new()] } else { source.suffixes.clone() },
+        temporary: source.temporary.clone(),
         bytes_max: source.size_max.unwrap_or(config.limits.bytes_max).min(config.limits.bytes_max),
         after_kept: match &source.after_kept {
             AfterKept::Leave => None,
@@ -270,11 +347,12 @@ fn accept(config: &Config) -> Accept {
     }
 }
 
-fn settings(config: &Config, ledger_id: String) -> Settings {
+fn settings(config: &Config, ledger_id: String, uses: TargetUses) -> Settings {
     let floors = config.staging.iter().chain(&config.targets).map(|place| (place.name.clone(), place.floor));
     Settings {
         ledger_id,
         policies: config.policies.iter().map(|policy| (policy.name.clone(), policy.clone())).collect(),
+        storage_options: config.storage_options.clone(),
         staging: config.staging.iter().map(|place| place.name.clone()).collect(),
         records: RECORDS.into(),
         floors: floors.collect::<BTreeMap<String, Floor>>(),
@@ -301,6 +379,8 @@ fn settings(config: &Config, ledger_id: String) -> Settings {
         retry_first: config.retry.first,
         look_every: LOOK_EVERY,
         retry_longest: config.retry.longest,
+        uses: Arc::new(uses),
+        keeping: Arc::new(Keeping::new(config.keeping.every, config.keeping.bandwidth.clone())),
         judging: Arc::new(JudgingRules::new(config)),
     }
 }

@@ -73,7 +73,8 @@ fn submit(desk: &Desk, asker: &Asker, depositor: &str, path: &Path) {
         log::warn!(DEPOSITOR = depositor; "inbox: {path:?} is not taken: its name is not UTF-8");
         return;
     };
-    let ask = Ask::Submit { path: text.into(), depositor: Some(depositor.into()), unasked: true };
+    let ask =
+        Ask::Submit { path: text.into(), depositor: Some(depositor.into()), policy: None, unasked: true };
     if let Answer::Refused(complaint) = desk.answer(&ask, asker) {
         log::warn!(DEPOSITOR = depositor; "inbox: {}: {}", complaint.error, complaint.because);
     }

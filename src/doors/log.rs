@@ -3,6 +3,7 @@
 //! - The fields ITEM, STAGE, DEPOSITOR, TARGET and TROUBLE are written so that `journalctl ITEM=41` works.
 //! - A line is one line: a name from a bag cannot end it, nor speak to the terminal.
 //! - A log that cannot be written is never a reason to stop.
+//! - However much is asked for, libraries tell their warnings only: what they do in detail holds secrets.
 
 use jiff::Timestamp;
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -82,8 +83,8 @@ impl Logger {
 
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        // sled tells of its own housekeeping at every level; what matters of it is told by the book.
-        !(metadata.target().starts_with("sled") && metadata.level() > Level::Warn)
+        // Libraries tell of their own housekeeping, and the HTTP client of every byte that it sends, passwords among them.
+        metadata.target().starts_with(env!("CARGO_PKG_NAME")) || metadata.level() <= Level::Warn
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -248,6 +249,17 @@ mod tests {
 
     fn noon() -> Timestamp {
         "2026-11-20T12:00:00.25Z".parse().unwrap()
+    }
+
+    #[test]
+    fn libraries_never_tell_what_they_send() {
+        let enabled =
+            |target, level| LOGGER.enabled(&Metadata::builder().target(target).level(level).build());
+        for target in ["ureq::unversioned::transport", "rustls::client", "sled::pagecache"] {
+            assert!(!enabled(target, Level::Trace) && !enabled(target, Level::Info), "{target}");
+            assert!(enabled(target, Level::Warn), "{target}");
+        }
+        assert!(enabled("strongroom::work", Level::Trace));
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod daemon;
 pub mod exit;
 pub mod house;
 pub mod inbox;
+pub mod keeper;
 pub mod log;
 pub mod man;
 pub mod notify;

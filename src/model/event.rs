@@ -21,6 +21,8 @@ pub enum EventType {
     FixityCheck,
     /// `val`: the bag was judged.
     Validation,
+    /// `poa`: the policy that the object follows was chosen.
+    PolicyAssignment,
     /// `ing`: the object was stored on its first target.
     Ingestion,
     /// `rep`: the object was stored on a further target.
@@ -32,6 +34,25 @@ pub enum EventType {
 }
 
 impl EventType {
+    /// Every kind.
+    pub const ALL: [EventType; 10] = [
+        EventType::Transfer,
+        EventType::Unpacking,
+        EventType::MessageDigestCalculation,
+        EventType::FixityCheck,
+        EventType::Validation,
+        EventType::PolicyAssignment,
+        EventType::Ingestion,
+        EventType::Replication,
+        EventType::IngestionEnd,
+        EventType::Dissemination,
+    ];
+
+    /// The kind of this term.
+    pub fn from_term(term: &str) -> Option<EventType> {
+        EventType::ALL.into_iter().find(|kind| kind.term().0 == term)
+    }
+
     /// Term and three-letter code of the vocabulary at `http://id.loc.gov/vocabulary/preservation/eventType/`.
     pub fn term(self) -> (&'static str, &'static str) {
         match self {
@@ -40,6 +61,7 @@ impl EventType {
             EventType::MessageDigestCalculation => ("message digest calculation", "mes"),
             EventType::FixityCheck => ("fixity check", "fix"),
             EventType::Validation => ("validation", "val"),
+            EventType::PolicyAssignment => ("policy assignment", "poa"),
             EventType::Ingestion => ("ingestion", "ing"),
             EventType::Replication => ("replication", "rep"),
             EventType::IngestionEnd => ("ingestion end", "ine"),
@@ -76,6 +98,9 @@ pub struct Event {
     pub target: Option<String>,
     /// Who or what did it: software with version, or a person.
     pub agent: String,
+    /// The person on whose word it was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
 }
 
 /// Name and version of this software, as PREMIS agent.

@@ -166,9 +166,21 @@ pub struct Judged {
     /// The profile it was judged by, when there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<ProfilePin>,
+    /// The policy that was chosen, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyChosen>,
     /// The depositor's rules that decided what a finding weighs: `oxum = warning`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<String>,
+}
+
+/// A policy, and why it was chosen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyChosen {
+    /// Its name.
+    pub name: String,
+    /// Why, as a half-sentence.
+    pub because: String,
 }
 
 /// A profile, by the name it was asked for and by the bytes it was.
@@ -260,8 +272,11 @@ pub struct Item {
     pub bag: String,
     /// The deposit.
     pub deposit: Deposit,
-    /// Policy it will be stored by.
+    /// Policy it will be stored by, unless its bag or its object is of another one; `chosen_policy` says.
     pub policy: String,
+    /// True when a person asked for this policy.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub policy_asked: bool,
     /// Staging volume that holds its facts, once one was promised.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volume: Option<String>,
@@ -280,6 +295,14 @@ pub struct Item {
     pub attempts: u64,
     /// Events so far; numbers its event rows.
     pub events: u64,
+}
+
+impl Item {
+    /// The policy that the object follows: as it was chosen when the bag was judged.
+    pub fn chosen_policy(&self) -> &str {
+        let chosen = self.found.validate.as_ref().and_then(|judged| judged.policy.as_ref());
+        chosen.map_or(&self.policy, |chosen| &chosen.name)
+    }
 }
 
 /// One row of an item's journal: one attempt at one stage, or one request concerning the item.

@@ -112,9 +112,16 @@ pub struct ObjectRow {
     pub head: u32,
     /// When version 1 was kept (UTC).
     pub created: Timestamp,
+    /// Events that belong to no item; numbers their rows.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub events: u64,
     /// The newest file of events beside the object; the next one names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_log: Option<LastLog>,
+}
+
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A file of events beside an object.

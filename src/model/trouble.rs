@@ -41,6 +41,8 @@ pub enum Kind {
     NotTaken,
     /// We may not read the deposit.
     SourceDenied,
+    /// The secret part of its address is lost.
+    AddressLost,
     /// Reading the deposit failed.
     SourceIo,
     /// The source cannot be reached, stalled, or broke off.
@@ -100,13 +102,14 @@ use Remedy::{Alarm, Depositor, Developer, Operator, Time};
 
 /// The table, one row a kind.
 #[rustfmt::skip]
-pub const KINDS: [KindRow; 24] = [
+pub const KINDS: [KindRow; 25] = [
     row(Kind::InvalidBag, "invalid-bag", Depositor, "the bag breaks the rules of BagIt or of its profile; every fault is listed", "nothing was stored; the deposit stays where it is", "ask the depositor for a new bag under the same name: strongroom trouble show ID"),
     row(Kind::TarRefused, "tar-refused", Depositor, "the tar is damaged, is no tar, or holds members that no bag may have", "nothing was stored; the deposit stays where it is", "ask the depositor to make the tar again: strongroom trouble show ID"),
     row(Kind::DepositChanged, "deposit-changed", Time, "the deposit changed while it was being read", "it is read again from the start", "wait until the upload is complete; to start at once: strongroom requeue ID --from download"),
     row(Kind::DepositGone, "deposit-gone", Operator, "the deposit is no longer where it was", "the item waits for you", "put it back and run strongroom requeue ID, or strongroom item cancel ID"),
     row(Kind::NotTaken, "not-taken", Depositor, "what lies at the source is no deposit that is taken from there", "it stays where it is; nothing was read", "ask the depositor to send it as said, or take it as it is: strongroom requeue ID"),
     row(Kind::SourceDenied, "source-denied", Operator, "we may not read the deposit", "the item waits for you", "give the service read access to the deposit, then run strongroom requeue ID"),
+    row(Kind::AddressLost, "address-lost", Operator, "the secret part of the deposit's address (a signature, a token) is lost", "the item waits for you; what was fetched already is kept", "submit the address again, as the depositor gave it: the same deposit goes on as item ID"),
     row(Kind::SourceIo, "source-io", Time, "reading the deposit failed", "it is tried again with growing pauses", "look at the disk or mount that holds the deposit"),
     row(Kind::SourceUnreachable, "source-unreachable", Time, "the source cannot be reached, stalled, or broke off", "it is tried again with growing pauses; what arrived is kept and not fetched again", "look at the network and the source: strongroom source probe NAME"),
     row(Kind::SourceBusy, "source-busy", Time, "the source asks to be left alone for a while", "it is tried again when the source asks for it, or with growing pauses; what arrived is kept", "nothing to do; if it stays so ask whoever runs the source"),

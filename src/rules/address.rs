@@ -11,10 +11,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use url::{Host, Url};
 
-/// Longest address: keys are kept in rows of at most 4,000 bytes.
-const ADDRESS_MAX: usize = 2_000;
 /// Longest address of a request: a signature with a long token fits.
-const MADE_MAX: usize = 16 << 10;
+const ADDRESS_MAX: usize = 16 << 10;
 
 /// An address of the web: `http` or `https`, a host, no name and password, no fragment.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,9 +48,9 @@ impl Address {
         Ok(Address(url))
     }
 
-    /// An address that was made here, such as a signed one; it may be longer than one that is kept.
+    /// An address that was made here, such as a signed one.
     pub fn made(url: Url) -> Result<Address, String> {
-        if url.as_str().len() > MADE_MAX {
+        if url.as_str().len() > ADDRESS_MAX {
             return Err(format!("the request's address has {} bytes", url.as_str().len()));
         }
         Address::checked(url)
@@ -179,7 +177,7 @@ pub fn shown(key: &str) -> String {
     if !key.contains("://") {
         return key.to_string();
     }
-    if !key.starts_with("http") {
+    if !key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("http")) {
         // Keys of buckets may hold question marks; their signatures are made when they are sent, and kept nowhere.
         return key.to_string();
     }

@@ -17,8 +17,10 @@ use crate::rules::digester::digest_reader;
 use crate::rules::packed::{Caps, Container};
 use crate::rules::read::{ReadAt, Slice};
 use crate::rules::tar::Limits;
+use crate::work::keeping::Keeping;
 use crate::work::receiving::Intake;
 use crate::work::staged::Joined;
+use crate::work::uses::TargetUses;
 use crate::worlds::World;
 use crate::worlds::disk::Place;
 use std::collections::BTreeMap;
@@ -33,6 +35,8 @@ pub struct Settings {
     pub ledger_id: String,
     /// Policies by name.
     pub policies: BTreeMap<String, Policy>,
+    /// Policies by the Storage-Option of bags that ask for them.
+    pub storage_options: BTreeMap<String, String>,
     /// Staging volumes, in the order of preference.
     pub staging: Vec<String>,
     /// The volume beside the ledger that keeps inventories of kept objects.
@@ -65,6 +69,10 @@ pub struct Settings {
     pub retry_first: Duration,
     /// Longest pause after such a trouble.
     pub retry_longest: Duration,
+    /// What targets are for, as people said.
+    pub uses: Arc<TargetUses>,
+    /// How copies are kept once they are made.
+    pub keeping: Arc<Keeping>,
     /// Who is judged how; what the configuration says when it is read again holds at once.
     pub judging: Arc<JudgingRules>,
 }
@@ -92,6 +100,11 @@ impl Settings {
         self.policies
             .get(name)
             .ok_or_else(|| Trouble::new(Kind::OverLimit, format!("the configuration has no policy {name}")))
+    }
+
+    /// The policy that this item's object follows, with the targets that get new copies.
+    pub fn policy_of(&self, item: &Item) -> Result<Policy, Trouble> {
+        self.uses.in_effect(self.policy(item.chosen_policy())?)
     }
 
     /// Bytes that stay free on this volume or target, whose file system has so many bytes.

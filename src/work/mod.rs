@@ -2,11 +2,19 @@
 //! and making bags where they lie.
 
 pub mod bagging;
+pub mod copies;
 pub mod desk;
 pub mod job;
 pub mod judging;
+pub mod keeping;
+pub mod levelling;
+pub mod logs;
 pub mod pipeline;
+pub mod policies;
+pub mod proving;
+pub mod rebuild;
 pub mod receiving;
 pub mod restore;
 pub mod staged;
 pub mod stages;
+pub mod uses;

@@ -2,21 +2,23 @@
 //!
 //! - A key becomes an item once for every mark it has; what is known costs no question to the source.
 //! - A key that changes while its item is on its way is taken by that item; the stages notice it. When the item rests, a
-//!   changed key is a new item: the next version of the object.
+//!   changed key is a new item: the next version of the object, and in the place of one that was refused or is in trouble.
 //! - What is not taken becomes an item, too, that says why; nothing is passed over silently.
 //! - A deposit is moved or deleted at its source only once its item is kept, and only if it still is what was ingested.
-//! - Memory is one page, whatever the source holds; a listing that is cut off is simply run again.
+//! - Memory is one page and eight bytes a key, whatever the source holds; a listing that is cut off is simply run again.
+//! - What is known of keys that are no longer there is forgotten, but only by a listing that came to its end.
 
-use crate::books::ledger::{LastScan, Ledger, LedgerError, Listing, NewItem, Seen};
+use crate::books::ledger::{LastScan, Ledger, LedgerError, Listing, NewItem, Seen, mark_of};
 use crate::model::checkpoint::{Stage, Standing};
 use crate::model::finding::escape;
-use crate::model::item::{Asker, Deposit, Form, Item};
+use crate::model::item::{Asker, Deposit, Form, Item, ItemId};
 use crate::model::trouble::{Kind, Trouble};
 use crate::work::desk::bag_name;
 use crate::worlds::World;
 use crate::worlds::book::BookError;
 use crate::worlds::source::{Disposal, Disposed, Listed, SourceError};
-use std::collections::BTreeSet;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,6 +37,8 @@ pub struct Intake {
     pub policy: String,
     /// Endings of names that are taken.
     pub suffixes: Vec<String>,
+    /// Endings of names that are still being written.
+    pub temporary: Vec<String>,
     /// Bytes that one deposit may have.
     pub bytes_max: u64,
     /// What is done with a deposit once it is kept; nothing if absent.
@@ -48,8 +52,8 @@ pub struct Intake {
 /// Endings of names that go with another deposit: digests of it.
 const SIDE_CARS: [&str; 4] = [".md5", ".sha1", ".sha256", ".sha512"];
 
-/// Endings and beginnings of names that are still being written.
-const ON_ITS_WAY: [&str; 4] = [".part", ".tmp", ".filepart", ".crdownload"];
+/// Keys of one listing that are compared with what is known, at most: 32 MB.
+const COMPARED_MAX: usize = 4_000_000;
 
 /// Longest name of an item that is not taken, in bytes.
 const NAME_MAX: usize = 240;
@@ -86,13 +90,13 @@ impl From<LedgerError> for ScanError {
 
 /// Receives from the configured sources.
 pub struct Receiving {
-    listing: Mutex<BTreeSet<String>>,
+    listing: Mutex<BTreeMap<String, Timestamp>>,
     stop: AtomicBool,
 }
 
 impl Default for Receiving {
     fn default() -> Receiving {
-        Receiving { listing: Mutex::new(BTreeSet::new()), stop: AtomicBool::new(false) }
+        Receiving { listing: Mutex::new(BTreeMap::new()), stop: AtomicBool::new(false) }
     }
 }
 
@@ -102,7 +106,12 @@ impl Receiving {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    /// Lists a source to its end; new keys become items, which `ring` is told of.
+    /// Since when a source is being listed, if it is.
+    pub fn listing_since(&self, name: &str) -> Option<Timestamp> {
+        self.listing.lock().unwrap_or_else(|broken| broken.into_inner()).get(name).copied()
+    }
+
+    /// Lists a source to its end; new keys become items, which `ring` is told of, as of those that they replaced.
     pub fn scan(
         &self,
         ledger: &Ledger,
@@ -114,26 +123,42 @@ impl Receiving {
             let why = format!("{} paused it at {}: {}", paused.by, paused.at, paused.reason);
             return Err(ScanError::Paused(why));
         }
-        let _alone = Alone::with(&self.listing, &intake.name).ok_or(ScanError::Busy)?;
-        let mut scan = Scan { ledger, intake, asker, ring, told: LastScan::default() };
-        scan.told.at = Some(ledger.world().clock.now());
+        let began = ledger.world().clock.now();
+        let _alone = Alone::with(&self.listing, &intake.name, began).ok_or(ScanError::Busy)?;
+        let (told, listed) = (LastScan::default(), Some(Vec::new()));
+        let mut scan = Scan { ledger, intake, asker, ring, told, listed };
+        scan.told.at = Some(began);
         let ended = scan.run(&self.stop);
         let mut told = scan.told;
         told.trouble = ended.as_ref().err().map(ToString::to_string);
-        ledger.change_source(&intake.name, &|row| row.last = told.clone())?;
+        ledger.change_source(&intake.name, &|row| {
+            row.last = told.clone();
+            match told.trouble {
+                None => (row.listed, row.failing_since) = (Some(began), None),
+                Some(_) => row.failing_since = row.failing_since.or(Some(began)),
+            }
+        })?;
         ended.map(|()| told)
     }
 }
 
 struct Alone<'a> {
-    listing: &'a Mutex<BTreeSet<String>>,
+    listing: &'a Mutex<BTreeMap<String, Timestamp>>,
     name: &'a str,
 }
 
 impl<'a> Alone<'a> {
-    fn with(listing: &'a Mutex<BTreeSet<String>>, name: &'a str) -> Option<Alone<'a>> {
+    fn with(
+        listing: &'a Mutex<BTreeMap<String, Timestamp>>,
+        name: &'a str,
+        began: Timestamp,
+    ) -> Option<Alone<'a>> {
         let mut held = listing.lock().unwrap_or_else(|broken| broken.into_inner());
-        held.insert(name.to_string()).then_some(Alone { listing, name })
+        if held.contains_key(name) {
+            return None;
+        }
+        held.insert(name.to_string(), began);
+        Some(Alone { listing, name })
     }
 }
 
@@ -149,6 +174,8 @@ struct Scan<'a> {
     asker: &'a Asker,
     ring: &'a dyn Fn(&Item),
     told: LastScan,
+    /// Marks of all keys; none when there are too many to compare.
+    listed: Option<Vec<u64>>,
 }
 
 impl Scan<'_> {
@@ -164,6 +191,8 @@ impl Scan<'_> {
             self.told.pages += 1;
             for entry in &page.entries {
                 self.told.keys += 1;
+                self.told.bytes = self.told.bytes.saturating_add(entry.bytes);
+                self.note_listed(&entry.key);
                 self.take(entry)?;
             }
             match page.next {
@@ -171,42 +200,77 @@ impl Scan<'_> {
                 Some(next) if after.as_ref() != Some(&next) && !stop.load(Ordering::Relaxed) => {
                     after = Some(next);
                 }
-                _ => return Ok(()),
+                Some(_) => return Ok(()),
+                None => return self.forget_gone(),
             }
         }
     }
 
+    fn note_listed(&mut self, key: &str) {
+        match &mut self.listed {
+            Some(listed) if listed.len() >= COMPARED_MAX => self.listed = None,
+            Some(listed) => listed.push(mark_of(key)),
+            None => {}
+        }
+    }
+
+    fn forget_gone(&mut self) -> Result<(), ScanError> {
+        let Some(mut listed) = self.listed.take() else { return Ok(()) };
+        listed.sort_unstable();
+        self.told.forgotten = self.ledger.forget_gone(&self.intake.name, &listed)?;
+        Ok(())
+    }
+
     fn take(&mut self, entry: &Listed) -> Result<(), ScanError> {
-        let on_its_way = ON_ITS_WAY.iter().any(|ending| entry.name.ends_with(ending));
+        let on_its_way = self.intake.temporary.iter().any(|ending| entry.name.ends_with(ending.as_str()));
         let last = entry.name.rsplit('/').next().unwrap_or(&entry.name);
         if on_its_way || last.is_empty() || last.starts_with('.') {
             return Ok(());
         }
         let Some((revision, seen)) = self.ledger.seen(&self.intake.name, &entry.key)? else {
-            return self.submit(entry, None);
+            return self.submit(entry, None, None);
         };
+        if seen.mark == entry.mark && seen.gone.is_some() {
+            let back = Seen { gone: None, ..seen };
+            return self.noted(self.ledger.note_seen(&self.intake.name, &back, revision));
+        }
         if seen.mark == entry.mark {
             return self.dispose(seen, revision);
         }
         self.told.changed += 1;
-        let Some(item) = self.ledger.item(seen.item)? else { return self.submit(entry, Some(revision)) };
+        let Some(item) = self.ledger.item(seen.item)? else {
+            return self.submit(entry, Some(revision), None);
+        };
         if item.deposit.mark == entry.mark {
-            let seen = Seen { mark: entry.mark.clone(), disposed: None, ..seen };
+            let seen = Seen { mark: entry.mark.clone(), disposed: None, gone: None, ..seen };
             return self.noted(self.ledger.note_seen(&self.intake.name, &seen, revision));
         }
-        let on_the_way = !item.checkpoint.standing.rests() && item.checkpoint.stage <= Stage::Store;
-        if on_the_way {
+        let standing = &item.checkpoint.standing;
+        let on_the_way = !standing.rests() && item.checkpoint.stage <= Stage::Store;
+        let by_operator = standing.trouble().is_some_and(|trouble| trouble.kind == Kind::HeldByOperator);
+        if on_the_way || by_operator {
             // Its next look at the source notices; until it has taken it, the row stays.
             return Ok(());
         }
-        self.submit(entry, Some(revision))
+        self.submit(entry, Some(revision), Some(item.id))
     }
 
-    fn submit(&mut self, entry: &Listed, revision: Option<u64>) -> Result<(), ScanError> {
-        let refused = self.not_taken(entry);
-        if refused.is_none() && is_side_car(&entry.name) {
+    fn submit(
+        &mut self,
+        entry: &Listed,
+        revision: Option<u64>,
+        replaces: Option<ItemId>,
+    ) -> Result<(), ScanError> {
+        let looked = self.intake.in_place.then(|| self.world().source.look(&entry.key));
+        let is_folder = matches!(&looked, Some(Ok(arrival)) if arrival.form == Form::Folder);
+        if !is_folder && is_side_car(&entry.name) && !entry.name.contains('/') {
             return Ok(());
         }
+        let denied = match &looked {
+            Some(Err(SourceError::Denied { why, .. })) => Some(format!("it cannot be read: {why}")),
+            _ => None,
+        };
+        let refused = self.not_taken(entry, is_folder, denied);
         let mut deposit = Deposit {
             key: entry.key.clone(),
             form: Form::Tar,
@@ -215,17 +279,16 @@ impl Scan<'_> {
             mark: entry.mark.clone(),
             fetched: !self.intake.in_place,
         };
-        if self.intake.in_place && refused.is_none() {
-            match self.world().source.look(&entry.key) {
-                Ok(arrival) => {
-                    (deposit.form, deposit.bytes, deposit.pin) = (arrival.form, arrival.bytes, arrival.pin);
-                }
-                // Gone or changed since it was listed: the next listing tells.
-                Err(error) => {
-                    log::info!("source {}: {} was not taken now: {error}", self.intake.name, entry.name);
-                    return Ok(());
-                }
+        match looked.filter(|_| refused.is_none()) {
+            Some(Ok(arrival)) => {
+                (deposit.form, deposit.bytes, deposit.pin) = (arrival.form, arrival.bytes, arrival.pin);
             }
+            // Gone or changed since it was listed: the next listing tells.
+            Some(Err(error)) => {
+                log::info!("source {}: {} was not taken now: {error}", self.intake.name, entry.name);
+                return Ok(());
+            }
+            None => {}
         }
         let bag = bag_name(&format!("/{}", entry.name)).filter(|_| refused.is_none());
         let taken = refused.is_none();
@@ -234,9 +297,11 @@ impl Scan<'_> {
             bag: bag.unwrap_or_else(|| shown(&entry.name)),
             deposit,
             policy: self.intake.policy.clone(),
+            policy_asked: false,
             asked_by: self.asker.clone(),
             listed: Some(Listing { source: self.intake.name.clone(), revision }),
             refused,
+            replaces,
         };
         match self.ledger.submit(new) {
             Ok(item) => {
@@ -245,6 +310,10 @@ impl Scan<'_> {
                     (self.ring)(&item);
                 } else {
                     self.told.not_taken += 1;
+                }
+                // What it replaced has staging to be cleared.
+                if let Some(old) = replaces.map(|old| self.ledger.item(old)).transpose()?.flatten() {
+                    (self.ring)(&old);
                 }
                 Ok(())
             }
@@ -261,15 +330,14 @@ impl Scan<'_> {
     }
 
     /// Why a key is no deposit that is taken.
-    fn not_taken(&self, entry: &Listed) -> Option<Trouble> {
+    fn not_taken(&self, entry: &Listed, is_folder: bool, denied: Option<String>) -> Option<Trouble> {
         let intake = self.intake;
         let because = if entry.name.contains('/') {
             "it lies in a sub-folder; only what lies at the top of the place is taken".to_string()
-        } else if !intake.suffixes.iter().any(|suffix| ends_with(&entry.name, suffix)) {
-            if is_side_car(&entry.name) {
-                return None;
-            }
+        } else if !is_folder && !intake.suffixes.iter().any(|suffix| ends_with(&entry.name, suffix)) {
             format!("its name ends with none of {}", intake.suffixes.join(", "))
+        } else if let Some(denied) = denied {
+            denied
         } else if entry.bytes == 0 {
             "it is empty; perhaps its upload was broken off".to_string()
         } else if entry.bytes > intake.bytes_max {

@@ -4,18 +4,21 @@
 //! - A file that differs or cannot be read on one target is taken from the next; what was written of it is removed.
 //! - It is done only when every file was proved and synced.
 
-use crate::books::facts::{StagingScratch, open_blob, scratch_stop, write_blob};
+use crate::books::facts::{StagingScratch, keep_compressed, open_blob, scratch_stop, write_blob};
 use crate::books::ledger::{Ledger, LedgerError};
 use crate::model::digest::Algorithm;
+use crate::model::item::StoredFound;
 use crate::model::object::{ObjectId, StoredCopy, VersionRow};
 use crate::model::trouble::{Kind, Stop, Trouble};
 use crate::rules::digester::Digester;
 use crate::rules::ocfl::restore::{RestoreStep, restore_steps};
 use crate::work::job::Settings;
+use crate::work::policies::in_reading_order;
 use crate::worlds::World;
 use crate::worlds::disk::Place;
 use crate::worlds::disk::outlet::Outlet;
 use crate::worlds::target::{Target, Where};
+use jiff::Timestamp;
 use serde::Serialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -63,8 +66,11 @@ fn restore_version(
     object: &ObjectId,
     to: &Path,
 ) -> Result<Restored, Stop> {
-    let version = newest(ledger, object)?;
+    let mut version = newest(ledger, object)?;
     let known = ledger.object(object).map_err(|error| ledger_trouble(&error))?;
+    if let Some(known) = &known {
+        in_reading_order(settings, &known.policy, &mut version.copies);
+    }
     let folder = to.join(known.map_or_else(|| "bag".to_string(), |object| object.bag));
     let outlet = Outlet::create(&folder)?;
     let volume = settings
@@ -124,7 +130,37 @@ fn give(
     Ok(restored)
 }
 
-/// Copies in the order in which they were made, which is the policy's.
+/// Copies in the order in which they are read back from.
+/// Keeps the inventory of a version beside the ledger again, from any copy that gives it as it was recorded.
+pub fn keep_inventory_again(
+    world: &World,
+    settings: &Settings,
+    store: &StoredFound,
+    to: &Place,
+) -> Result<(), Trouble> {
+    let version = VersionRow {
+        object: store.object.clone(),
+        version: store.version,
+        item: 0,
+        inventory_sha512: store.inventory_sha512.clone(),
+        files: 0,
+        bytes: 0,
+        copies: store.copies.clone(),
+        kept_at: Timestamp::UNIX_EPOCH,
+    };
+    let volume = settings.staging.first().cloned().unwrap_or_default();
+    let name = format!("{}-inventory-{}", settings.ledger_id, std::process::id());
+    let staging = Place { volume, path: name };
+    let fetched = fetch_inventory(world, &version, &staging);
+    let kept = match fetched {
+        Ok(inventory) => keep_compressed(&*world.disk, to, &*inventory).map_err(Trouble::from),
+        Err(Stop::Trouble(trouble)) => Err(trouble),
+        Err(stop) => Err(Trouble::new(Kind::StagingIo, format!("{stop:?}"))),
+    };
+    world.disk.remove(&staging)?;
+    kept
+}
+
 fn copies<'w>(
     world: &'w World,
     version: &'w VersionRow,

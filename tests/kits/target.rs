@@ -460,6 +460,11 @@ fn the_files_of_an_object_are_told_with_their_bytes() {
         for (file, size) in &files {
             let read = bytes(target, Where::Root(&format!("{path}/{file}"))).unwrap();
             assert_eq!(read.len() as u64, *size, "{file}");
+            let opened = target.open(Where::Root(&format!("{path}/{file}"))).unwrap();
+            let mut again = vec![0; read.len()];
+            assert_eq!(opened.size(), *size);
+            assert_eq!(opened.read_at(&mut again, 0).unwrap(), read.len());
+            assert_eq!(again, read);
         }
         let none = target.read(Where::Root(&format!("{path}/none")), &mut |_| ());
         assert!(matches!(none, Err(TargetError::Absent { .. })), "{none:?}");

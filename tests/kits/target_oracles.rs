@@ -24,6 +24,7 @@ fn events() -> Vec<Event> {
             detail: "3 files: \u{1b}[1m <b>&amp; ]]> \u{fffe}".into(),
             target: (n == 2).then(|| "east".into()),
             agent: agent.into(),
+            person: None,
         })
         .collect()
 }

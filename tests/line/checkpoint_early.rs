@@ -107,6 +107,10 @@ impl Holdings for Hasty {
         Holdings::files(self.pay()?, folder, each)
     }
 
+    fn open(&self, at: Where<'_>) -> Result<Box<dyn ReadAt>, TargetError> {
+        self.pay()?.open(at)
+    }
+
     fn under_way(&self) -> Result<Vec<UnderWay>, TargetError> {
         self.pay()?.under_way()
     }

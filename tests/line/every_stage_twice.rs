@@ -80,7 +80,7 @@ fn every_stage_of(house: &House, between: &dyn Fn(&House, Stage, Lease) -> Lease
         assert_eq!(target.objects().len(), 1);
     }
     let kinds: Vec<&str> = house.events().iter().map(|event| event.event_type.term().1).collect();
-    assert_eq!(kinds, ["tra", "unp", "mes", "fix", "val", "ing", "rep", "ine"]);
+    assert_eq!(kinds, ["tra", "unp", "mes", "fix", "val", "poa", "ing", "rep", "ine"]);
 }
 
 #[test]

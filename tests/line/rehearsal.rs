@@ -46,12 +46,17 @@ pub fn house() -> House {
 
 /// A house whose line sees its targets through `wrap`.
 pub fn house_over(wrap: &dyn Fn(Arc<RehearsalTarget>) -> Arc<dyn Target>) -> House {
+    house_of(&["a", "b"], wrap)
+}
+
+/// A house with these targets; the policy is of a and b.
+pub fn house_of(names: &[&str], wrap: &dyn Fn(Arc<RehearsalTarget>) -> Arc<dyn Target>) -> House {
     let fate = Arc::new(Fate::default());
     let source = Arc::new(RehearsalSource::new(fate.clone()));
     let disk = Arc::new(RehearsalDisk::with_volumes(fate.clone(), &["staging", "records"]));
     let clock = Arc::new(RehearsalClock::new());
-    let targets: BTreeMap<String, Arc<RehearsalTarget>> = ["a", "b"]
-        .into_iter()
+    let targets: BTreeMap<String, Arc<RehearsalTarget>> = names
+        .iter()
         .map(|name| (name.to_string(), Arc::new(RehearsalTarget::new(name, fate.clone()))))
         .collect();
     let world = Arc::new(World {
@@ -70,6 +75,9 @@ fn settings() -> Settings {
     Settings {
         ledger_id: "rehearsal".into(),
         policies: BTreeMap::from([("default".into(), policy)]),
+        storage_options: BTreeMap::new(),
+        uses: Arc::default(),
+        keeping: Arc::default(),
         staging: vec!["staging".into()],
         records: "records".into(),
         floors: BTreeMap::new(),
@@ -88,6 +96,11 @@ fn settings() -> Settings {
         retry_longest: Duration::from_secs(60),
         judging: Arc::default(),
     }
+}
+
+/// A policy of two copies.
+pub fn policy(name: &str, targets: &[&str]) -> Policy {
+    Policy { name: name.into(), targets: targets.iter().map(|name| name.to_string()).collect(), copies: 2 }
 }
 
 /// A bag with these payload files, as a tar.
@@ -125,7 +138,26 @@ impl House {
         self.submit(bag, &key)
     }
 
+    /// A bag with this Storage-Option.
+    pub fn deposit_for(&self, bag: &str, files: &[(&str, &str)], option: &str) -> Item {
+        let mut out = Vec::new();
+        let mut files = files.iter().map(|(path, text)| {
+            ((*path).to_string(), text.len() as u64, Box::new(text.as_bytes()) as Box<dyn Read>)
+        });
+        let plan =
+            make::Plan { info: vec![("Storage-Option".into(), option.into())], ..make::Plan::default() };
+        make::tar_bag(&mut out, bag, &mut files, &plan, &MemoryScratch::default()).unwrap();
+        let key = format!("/inbox/{bag}.tar");
+        self.source.add_tar(&key, out);
+        self.submit(bag, &key)
+    }
+
     pub fn submit(&self, bag: &str, key: &str) -> Item {
+        self.submit_asking(bag, key, None)
+    }
+
+    /// Somebody asks for this policy.
+    pub fn submit_asking(&self, bag: &str, key: &str, policy: Option<&str>) -> Item {
         let arrival = self.source.look(key).unwrap();
         let asked_by = Asker { uid: 0, name: "tester".into(), door: "test".into() };
         let deposit = Deposit {
@@ -140,10 +172,12 @@ impl House {
             depositor: "uva.edu".into(),
             bag: bag.into(),
             deposit,
-            policy: "default".into(),
+            policy: policy.unwrap_or("default").into(),
+            policy_asked: policy.is_some(),
             asked_by,
             listed: None,
             refused: None,
+            replaces: None,
         };
         self.ledger.submit(new).unwrap()
     }

@@ -1,7 +1,7 @@
 """What a bucket costs, and what becomes of what lies in it: stories of receiving, each with a real store and a proxy that
 counts. A story raises `Broken` when something does not hold, and tells what it saw.
 """
-import os, time
+import concurrent.futures, os, time
 
 import servers
 from proxy import Proxy
@@ -11,6 +11,8 @@ from stories import holds
 
 #: Keys on one page of a listing.
 PAGE = 1000
+#: Objects put at once.
+HANDS = 8
 ENVIRONMENT = {"AWS_ACCESS_KEY_ID": servers.KEY, "AWS_SECRET_ACCESS_KEY": servers.SECRET}
 
 
@@ -22,15 +24,27 @@ class Bucket:
         self.client = S3(server.upstream, servers.KEY, servers.SECRET)
         self.client.make_bucket(name)
 
-    def source(self, name, depositor, prefix="", more=""):
-        place = f'prefix = "{prefix}"\n' if prefix else ""
-        return (f'[[source]]\nname = "{name}"\nkind = "s3"\ndepositor = "{depositor}"\nendpoint = "{self.proxy.url}"\n'
-                f'bucket = "{self.name}"\n{place}region = "us-east-1"\nstyle = "path"\n'
-                f'credentials = "environment"\nallow_private = true\nscan_every = "0 s"\n{more}\n')
+    def source(self, name, depositor, prefix="", more="", **keys):
+        """A `[[source]]` for it; keys replace what stands there usually."""
+        keys = {"endpoint": self.proxy.url, "bucket": self.name, "prefix": prefix, "region": "us-east-1", "style": "path",
+                "credentials": "environment", "scan_every": "0 s", **keys}
+        lines = "".join(f'{key} = "{value}"\n' for key, value in keys.items() if value)
+        near = "" if "proxy" in keys else "allow_private = true\n"
+        return f'[[source]]\nname = "{name}"\nkind = "s3"\ndepositor = "{depositor}"\n{lines}{near}{more}\n'
 
     def put_file(self, key, path):
         with open(path, "rb") as file:
             self.client.put(self.name, key, file.read())
+
+    def fill(self, keys):
+        """Puts a few bytes under each key, several at a time."""
+        def some(start):
+            client = S3(self.client.upstream, servers.KEY, servers.SECRET)
+            for number in range(start, len(keys), HANDS):
+                client.put(self.name, keys[number], b"not yet a bag %d" % number)
+
+        with concurrent.futures.ThreadPoolExecutor(HANDS) as pool:
+            list(pool.map(some, range(HANDS)))
 
     def requests(self):
         """(listings, others) since this was asked last."""
@@ -54,8 +68,7 @@ def many_keys(binary, folder, server, keys, depositors):
     with Proxy(server.upstream) as proxy:
         bucket = Bucket(server, proxy, "many")
         names = [f"inst-{number:02}" for number in range(depositors)]
-        for number in range(keys):
-            bucket.client.put("many", f"{names[number % depositors]}/bag-{number:05}.tar", b"not yet a bag %d" % number)
+        bucket.fill([f"{names[number % depositors]}/bag-{number:05}.tar" for number in range(keys)])
         config = "".join(f'[[depositor]]\nname = "{name}"\n' for name in ["everybody", *names])
         config += "".join(bucket.source(name, name, f"{name}/") for name in names) + bucket.source("all", "everybody")
         run = Run(binary, folder, config, ENVIRONMENT)
@@ -122,22 +135,31 @@ class Daemon:
     """`serve` in the background."""
 
     def __init__(self, run):
-        self.run = run
+        # Its log goes to a file: a pipe that nobody reads would stop it.
+        self.run, self.log = run, f"{run.folder}/serve.log"
 
     def __enter__(self):
-        self.process = self.run.start("serve")
+        with open(self.log, "w") as log:
+            self.process = self.run.start("serve", log=log)
         until = time.monotonic() + 60
         while not os.path.exists(f"{self.run.data}/socket") or self.run.ask("status")[0] not in (0, 1):
             if self.process.poll() is not None or time.monotonic() > until:
-                raise Broken(f"the daemon does not start: {self.process.communicate()[1][-800:]}")
+                self.process.kill()
+                raise Broken(f"the daemon does not start: {self.told()[-800:]}")
             time.sleep(0.1)
+        return self
 
     def __exit__(self, *_):
         self.process.terminate()
-        _, error = self.process.communicate(timeout=60)
+        self.process.communicate(timeout=60)
+        error = self.told()
         self.run.log += error
         if "panicked" in error:
             raise Broken(f"a panic: {error[-1500:]}")
+
+    def told(self):
+        with open(self.log) as log:
+            return log.read()
 
 
 def wait_for_rest(run, limit=180):

@@ -31,6 +31,8 @@ class Proxy:
         self.upstream, self.tls, self.about = upstream, tls, about
         self.counts, self.lock = Counts(), threading.Lock()
         self.faults, self.totals, self.open = [], {}, set()
+        #: Called with every request before anything is done with it.
+        self.hook = lambda request: None
         self.set(faults)
         self.stopping = threading.Event()
         self.listener = socket.create_server((host, port), backlog=256)
@@ -108,7 +110,8 @@ class Exchange:
 
     def __init__(self, proxy, sock, request, reader):
         self.proxy, self.sock, self.request, self.reader = proxy, sock, request, reader
-        self.faults, self.sent, self.first, self.received, self.began = [], 0, 0, 0, time.monotonic()
+        self.faults, self.sent, self.first, self.received = [], 0, 0, 0
+        self.began, self.hung = time.monotonic(), None
 
     def fault(self, kind):
         """The fault of this kind that strikes now."""
@@ -131,15 +134,19 @@ class Exchange:
         if self.received < int(request.get("content-length") or 0):
             self.note(0)
             raise Gone("the client left within its body")
+        self.proxy.hook(request)
         self.choose(payload)
         self.proxy.counts.flight(1)
         try:
             early = next((fault for fault in self.faults if fault.kind in BEFORE), None)
             if early:
-                return self.before(early.kind, early)
-            self.relay(payload)
+                self.before_noted(early)
+            else:
+                self.relay(payload)
         finally:
             self.proxy.counts.flight(-1)
+        if (request.get("connection") or "").lower() == "close":
+            raise Gone("as asked")
 
     def choose(self, payload):
         """Which faults strike. Places need the object's size, which the first answer about it tells."""
@@ -193,15 +200,20 @@ class Exchange:
 
     def note(self, status):
         request = self.request
-        self.proxy.counts.row({"began": self.began, "ended": time.monotonic(), "method": request.method,
-                               "path": request.path, "query": request.query, "range": request.get("range"), "number": request.number,
-                               "received": self.received,
+        self.proxy.counts.row({"began": self.began, "hung": self.hung, "ended": time.monotonic(), "method": request.method,
+                               "path": request.path, "query": request.query, "range": request.get("range"),
+                               "number": request.number, "received": self.received,
                                "status": status, "sent": self.sent, "struck": [fault.text for fault in self.faults]})
 
     # --- before the answer ---
 
+    def before_noted(self, fault):
+        try:
+            self.before(fault.kind, fault)
+        finally:
+            self.note(0)
+
     def before(self, kind, fault):
-        self.note(0)
         kind = kind.removeprefix("reuse-")
         if kind == "drop":
             raise Gone(kind)
@@ -255,6 +267,7 @@ class Exchange:
 
     def hang(self):
         """Says nothing more, until the client leaves."""
+        self.hung = time.monotonic()
         while not self.proxy.stopping.is_set():
             ready, _, _ = select.select([self.sock], [], [], 0.2)
             if ready and not self.reader.some():

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 class S3:
     def __init__(self, upstream, key, secret, region="us-east-1"):
-        self.host = "%s:%d" % upstream
+        self.upstream, self.host = upstream, "%s:%d" % upstream
         self.key, self.secret, self.region = key, secret, region
         self.connection = http.client.HTTPConnection(*upstream, timeout=60)
 

@@ -9,6 +9,10 @@ import contextlib, json, os, shutil, signal, socket, ssl, subprocess, time, urll
 PEERS = os.environ.get("STRONGROOM_PEERS") or os.path.expanduser("~/.cache/strongroom-peers")
 #: Keys of the S3 servers; worthless outside the test that made them.
 KEY, SECRET = "test-key", "test-secret-of-loopback"
+#: Password of nginx's one user, as worthless.
+WORD = "word-of-a-depositor-7f3a"
+#: Names that only the lanes' own proxy knows: a web server, and the service that buckets' names stand before.
+DROP, STORE = "drop.example.org", "store.example.org"
 READY_MAX = 60
 
 
@@ -101,8 +105,8 @@ class Nginx(Server):
 
     /plain/F      with ranges         /whole/F     `max_ranges 0`: the whole body for every range
     /rate/N/F     N bytes a second for each connection (512k, 8m)
-    /user/F       with a name and a password (depositor, word)
-    `url` is http, `tls_url` https with a certificate of a test CA (`ca`)."""
+    /user/F       with a name and a password (depositor, WORD)
+    `url` is http, `tls_url` https with a certificate of a test CA (`ca`), for loopback and DROP."""
 
     def __init__(self, folder, root):
         nginx = program("nginx")
@@ -110,10 +114,10 @@ class Nginx(Server):
         self.url, self.tls_url = f"http://127.0.0.1:{self.port}", f"https://127.0.0.1:{self.tls_port}"
         self.upstream, self.access = ("127.0.0.1", self.port), f"{folder}/access.log"
         os.makedirs(folder, exist_ok=True)
-        self.ca, certificate, key = make_ca(folder)
-        self.certificate = certificate, key
+        self.ca, self.certificates = make_ca(folder)
+        certificate, key = self.certificates["good"]
         with open(f"{folder}/users", "w") as out:
-            out.write("depositor:{PLAIN}word\n")
+            out.write(f"depositor:{{PLAIN}}{WORD}\n")
         with open(f"{folder}/nginx.conf", "w") as out:
             out.write(NGINX.format(user="user root;" if os.geteuid() == 0 else "", folder=folder, root=root, port=self.port,
                                    tls_port=self.tls_port, certificate=certificate, key=key))
@@ -125,10 +129,11 @@ class Nginx(Server):
         with open(self.access) as lines:
             return [json.loads(line) for line in lines]
 
-    def tls(self):
-        """A TLS context with the server's certificate, for a proxy in front of it."""
+    def tls(self, certificate="good"):
+        """A TLS context with one of the CA's certificates, for a proxy in front of it: "good", "other" (of another host),
+        "late" (expired)."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*self.certificate)
+        context.load_cert_chain(*self.certificates[certificate])
         return context
 
 
@@ -140,7 +145,8 @@ pid {folder}/nginx.pid;
 events {{ worker_connections 512; }}
 http {{
     log_format rows escape=json '{{"method":"$request_method","uri":"$uri","status":$status,"bytes":$body_bytes_sent,'
-        '"range":"$http_range","first":"$sent_http_content_range","seconds":$request_time,"at":$msec}}';
+        '"range":"$http_range","first":"$sent_http_content_range","seconds":$request_time,"at":$msec,"host":"$http_host",'
+        '"authorization":"$http_authorization","connection":$connection}}';
     access_log {folder}/access.log rows;
     client_body_temp_path {folder}/temp-body;
     proxy_temp_path {folder}/temp-proxy;
@@ -166,20 +172,24 @@ http {{
 
 
 def make_ca(folder):
-    """A CA and a certificate of it for loopback: (CA file, certificate, key)."""
+    """A CA, and certificates of it by name: (CA file, {name: (certificate, key)})."""
     openssl = program("openssl")
-    names = [f"{folder}/{name}" for name in ("ca.key", "ca.pem", "tls.key", "tls.csr", "tls.pem", "tls.ext")]
-    ca_key, ca, key, request, certificate, extension = names
-    with open(extension, "w") as out:
-        out.write("subjectAltName=IP:127.0.0.1,DNS:localhost\nbasicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\n")
     curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    authority = ["-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign"]
-    for words in (["req", "-x509", *curve, "-keyout", ca_key, "-out", ca, "-days", "3", "-subj", "/CN=test CA", *authority],
-                  ["req", *curve, "-keyout", key, "-out", request, "-subj", "/CN=127.0.0.1"],
-                  ["x509", "-req", "-in", request, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-days", "3",
-                   "-out", certificate, "-extfile", extension]):
-        subprocess.run([openssl, *words], check=True, capture_output=True)
-    return ca, certificate, key
+    ca, ca_key = f"{folder}/ca.pem", f"{folder}/ca.key"
+    run = lambda *words: subprocess.run([openssl, *words], check=True, capture_output=True)
+    run("req", "-x509", *curve, "-keyout", ca_key, "-out", ca, "-days", "3", "-subj", "/CN=test CA",
+        "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign")
+    made = {}
+    for name, hosts, days in (("good", f"IP:127.0.0.1,DNS:localhost,DNS:{DROP}", 3), ("other", "DNS:other.example.org", 3),
+                              ("late", "IP:127.0.0.1", 0)):
+        key, certificate, extension = f"{folder}/{name}.key", f"{folder}/{name}.pem", f"{folder}/{name}.ext"
+        with open(extension, "w") as out:
+            out.write(f"subjectAltName={hosts}\nbasicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\n")
+        run("req", *curve, "-keyout", key, "-out", f"{folder}/{name}.csr", "-subj", f"/CN={name}")
+        run("x509", "-req", "-in", f"{folder}/{name}.csr", "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-days", str(days),
+            "-out", certificate, "-extfile", extension)
+        made[name] = certificate, key
+    return ca, made
 
 
 class Weed(Server):
@@ -197,7 +207,7 @@ class Weed(Server):
         words = [weed, "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder}/store", "-filer", "-s3",
                  f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}", f"-s3.port={self.port}",
                  f"-filer.localSocket={folder}/filer.sock", f"-s3.config={folder}/keys.json", "-volume.max=200",
-                 "-master.volumeSizeLimitMB=256", "-master.telemetry=false"]
+                 "-master.volumeSizeLimitMB=256", "-master.telemetry=false", f"-s3.domainName={STORE}"]
         super().__init__(words, folder)
         self.wait_for(lambda: answers(self.url))
 

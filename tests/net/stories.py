@@ -2,18 +2,27 @@
 
 Each story gets a `Stage` (binary, folder, nginx, the bag) and raises `Broken` when something does not hold.
 """
-import socket, threading, time
+import os, socket, threading, time
 
 from proxy import Proxy
 from runs import Broken, Run
 
 
 class Stage:
-    def __init__(self, binary, folder, nginx, bag):
-        self.binary, self.folder, self.nginx, self.bag = binary, folder, nginx, bag
+    """What a story needs. `mark` is a path on nginx that is this story's own: the same deposits lie below it."""
+
+    def __init__(self, binary, folder, nginx, root, bag, small):
+        self.binary, self.folder, self.nginx, self.bag, self.small, self.runs = binary, folder, nginx, bag, small, 0
+        self.mark = os.path.basename(folder)
+        os.symlink(root, f"{root}/{self.mark}")
+
+    def rows(self):
+        """What nginx was asked for by this story."""
+        return [row for row in self.nginx.rows() if f"/{self.mark}/" in row["uri"]]
 
     def run(self, config="", environment=()):
-        return Run(self.binary, self.folder, config, environment)
+        self.runs += 1
+        return Run(self.binary, f"{self.folder}/run-{self.runs}", config, environment)
 
 
 class Ear:

@@ -10,6 +10,7 @@ use super::{
 use crate::books::volume::Floor;
 use crate::model::object::Policy;
 use crate::rules::bagit::policy::{FileNames, StorageOption, Switches, Versions, Weighs};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,11 +27,13 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
     let staging = from.places("staging", &data, &["staging"]);
     let targets = from.places("target", &data, &["target-a", "target-b"]);
     let policies = from.policies(&targets);
+    let storage_options = from.storage_options(&policies);
     let accept = from.words("accept");
     let depositors = from.depositors(&policies, &accept);
     let any_depositor = from.rows("depositor").is_empty();
     let network = from.network();
     let sources = from.sources(&depositors);
+    let keeping = from.keeping();
     let workers = from.workers();
     let limits = from.limits();
     let retry = from.retry();
@@ -44,11 +47,13 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
         staging,
         targets,
         policies,
+        storage_options,
         accept,
         depositors,
         any_depositor,
         network,
         sources,
+        keeping,
         workers,
         limits,
         retry,
@@ -262,6 +267,26 @@ impl Builder {
         let copies = self.count(&format!("{at}.copies"));
         self.flag(&format!("{at}.i_accept_one_copy"));
         Policy { name, targets, copies }
+    }
+
+    /// Which policy each Storage-Option asks for.
+    fn storage_options(&mut self, policies: &[Policy]) -> BTreeMap<String, String> {
+        let mut found: BTreeMap<String, String> = BTreeMap::new();
+        for policy in policies {
+            let path = format!("policy.{}.storage_options", policy.name);
+            for option in self.texts(&path) {
+                if let Some(other) = found.insert(option.clone(), policy.name.clone()) {
+                    let line = self.tree.settings.get(&path).map_or(1, |setting| setting.line);
+                    self.faults.push(
+                        Fault::new(format!("the Storage-Option {} asks for two policies", quoted(&option)))
+                            .line(line)
+                            .because(format!("{other} and {} both have it", policy.name))
+                            .then_try("take it from one of them"),
+                    );
+                }
+            }
+        }
+        found
     }
 
     fn depositors(&mut self, policies: &[Policy], accept: &[String]) -> Vec<DepositorConfig> {

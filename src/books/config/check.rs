@@ -4,7 +4,7 @@ use super::fault::Fault;
 use super::tree::{Tree, Value};
 use super::{Config, PlaceConfig};
 use crate::books::profiles;
-use crate::worlds::source::configured::{BucketPlace, Place};
+use crate::worlds::source::configured::{BucketPlace, Place, SourceConfig};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -281,6 +281,23 @@ fn device_of(path: &Path) -> Option<u64> {
     path.ancestors().find_map(|folder| std::fs::metadata(folder).ok()).map(|found| found.dev())
 }
 
+/// Sources that are new, and those that are gone.
+fn come_and_gone(old: &Config, new: &Config) -> Vec<String> {
+    let only_in = |one: &Config, other: &Config, what: &str| {
+        let gone = |source: &&SourceConfig| !other.sources.iter().any(|known| known.name == source.name);
+        let say = |source: &SourceConfig| format!("source {}: {what}", source.name);
+        one.sources.iter().filter(gone).map(say).collect::<Vec<_>>()
+    };
+    let gone = "gone; of its items those that are fetched go on, the others are held";
+    [only_in(new, old, "new"), only_in(old, new, gone)].concat()
+}
+
+/// Of a key of this source, below `source.`: true when it says where it lies or whose it is.
+fn is_place(key: &str, source: &str) -> Option<bool> {
+    let key = key.strip_prefix(source).and_then(|rest| rest.strip_prefix('.'))?;
+    Some(["kind", "path", "url", "endpoint", "bucket", "prefix", "depositor"].contains(&key))
+}
+
 /// What changed between two configurations: what a reload takes over, and what needs a restart.
 pub fn changes(old: &Config, new: &Config) -> (Vec<String>, Vec<String>) {
     let values = |config: &Config| -> BTreeMap<String, String> {
@@ -290,7 +307,7 @@ pub fn changes(old: &Config, new: &Config) -> (Vec<String>, Vec<String>) {
     let mut keys: Vec<&String> = before.keys().chain(after.keys()).collect();
     keys.sort();
     keys.dedup();
-    let (mut taken, mut restart) = (Vec::new(), Vec::new());
+    let (mut taken, mut restart) = (come_and_gone(old, new), Vec::new());
     for key in keys {
         let (was, is) = (before.get(key), after.get(key));
         if was == is {
@@ -298,6 +315,19 @@ pub fn changes(old: &Config, new: &Config) -> (Vec<String>, Vec<String>) {
         }
         let none = "nothing".to_string();
         let text = format!("{key}: {} -> {}", was.unwrap_or(&none), is.unwrap_or(&none));
+        if let Some(key) = key.strip_prefix("source.") {
+            let stays = |source: &&SourceConfig| {
+                let other = new.sources.iter().find(|other| other.name == source.name)?;
+                is_place(key, &source.name).map(|is_place| is_place && source.needs_restart(other))
+            };
+            match old.sources.iter().find_map(|source| stays(&source)) {
+                Some(true) => restart.push(text),
+                Some(false) => taken.push(text),
+                // Of one that came or went.
+                None => {}
+            }
+            continue;
+        }
         let live = ["depositor.", "serve.inbox_settle", "serve.drain"];
         // What is accepted is the line's to know, and the line is built at the start.
         let is_live = live.iter().any(|prefix| key.starts_with(prefix)) && !key.ends_with(".accept");

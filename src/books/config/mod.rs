@@ -23,12 +23,14 @@ use crate::model::checkpoint::Stage;
 use crate::model::object::Policy;
 use crate::rules::bagit::policy::Switches;
 use crate::worlds::net::Reaching;
+use crate::worlds::net::pace::Schedule;
 use crate::worlds::source::configured::SourceConfig;
 use crate::worlds::target::s3::BucketTarget;
 pub use build::absolute;
 pub use check::changes;
 use fault::{Fault, Faults};
 pub use show::{defaults, sample};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -158,6 +160,15 @@ pub struct Retry {
     pub longest: Duration,
 }
 
+/// How copies are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeepingConfig {
+    /// How often it is looked whether copies lack; zero: never by itself.
+    pub every: Duration,
+    /// How fast they are made.
+    pub bandwidth: Schedule,
+}
+
 /// The daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Serve {
@@ -225,6 +236,8 @@ pub struct Config {
     pub targets: Vec<PlaceConfig>,
     /// Policies.
     pub policies: Vec<Policy>,
+    /// Policies by the Storage-Option of bags that ask for them.
+    pub storage_options: BTreeMap<String, String>,
     /// Forms in which depositors may send a bag in one file.
     pub accept: Vec<String>,
     /// Depositors.
@@ -235,6 +248,8 @@ pub struct Config {
     pub network: Reaching,
     /// Places where deposits arrive.
     pub sources: Vec<SourceConfig>,
+    /// How copies are kept.
+    pub keeping: KeepingConfig,
     /// How many do something at once.
     pub workers: Workers,
     /// What is too much.

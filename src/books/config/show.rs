@@ -67,6 +67,7 @@ fn example(key: &Key) -> String {
         "source[].prefix" => "\"incoming/\"".into(),
         "source[].region" => "\"us-east-1\"".into(),
         "source[].credentials" => "\"systemd:receiving-uva\"".into(),
+        "source[].marker" => "\".done\"".into(),
         "source[].size_max" => "\"5 TB\"".into(),
         "source[].ca_file" | "network.ca_file" => "\"/etc/strongroom/ca.pem\"".into(),
         "workers.hashers" => "4".into(),

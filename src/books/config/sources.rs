@@ -4,11 +4,11 @@
 //! - No secret stands in a configuration: credentials are named by where they come from, addresses hold no password.
 //! - A private address must be allowed where it is written, so that nobody finds out by a deposit that hangs.
 
-use super::DepositorConfig;
 use super::build::Builder;
 use super::fault::Fault;
 use super::tree::Value;
 use super::units;
+use super::{DepositorConfig, KeepingConfig};
 use crate::rules::address::{Address, Reach, reach};
 use crate::worlds::net::credentials::Access;
 use crate::worlds::net::pace::Schedule;
@@ -24,6 +24,8 @@ const TIMEOUT_LEAST: Duration = Duration::from_secs(1);
 const OF_KINDS: &[(&str, &[&str])] = &[
     ("path", &["folder"]),
     ("still_for", &["folder"]),
+    ("marker", &["folder"]),
+    ("temporary", &["folder", "s3"]),
     ("url", &["http"]),
     ("endpoint", &["s3"]),
     ("bucket", &["s3"]),
@@ -64,6 +66,9 @@ impl Builder {
             _ => self.bucket(at, &name, reaching.allow_private).map(Place::Bucket),
         };
         let suffixes = self.texts(&format!("{at}.suffixes"));
+        let temporary = self.texts(&format!("{at}.temporary"));
+        let marker = self.optional_text(&format!("{at}.marker"));
+        self.endings(at, &suffixes, &temporary, marker.as_deref());
         let size_max = match self.tree.settings.contains_key(&format!("{at}.size_max")) {
             true => Some(self.number(&format!("{at}.size_max"))),
             false => None,
@@ -81,8 +86,32 @@ impl Builder {
             after_kept: after_kept?,
             scan_every,
             still_for,
+            temporary,
+            marker,
             reaching,
         })
+    }
+
+    /// Says when what is to be taken would be taken for something else.
+    fn endings(&mut self, at: &str, suffixes: &[String], temporary: &[String], marker: Option<&str>) {
+        let endings = temporary.iter().map(|ending| ("temporary", ending.as_str()));
+        for (key, ending) in endings.chain(marker.map(|marker| ("marker", marker))) {
+            let path = format!("{at}.{key}");
+            if ending.is_empty() || ending.contains('/') {
+                let fault =
+                    Fault::new(format!("{path} holds \"{}\", which ends no name", ending.escape_debug()));
+                self.fault(
+                    &path,
+                    fault.then_try(format!(
+                        "{key} = {}",
+                        if key == "marker" { "\".done\"" } else { "[\".part\"]" }
+                    )),
+                );
+            } else if suffixes.iter().any(|suffix| suffix.ends_with(ending)) {
+                let fault = Fault::new(format!("{path} and suffixes hold the same ending, \"{ending}\""));
+                self.fault(&path, fault.because("no deposit would ever be taken"));
+            }
+        }
     }
 
     /// Says what of the table this kind has no use for.
@@ -205,6 +234,11 @@ impl Builder {
             connections: self.count(&format!("{at}.connections")),
             bandwidth: self.bandwidth(&format!("{at}.bandwidth")),
         }
+    }
+
+    /// How copies are kept.
+    pub(super) fn keeping(&mut self) -> KeepingConfig {
+        KeepingConfig { every: self.time("keeping.every"), bandwidth: self.bandwidth("keeping.bandwidth") }
     }
 
     fn bandwidth(&mut self, path: &str) -> Schedule {
@@ -415,6 +449,9 @@ mod tests {
             (format!("{s3}bucket='b'\nproxy='gopher://p'\n"), 5, "none of environment, direct"),
             (format!("{s3}bucket='b'\ntimeout_stall='10 ms'\n"), 5, "source[0].timeout_stall is shorter"),
             (format!("{s3}bucket='b'\nstill_for='1 s'\n"), 5, "has no still_for"),
+            (format!("{s3}bucket='b'\nmarker='.done'\n"), 5, "has no marker"),
+            ("[[source]]\nname='a'\npath='/in'\nmarker='a/b'\n".into(), 4, "source[0].marker holds"),
+            ("[[source]]\nname='a'\npath='/in'\ntemporary=['tar']\n".into(), 4, "hold the same ending"),
             (format!("{s3}bucket='b'\n{s3}bucket='c'\n"), 6, "two [[source]] have the name \"b\""),
             (
                 format!("[[depositor]]\nname='u'\n{s3}bucket='b'\ndepositor='v'\n"),

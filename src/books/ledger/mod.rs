@@ -13,30 +13,39 @@
 //! | `n/DEPOSITOR/BAG/ITEM` | index of names |
 //! | `a/ITEM/NUMBER` | attempts and requests of an item |
 //! | `e/ITEM/NUMBER` | events of an item |
-//! | `o/OBJECT`, `v/OBJECT/VERSION` | registry |
+//! | `o/OBJECT`, `v/OBJECT/VERSION` | registry; `x/`, `t/`, `l/`: see `objects` |
+//! | `d/OBJECT` | tombstone of an object that was deleted |
+//! | `m/rebuild` | a rebuild is under way |
 //! | `r/SOURCE/DIGEST` | keys seen at a source, by the digest of the key |
 //! | `q/SOURCE` | what a person said of a source, and how its last listing went |
 
+pub mod additions;
+mod objects;
 mod read;
 mod rows;
 mod seen;
+mod submitting;
+mod told;
 
+pub use objects::{ObjectChange, ObjectClaim, PendingLog, TargetRow, TargetUse};
 pub use read::ItemFilter;
-pub use seen::{LastScan, Listing, Paused, Seen, SourceRow};
+pub use seen::{LastScan, Listing, Paused, Seen, SourceRow, mark_of};
+pub use submitting::may_be_replaced;
+pub use told::EventDraft;
 
-use crate::model::checkpoint::{Checkpoint, IllegalMove, Move, Stage, Standing, next};
-use crate::model::event::{AGENT, Event, EventType, Outcome};
+use crate::model::checkpoint::{IllegalMove, Move, Stage, Standing, next};
+use crate::model::event::Event;
 use crate::model::item::{Asker, Attempt, Deposit, Found, Item, ItemId, Promise};
 use crate::model::object::{ObjectRow, VersionRow};
 use crate::model::trouble::Trouble;
-use crate::rules::digester::sha256_hex;
 use crate::worlds::World;
 use crate::worlds::book::{BookError, Guard, Write};
-use rows::{attempt_key, decode, event_key, item_key, name_key, object_key, put, standing_key, version_key};
+use rows::{attempt_key, decode, event_key, item_key, object_key, put, standing_key, version_key};
 use serde::de::DeserializeOwned;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use told::event;
 
 /// How often a commit is tried again when somebody else changed the row meanwhile.
 const RACES_MAX: usize = 64;
@@ -48,6 +57,9 @@ const PAGE: usize = 512;
 pub struct Ledger {
     world: Arc<World>,
     line: &'static [Stage],
+    claims: objects::Claims,
+    /// Numbers are given one after the other: of many who submit at once each would try in vain most of the time.
+    numbering: Mutex<()>,
 }
 
 /// A deposit that is to become an item.
@@ -61,12 +73,16 @@ pub struct NewItem {
     pub deposit: Deposit,
     /// The policy it will be stored by.
     pub policy: String,
+    /// True when a person asked for this policy.
+    pub policy_asked: bool,
     /// Who submits.
     pub asked_by: Asker,
     /// Where it was listed, when it was not submitted by itself.
     pub listed: Option<Listing>,
     /// Why it is not taken; the item only says so.
     pub refused: Option<Trouble>,
+    /// The item in whose place it comes: cancelled in the same commit, if it may be replaced.
+    pub replaces: Option<ItemId>,
 }
 
 /// A worker's claim on an item at a stage.
@@ -99,21 +115,6 @@ pub struct Report {
     pub files: u64,
     /// Files an earlier attempt had finished.
     pub files_kept: u64,
-}
-
-/// An event before it has a time and an id.
-#[derive(Clone, Debug)]
-pub struct EventDraft {
-    /// What happened.
-    pub event_type: EventType,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// One sentence with figures.
-    pub detail: String,
-    /// The target concerned.
-    pub target: Option<String>,
-    /// When; now if not given.
-    pub at: Option<jiff::Timestamp>,
 }
 
 /// Why the ledger did not do it.
@@ -176,61 +177,10 @@ struct Advance<'a> {
 impl Ledger {
     /// The ledger over this world's book, for items that go along `line`.
     pub fn new(world: Arc<World>, line: &'static [Stage]) -> Ledger {
-        Ledger { world, line }
+        Ledger { world, line, claims: objects::Claims::default(), numbering: Mutex::default() }
     }
 
     // --- the six verbs -------------------------------------------------------------------------------------------
-
-    /// Takes a deposit as a new item; durable when it returns.
-    pub fn submit(&self, new: NewItem) -> Result<Item, LedgerError> {
-        for _ in 0..RACES_MAX {
-            let counter = self.read::<u64>("m/next")?;
-            let (revision, number) = counter.map_or((None, 1), |(revision, number)| (Some(revision), number));
-            let mut checkpoint = Checkpoint::first(self.line);
-            if let Some(trouble) = &new.refused {
-                checkpoint.standing = Standing::Refused { trouble: trouble.clone() };
-            }
-            let item = Item {
-                id: ItemId(number),
-                depositor: new.depositor.clone(),
-                bag: new.bag.clone(),
-                deposit: new.deposit.clone(),
-                policy: new.policy.clone(),
-                volume: None,
-                received_at: self.world.clock.now(),
-                asked_by: new.asked_by.clone(),
-                checkpoint,
-                found: Found::default(),
-                promises: Vec::new(),
-                attempts: 0,
-                events: 0,
-            };
-            let mut batch = vec![
-                put("m/next", &(number + 1))?,
-                put(&item_key(item.id), &item)?,
-                put(&standing_key(&item), &item.id)?,
-                put(&name_key(&item), &item.id)?,
-            ];
-            let mut guards = vec![
-                Guard { key: "m/next".into(), revision },
-                Guard { key: item_key(item.id), revision: None },
-            ];
-            if let Some(listed) = &new.listed {
-                batch.push(listed.row(&item)?);
-                guards.push(listed.guard(&item));
-            }
-            match self.world.book.commit(&batch, &guards) {
-                Ok(_) => return Ok(item),
-                // Another listing was faster with this very key.
-                Err(BookError::Conflict { key }) if key.starts_with("r/") => {
-                    return Err(BookError::Conflict { key }.into());
-                }
-                Err(BookError::Conflict { .. }) => continue,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(BookError::Conflict { key: "m/next".into() }.into())
-    }
 
     /// Claims an item at a stage, with the space promised to it; `None` when it is not ready there any more.
     pub fn claim(
@@ -468,28 +418,5 @@ fn outcome(item: &Item, then: &Move) -> String {
             format!("{}: {}", trouble.kind.name(), trouble.sentence())
         }
         other => format!("{}, now {}", other.name(), item.checkpoint.standing.name()),
-    }
-}
-
-/// The event with its id: a digest over what it tells, so that the same event has the same id.
-fn event(item: &Item, draft: &EventDraft, now: jiff::Timestamp) -> Event {
-    let told = format!(
-        "{}\n{}\n{}\n{}\n{:?}\n{:?}\n{}",
-        item.id,
-        item.deposit.key,
-        item.checkpoint.stage,
-        item.checkpoint.round,
-        draft.event_type,
-        draft.outcome,
-        draft.target.as_deref().unwrap_or_default(),
-    );
-    Event {
-        id: sha256_hex(told.as_bytes())[..32].to_string(),
-        event_type: draft.event_type,
-        at: draft.at.unwrap_or(now),
-        outcome: draft.outcome,
-        detail: draft.detail.clone(),
-        target: draft.target.clone(),
-        agent: AGENT.into(),
     }
 }

@@ -1,11 +1,12 @@
 //! Reading the ledger: items by filter, standing and name; journals, events, and the registry.
 
-use super::rows::{decode, object_key};
+use super::rows::{decode, deletion_key, object_key};
 use super::{Ledger, LedgerError, PAGE};
 use crate::model::checkpoint::Stage;
 use crate::model::event::Event;
 use crate::model::item::{Attempt, Item, ItemId};
 use crate::model::object::{ObjectId, ObjectRow, VersionRow};
+use crate::rules::ocfl::metadata::Tombstone;
 use crate::worlds::World;
 use crate::worlds::book::Row;
 use std::collections::BTreeMap;
@@ -77,6 +78,11 @@ impl Ledger {
         self.all(&format!("v/{id}/"))?.iter().map(|(key, row)| decode(key, row)).collect()
     }
 
+    /// The tombstone of an object that was deleted.
+    pub fn deletion(&self, id: &ObjectId) -> Result<Option<Tombstone>, LedgerError> {
+        Ok(self.read(&deletion_key(id))?.map(|(_, row)| row))
+    }
+
     /// How many items stand how at which stage: `(standing, stage) -> count`.
     pub fn counts(&self) -> Result<BTreeMap<(String, Stage), u64>, LedgerError> {
         let mut counts = BTreeMap::new();
@@ -112,7 +118,7 @@ impl Ledger {
         &self.world
     }
 
-    fn all(&self, prefix: &str) -> Result<Vec<(String, Row)>, LedgerError> {
+    pub(super) fn all(&self, prefix: &str) -> Result<Vec<(String, Row)>, LedgerError> {
         let mut rows: Vec<(String, Row)> = Vec::new();
         loop {
             let after = rows.last().map(|(key, _)| key.clone());

@@ -45,3 +45,11 @@ pub(super) fn object_key(id: &ObjectId) -> String {
 pub(super) fn version_key(id: &ObjectId, version: u32) -> String {
     format!("v/{id}/{version:06}")
 }
+
+pub(super) fn deletion_key(id: &ObjectId) -> String {
+    format!("d/{id}")
+}
+
+pub(super) fn object_event_key(id: &ObjectId, number: u64) -> String {
+    format!("x/{id}/{number:06}")
+}

@@ -3,6 +3,7 @@
 //! - Others' scripts rely on these words: they may grow, and never change their meaning.
 //! - Wherever an item is asked for, its number and its full name (`depositor/bag`) are both taken.
 
+pub use super::args_kept::{EventsFormat, EventsVerb, ObjectVerb, TargetVerb};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -66,6 +67,9 @@ pub enum Verb {
         /// Who deposits
         #[arg(long, value_name = "NAME")]
         depositor: Option<String>,
+        /// Policy that they shall follow [default: their objects', their bags' or their depositor's]
+        #[arg(long, value_name = "NAME")]
+        policy: Option<String>,
         /// Bags: tar files, folders, or addresses (https://…, s3://bucket/key)
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
@@ -78,6 +82,9 @@ pub enum Verb {
         /// Who deposits
         #[arg(long, value_name = "NAME")]
         depositor: Option<String>,
+        /// Policy that they shall follow [default: their objects', their bags' or their depositor's]
+        #[arg(long, value_name = "NAME")]
+        policy: Option<String>,
         /// Bags: tar files, folders, or addresses (https://…, s3://bucket/key)
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
@@ -147,9 +154,17 @@ pub enum Verb {
     /// What is kept
     #[command(subcommand)]
     Object(ObjectVerb),
+    /// Where copies are kept
+    #[command(subcommand)]
+    Target(TargetVerb),
+    /// What happened, as PREMIS
+    #[command(subcommand)]
+    Events(EventsVerb),
     /// Where deposits arrive by themselves
     #[command(subcommand)]
     Source(SourceVerb),
+    /// Make the ledger anew from what lies on targets; needs the configuration only
+    Rebuild(super::rebuild::Rebuilding),
     /// Profiles: what a receiver asks of bags beyond BagIt
     #[command(subcommand)]
     Profile(ProfileVerb),
@@ -391,33 +406,6 @@ pub enum SourceVerb {
     },
 }
 
-/// Verbs on objects.
-#[derive(Debug, Subcommand)]
-pub enum ObjectVerb {
-    /// List objects
-    List {
-        /// Only of this depositor
-        #[arg(long, value_name = "NAME")]
-        depositor: Option<String>,
-        /// Show every one, not the first fifty only
-        #[arg(long)]
-        all: bool,
-    },
-    /// Versions and proved copies of one object
-    Show {
-        /// Its id, or depositor/bag
-        object: String,
-    },
-    /// Give the bag back as a folder, every byte compared with its digest
-    Restore {
-        /// Its id, or depositor/bag
-        object: String,
-        /// Folder to make; it must not hold the bag yet
-        #[arg(long, value_name = "DIR")]
-        to: PathBuf,
-    },
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -453,8 +441,13 @@ mod tests {
             "strongroom profile list --json",
             "strongroom profile add p.json --name house-1 --data d",
             "strongroom profile check p.json",
+            "strongroom object list --json",
+            "strongroom object verify u/b --target vault-a",
+            "strongroom target add vault-c --dry-run",
+            "strongroom events export --format premis-xml",
             "strongroom object restore strongroom:u/b --to out",
             "strongroom bag validate a.tar folder --strict --json",
+            "strongroom rebuild --from vault-a --from vault-b --dry-run --json",
         ];
         for line in lines {
             let parsed = Cli::try_parse_from(line.split(' '));

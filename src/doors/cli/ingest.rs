@@ -13,6 +13,7 @@ use crate::doors::progress::{Bars, Shown, Tally};
 use crate::doors::signals::{Asked, Signals};
 use crate::model::finding::Finding;
 use crate::model::finding::escape;
+use crate::rules::address::shown;
 use crate::work::desk::complaint::{Complaint, Sort};
 use crate::work::desk::words::{Answer, Ask, ItemView, ROWS_MAX, SCHEMA};
 use crate::work::pipeline::Pipeline;
@@ -38,6 +39,8 @@ pub struct What<'a> {
     pub paths: &'a [PathBuf],
     /// Whose it is.
     pub depositor: Option<&'a str>,
+    /// Policy that they shall follow, when it was said.
+    pub policy: Option<&'a str>,
     /// Addresses may be loopback or private ones.
     pub allow_private: bool,
 }
@@ -113,7 +116,12 @@ fn hand_in_one(talk: &mut Talk, path: &Path, what: &What<'_>) -> Told<(ItemView,
         }
         None => real_path(path)?,
     };
-    let ask = Ask::Submit { path, depositor: what.depositor.map(String::from), unasked: false };
+    let ask = Ask::Submit {
+        path,
+        depositor: what.depositor.map(String::from),
+        policy: what.policy.map(String::from),
+        unasked: false,
+    };
     match talk.ask(&ask)? {
         Answer::Submitted { item, new } => Ok((*item, new)),
         other => Err(unexpected(&other)),
@@ -138,7 +146,7 @@ fn real_path(path: &Path) -> Told<String> {
 
 impl Handed {
     fn failed(&self) -> Vec<serde_json::Value> {
-        let row = |(path, complaint): &(PathBuf, Complaint)| json!({ "path": path.display().to_string(), "complaint": complaint });
+        let row = |(path, complaint): &(PathBuf, Complaint)| json!({ "path": shown(&path.display().to_string()), "complaint": complaint });
         self.refused.iter().map(row).collect()
     }
 

@@ -4,17 +4,22 @@
 //! - What fails says what, why, what happens now and what to type; and ends with the code of its sort.
 
 pub mod args;
+mod args_kept;
 pub mod bag;
 pub mod codes;
+mod events;
 pub mod explain;
 mod ingest;
 mod letter;
+mod object;
 pub mod offline;
 pub mod overview;
 mod profile;
-mod source;
+mod rebuild;
+pub mod source;
 pub mod table;
 mod talk;
+mod targets;
 pub mod text;
 mod verbs;
 mod whole;
@@ -132,15 +137,26 @@ fn run(screen: &Screen, cli: Cli) -> Told<Exit> {
     start_log(&cli, &config);
     match cli.verb {
         Verb::Serve => daemon::serve(screen, config, &given),
-        Verb::Ingest { depositor, paths, allow_private } => {
-            let what = ingest::What { paths: &paths, depositor: depositor.as_deref(), allow_private };
+        Verb::Ingest { depositor, policy, paths, allow_private } => {
+            let what = ingest::What {
+                paths: &paths,
+                depositor: depositor.as_deref(),
+                policy: policy.as_deref(),
+                allow_private,
+            };
             ingest::ingest(screen, &config, &what)
         }
-        Verb::Submit { depositor, paths, allow_private } => {
-            let what = ingest::What { paths: &paths, depositor: depositor.as_deref(), allow_private };
+        Verb::Submit { depositor, policy, paths, allow_private } => {
+            let what = ingest::What {
+                paths: &paths,
+                depositor: depositor.as_deref(),
+                policy: policy.as_deref(),
+                allow_private,
+            };
             ingest::submit(screen, &config, &what)
         }
         Verb::Doctor => offline::doctor(screen, &config),
+        Verb::Rebuild(what) => rebuild::run(screen, &config, &what),
         verb => verbs::run(screen, &config, verb),
     }
 }

@@ -4,7 +4,7 @@ use super::table::{Cell, Style, Table, Tone, moment};
 use super::text::hint;
 use crate::books::config::units::{show_age, show_bytes};
 use crate::model::object::{ObjectRow, VersionRow};
-use crate::work::desk::words::{BookReportView, ObjectView, PlaceView, Status};
+use crate::work::desk::words::{BookReportView, ObjectView, PlaceView, SourceView, Status};
 
 /// Is it well?
 pub fn status(style: &Style, status: &Status) -> String {
@@ -66,7 +66,23 @@ pub fn status(style: &Style, status: &Status) -> String {
             )),
         }
     }
+    for source in &status.sources {
+        text.push_str(&format!("  source     {}\n", ailing(style, source)));
+    }
     text
+}
+
+/// One line about a source that somebody should look at.
+fn ailing(style: &Style, source: &SourceView) -> String {
+    let tone = if source.state == "paused" { Tone::Warn } else { Tone::Bad };
+    let word = style
+        .paint(tone, &if source.state == "paused" { "paused".into() } else { source.state.to_uppercase() });
+    let since = source.since.map_or(String::new(), |at| format!(" since {}", style.age(at).shown()));
+    let next = source.next_try.map_or(String::new(), |at| {
+        format!(", asked again in {}", show_age(at.as_second() - style.now.as_second()))
+    });
+    let why = source.why.as_ref().map_or(String::new(), |why| format!(": {why}"));
+    format!("{} {word}{since}{next}{why}   strongroom source show {}", source.name, source.name)
 }
 
 fn needs_short(helps: &str) -> &str {
@@ -114,7 +130,7 @@ pub fn objects(style: &Style, objects: &[ObjectView], more: bool) -> String {
             object.version.into(),
             object.files.into(),
             style.bytes(object.bytes),
-            object.targets.join(" ").into(),
+            object.copies.iter().map(|copy| copy.target.as_str()).collect::<Vec<_>>().join(" ").into(),
             kept,
         ]);
     }

@@ -92,51 +92,104 @@ fn tone(state: &str) -> Tone {
     }
 }
 
-fn list(style: &Style, sources: &[SourceView]) -> String {
+/// Sources of a list.
+pub fn list(style: &Style, sources: &[SourceView]) -> String {
     if sources.is_empty() {
         return hint(style, "no source is configured; see: strongroom config show --sample".into());
     }
-    let mut table = Table::new(&["NAME", "DEPOSITOR", "STATE", "LISTED", ">KEYS", ">NEW", "PLACE"]);
+    let head = [
+        "NAME",
+        "DEPOSITOR",
+        "STATE",
+        "LISTED",
+        "NEXT",
+        ">KNOWN",
+        ">NEW",
+        ">WAITING",
+        ">SIZE",
+        ">HELD",
+        ">REFUSED",
+        "PLACE",
+    ];
+    let mut table = Table::new(&head);
     for source in sources {
-        let listed: Cell = source.last.at.map_or("never".into(), |at| style.age(at));
+        let counts = source.counts.unwrap_or_default();
+        let next: Cell = match (source.listing_since, source.next_listing) {
+            (Some(_), _) => "now".into(),
+            (None, Some(at)) => style.until(at),
+            (None, None) => "-".into(),
+        };
         table.row(vec![
             (&source.name).into(),
             (&source.depositor).into(),
             Cell::from(source.state.as_str()).tone(tone(&source.state)),
-            listed,
-            source.last.keys.into(),
+            source.listed.map_or("never".into(), |at| style.age(at)),
+            next,
+            counts.known.into(),
             source.last.new.into(),
+            counts.waiting.into(),
+            style.bytes(counts.waiting_bytes),
+            counts.held.into(),
+            counts.refused.into(),
             (&source.place).into(),
         ]);
     }
     table.render(style)
 }
 
-fn story(style: &Style, source: &SourceView) -> String {
+/// One source.
+pub fn story(style: &Style, source: &SourceView) -> String {
     let state = style.paint(tone(&source.state), &source.state);
+    let since = source.since.map_or(String::new(), |at| format!(" since {}", moment(at)));
     let why = source.why.as_ref().map_or(String::new(), |why| format!(": {why}"));
     let every =
         source.every_seconds.map_or("only when asked".to_string(), |seconds| format!("every {seconds} s"));
-    let mut text = format!(
-        "source {}  {}\n  state      {state}{why}\n  depositor  {}\n  listed     {every}\n  kept       {}\n",
-        source.name, source.place, source.depositor, source.after_kept
-    );
-    if let Some(at) = source.last.at {
-        let last = &source.last;
+    let mut text = format!("source {}  {}\n  state      {state}{since}{why}\n", source.name, source.place);
+    if let Some(at) = source.next_try {
+        text.push_str(&format!("  asked      again at {}\n", moment(at)));
+    }
+    text.push_str(&format!("  depositor  {}\n  listed     {every}", source.depositor));
+    match (source.listing_since, source.next_listing) {
+        (Some(at), _) => text.push_str(&format!(", now (since {})\n", moment(at))),
+        (None, Some(at)) => text.push_str(&format!(", next at {}\n", moment(at))),
+        (None, None) => text.push('\n'),
+    }
+    text.push_str(&format!("  kept       {}\n", source.after_kept));
+    if let Some(counts) = &source.counts {
         text.push_str(&format!(
-            "  last       {}: {} on {}, {} new ({} not taken), {} changed, {} disposed of\n",
-            moment(at),
-            counted(last.keys, "key"),
-            counted(last.pages, "page"),
-            last.new,
-            last.not_taken,
-            last.changed,
-            last.disposed
+            "  keys       {} known; {} on their way ({}), {} held, {} refused or not taken\n",
+            counts.known,
+            counts.waiting,
+            style.bytes(counts.waiting_bytes).shown(),
+            counts.held,
+            counts.refused
         ));
     }
-    if let Some(trouble) = &source.last.trouble {
-        text.push_str(&format!("  {}       {trouble}\n", style.paint(Tone::Bad, "FAIL")));
+    if let Some(at) = source.last.at {
+        text.push_str(&last(style, source, at));
     }
     let next = if source.paused.is_some() { "resume" } else { "probe" };
     text + &hint(style, format!("strongroom source {next} {}", source.name))
+}
+
+fn last(style: &Style, source: &SourceView, at: jiff::Timestamp) -> String {
+    let last = &source.last;
+    let mut text = format!(
+        "  last       {}: {} on {} ({}), {} new ({} not taken), {} changed, {} disposed of\n",
+        moment(at),
+        counted(last.keys, "key"),
+        counted(last.pages, "page"),
+        style.bytes(last.bytes).shown(),
+        last.new,
+        last.not_taken,
+        last.changed,
+        last.disposed
+    );
+    if let Some(trouble) = &last.trouble {
+        text.push_str(&format!("  {}       {trouble}\n", style.paint(Tone::Bad, "FAIL")));
+        if let Some(listed) = source.listed {
+            text.push_str(&format!("  complete   {}\n", moment(listed)));
+        }
+    }
+    text
 }

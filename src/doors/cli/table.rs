@@ -47,6 +47,13 @@ impl Style {
         Cell { shown: crate::books::config::units::show_age(seconds), plain: moment(at), tone: None }
     }
 
+    /// How long it is until then.
+    pub fn until(&self, at: jiff::Timestamp) -> Cell {
+        let seconds = at.as_second() - self.now.as_second();
+        let shown = format!("in {}", crate::books::config::units::show_age(seconds));
+        Cell { shown, plain: moment(at), tone: None }
+    }
+
     /// Bytes, rounded for people and exact for scripts.
     pub fn bytes(&self, bytes: u64) -> Cell {
         Cell { shown: crate::books::config::units::show_bytes(bytes), plain: bytes.to_string(), tone: None }

@@ -1,17 +1,19 @@
-//! Verbs about the whole: status, configuration, ledger, objects.
+//! Verbs about the whole: status, configuration, ledger.
 
-use super::args::{ObjectVerb, StateVerb};
+use super::args::StateVerb;
 use super::table::Table;
 use super::talk::{Talk, Told, unexpected};
-use super::verbs::{LIST_MAX, NEWS_MILLIS, document, show};
-use super::{Screen, overview, usage};
-use crate::books::config::absolute;
+use super::verbs::{NEWS_MILLIS, document, show};
+use super::{Screen, overview};
 use crate::doors::exit::{self, Exit};
 use crate::doors::signals::{Asked, Signals};
 use crate::model::digest::hex;
-use crate::work::desk::words::{Answer, Ask, ROWS_MAX, RestoredView, SCHEMA};
+use crate::work::desk::words::{Answer, Ask, ROWS_MAX, SCHEMA, SourceView};
 use serde_json::json;
 use sha2::{Digest, Sha256};
+
+/// After so many waits for news in vain, sources are looked at.
+const SOURCES_EVERY: u64 = 3;
 
 /// Is it well?
 pub fn status(screen: &Screen, talk: &mut Talk, watch: bool) -> Told<Exit> {
@@ -29,8 +31,17 @@ pub fn status(screen: &Screen, talk: &mut Talk, watch: bool) -> Told<Exit> {
             false => screen.text(&overview::status(&screen.style, status)),
         }
         let Some(signals) = &signals else { return Ok(exit::DONE) };
-        let before = seen;
+        let (before, ailing) = (seen, words_of(&status.sources));
+        let mut waited = 0;
         while seen == before {
+            // A source that begins to fail, or is well again, is no news of the ledger.
+            waited += 1;
+            if waited % SOURCES_EVERY == 0
+                && let Answer::Status(now) = talk.ask(&Ask::Status)?
+                && words_of(&now.sources) != ailing
+            {
+                break;
+            }
             let answer = talk.ask(&Ask::Watch { seen, items: Vec::new(), millis: NEWS_MILLIS })?;
             let Answer::Watched { seen: now, .. } = answer else { return Err(unexpected(&answer)) };
             match signals.asked() {
@@ -40,6 +51,10 @@ pub fn status(screen: &Screen, talk: &mut Talk, watch: bool) -> Told<Exit> {
             }
         }
     }
+}
+
+fn words_of(sources: &[SourceView]) -> Vec<(String, String)> {
+    sources.iter().map(|source| (source.name.clone(), source.state.clone())).collect()
 }
 
 /// The configuration in effect.
@@ -101,60 +116,4 @@ fn export(screen: &Screen, talk: &mut Talk) -> Told<Exit> {
         "sha256": hex(&digest.finalize()),
     }));
     Ok(exit::DONE)
-}
-
-// --- objects ------------------------------------------------------------------------------------------------------
-
-/// What is kept.
-pub fn object(screen: &Screen, talk: &mut Talk, verb: ObjectVerb) -> Told<Exit> {
-    match verb {
-        ObjectVerb::List { depositor, all } => {
-            let (mut objects, mut more, mut after) = (Vec::new(), true, None);
-            while more && (all || objects.is_empty()) {
-                let limit = if all { ROWS_MAX } else { LIST_MAX };
-                let answer = talk.ask(&Ask::Objects { depositor: depositor.clone(), after, limit })?;
-                let Answer::Objects { objects: page, more: rest } = answer else {
-                    return Err(unexpected(&answer));
-                };
-                after = page.last().map(|object| object.id.clone());
-                more = rest && after.is_some();
-                objects.extend(page);
-            }
-            if screen.json {
-                screen.document(&document(&Answer::Objects { objects, more }));
-                return Ok(exit::DONE);
-            }
-            if objects.is_empty() && !screen.style.tty {
-                screen.hint("nothing to list");
-            }
-            screen.text(&overview::objects(&screen.style, &objects, more));
-            Ok(exit::DONE)
-        }
-        ObjectVerb::Show { object } => {
-            show(screen, talk, &Ask::Object { object }, |style, answer| match answer {
-                Answer::Object { object, versions } => Some(overview::object(style, object, versions)),
-                _ => None,
-            })
-        }
-        ObjectVerb::Restore { object, to } => {
-            let to = absolute(&to);
-            let to =
-                to.to_str().ok_or_else(|| usage("the folder's path is not UTF-8", "name another folder"))?;
-            show(screen, talk, &Ask::Restore { object, to: to.into() }, |_, answer| match answer {
-                Answer::Restored(restored) => Some(given_back(restored)),
-                _ => None,
-            })
-        }
-    }
-}
-
-fn given_back(restored: &RestoredView) -> String {
-    let mut text = format!(
-        "{} version {}: {} files, {} bytes, every digest compared\n  {}\n",
-        restored.object, restored.version, restored.files, restored.bytes, restored.folder
-    );
-    for passed in &restored.passed_over {
-        text.push_str(&format!("  taken from another copy: {passed}\n"));
-    }
-    text
 }

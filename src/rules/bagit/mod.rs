@@ -95,6 +95,8 @@ pub struct Verdict {
     pub payload_files: u64,
     /// Algorithms of the payload manifests.
     pub algorithms: Vec<Algorithm>,
+    /// Value of the tag Storage-Option: how the bag asks to be stored.
+    pub storage_option: Option<String>,
 }
 
 /// Why there is no verdict; never the depositor's fault.
@@ -288,6 +290,7 @@ impl Desk<'_, '_> {
                 .filter(|source| !source.is_tag)
                 .filter_map(|source| source.algorithm)
                 .collect(),
+            storage_option: watch.storage_option(),
         })
     }
 

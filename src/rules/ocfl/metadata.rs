@@ -13,6 +13,9 @@ pub const DOCUMENT: &str = "metadata/strongroom.json";
 /// Logical path of the PREMIS record beside it.
 pub const PREMIS: &str = "metadata/premis.xml";
 
+/// Logical path of the document that stands in place of an object that was deleted.
+pub const TOMBSTONE: &str = "metadata/tombstone.json";
+
 /// Schema of the document; a newer one is read by a newer strongroom.
 pub const SCHEMA: u32 = 1;
 
@@ -87,6 +90,37 @@ pub struct FindingCounts {
     pub errors: u64,
     /// Warnings.
     pub warnings: u64,
+}
+
+/// What stands in place of an object that was deleted with approval: it lies where the object lay, under the same id, so
+/// that a registry made again from targets does not bring the object back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tombstone {
+    /// Number of this schema.
+    pub schema: u32,
+    /// Object id.
+    pub object: String,
+    /// Who deposited it.
+    pub depositor: String,
+    /// The bag's name.
+    pub bag: String,
+    /// When it was deleted (UTC).
+    pub deleted_at: Timestamp,
+    /// Who asked for it.
+    pub requested_by: String,
+    /// Who approved it.
+    pub approved_by: String,
+    /// Why.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// SHA-512 of its last inventory.
+    pub inventory_sha512: String,
+    /// Its versions.
+    pub versions: u32,
+    /// Files of the bag in its last version.
+    pub files: u64,
+    /// Bytes of those files.
+    pub bytes: u64,
 }
 
 impl DepositRecord {

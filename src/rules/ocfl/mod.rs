@@ -4,6 +4,7 @@
 //! - A version is frozen before the first byte is copied: the same plan gives the same inventory bytes on every target.
 //! - Nothing here holds a list of files in memory: rows go through sorters that spill.
 
+pub mod census;
 pub mod inventory;
 pub mod layout;
 pub mod metadata;

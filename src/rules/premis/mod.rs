@@ -1,4 +1,4 @@
-//! PREMIS 3.0: an object and its events as XML, and (in `chain`) as log files beside the object.
+//! PREMIS 3.0: an object and its events as XML, read back by `read`, and (in `chain`) as log files beside the object.
 //!
 //! - The XML is valid by `premis-v3-0.xsd`: at least one object first, then events, then agents, each element in the
 //!   schema's order. Terms are those of the Library of Congress, with their URIs in `valueURI`.
@@ -6,6 +6,7 @@
 //! - Events are written as they come; only the names of agents are held.
 
 pub mod chain;
+pub mod read;
 
 use crate::model::digest::Algorithm;
 use crate::model::event::{Event, Outcome};
@@ -33,31 +34,82 @@ pub struct Subject<'a> {
     pub deposit: &'a DepositOrigin,
 }
 
-/// Writes a whole PREMIS document.
+/// Writes a whole PREMIS document about one version of one object.
 pub fn write<'e>(
     subject: &Subject<'_>,
     events: impl IntoIterator<Item = &'e Event>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    out.write_all(
-        b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
-        <premis xmlns=\"http://www.loc.gov/premis/v3\" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" \
-        version=\"3.0\">\n",
-    )?;
-    write_entity(subject, out)?;
-    write_deposit(subject, out)?;
-    let mut agents = BTreeSet::new();
+    let mut document = Document::begin(out)?;
+    let entity = Entity {
+        object: subject.object,
+        version: subject.version,
+        bag: subject.bag,
+        files: subject.files,
+        bytes: subject.bytes,
+    };
+    document.entity(&entity)?;
+    write_deposit(subject, document.out)?;
     for event in events {
-        write_event(subject, event, out)?;
-        agents.insert(event.agent.clone());
+        document.event(subject.object, event)?;
     }
-    for agent in &agents {
-        write_agent(agent, out)?;
-    }
-    out.write_all(b"</premis>\n")
+    document.end()
 }
 
-fn write_entity(subject: &Subject<'_>, out: &mut dyn Write) -> io::Result<()> {
+/// An object as a whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Entity<'a> {
+    /// Its id.
+    pub object: &'a ObjectId,
+    /// Its newest version, from 1.
+    pub version: u32,
+    /// The bag's name.
+    pub bag: &'a str,
+    /// Files of the bag in that version.
+    pub files: u64,
+    /// Bytes of those files.
+    pub bytes: u64,
+}
+
+/// A PREMIS document on its way: first every object (the schema wants at least one), then every event, then the end.
+pub struct Document<'o> {
+    out: &'o mut dyn Write,
+    agents: BTreeSet<String>,
+}
+
+impl<'o> Document<'o> {
+    /// Writes the beginning.
+    pub fn begin(out: &'o mut dyn Write) -> io::Result<Document<'o>> {
+        out.write_all(
+            b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+            <premis xmlns=\"http://www.loc.gov/premis/v3\" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" \
+            version=\"3.0\">\n",
+        )?;
+        Ok(Document { out, agents: BTreeSet::new() })
+    }
+
+    /// Writes an object.
+    pub fn entity(&mut self, entity: &Entity<'_>) -> io::Result<()> {
+        write_entity(entity, self.out)
+    }
+
+    /// Writes an event of an object.
+    pub fn event(&mut self, object: &ObjectId, event: &Event) -> io::Result<()> {
+        self.agents.insert(event.agent.clone());
+        self.agents.extend(event.person.clone());
+        write_event(object, event, self.out)
+    }
+
+    /// Writes every agent of these events, and the end.
+    pub fn end(self) -> io::Result<()> {
+        for agent in &self.agents {
+            write_agent(agent, self.out)?;
+        }
+        self.out.write_all(b"</premis>\n")
+    }
+}
+
+fn write_entity(subject: &Entity<'_>, out: &mut dyn Write) -> io::Result<()> {
     out.write_all(b"  <object xsi:type=\"intellectualEntity\">\n")?;
     identifier(out, "object", "OCFL object", &subject.object.0)?;
     for (name, value) in [
@@ -119,7 +171,7 @@ fn hash_function(name: &str) -> &str {
     }
 }
 
-fn write_event(subject: &Subject<'_>, event: &Event, out: &mut dyn Write) -> io::Result<()> {
+fn write_event(object: &ObjectId, event: &Event, out: &mut dyn Write) -> io::Result<()> {
     out.write_all(b"  <event>\n")?;
     identifier(out, "event", "strongroom event", &event.id)?;
     let (term, code) = event.event_type.term();
@@ -138,17 +190,21 @@ fn write_event(subject: &Subject<'_>, event: &Event, out: &mut dyn Write) -> io:
         text(out, 8, "eventOutcomeDetailNote", &format!("target: {target}"))?;
         out.write_all(b"      </eventOutcomeDetail>\n")?;
     }
-    out.write_all(b"    </eventOutcomeInformation>\n    <linkingAgentIdentifier>\n")?;
-    text(out, 6, "linkingAgentIdentifierType", "name")?;
-    text(out, 6, "linkingAgentIdentifierValue", &event.agent)?;
-    let (role, code) = match software(&event.agent) {
-        Some(_) => ("executing program", "exe"),
-        None => ("implementer", "imp"),
-    };
-    term_of(out, 6, "linkingAgentRole", "eventRelatedAgentRole", role, code)?;
-    out.write_all(b"    </linkingAgentIdentifier>\n    <linkingObjectIdentifier>\n")?;
+    out.write_all(b"    </eventOutcomeInformation>\n")?;
+    for agent in [Some(&event.agent), event.person.as_ref()].into_iter().flatten() {
+        out.write_all(b"    <linkingAgentIdentifier>\n")?;
+        text(out, 6, "linkingAgentIdentifierType", "name")?;
+        text(out, 6, "linkingAgentIdentifierValue", agent)?;
+        let (role, code) = match software(agent) {
+            Some(_) => ("executing program", "exe"),
+            None => ("implementer", "imp"),
+        };
+        term_of(out, 6, "linkingAgentRole", "eventRelatedAgentRole", role, code)?;
+        out.write_all(b"    </linkingAgentIdentifier>\n")?;
+    }
+    out.write_all(b"    <linkingObjectIdentifier>\n")?;
     text(out, 6, "linkingObjectIdentifierType", "OCFL object")?;
-    text(out, 6, "linkingObjectIdentifierValue", &subject.object.0)?;
+    text(out, 6, "linkingObjectIdentifierValue", &object.0)?;
     out.write_all(b"    </linkingObjectIdentifier>\n  </event>\n")
 }
 
@@ -250,6 +306,7 @@ mod tests {
             detail: "3 files".into(),
             target: target.map(String::from),
             agent: agent.into(),
+            person: (event_type == EventType::Transfer).then(|| "anna".to_string()),
         };
         let events = [
             event(EventType::Transfer, AGENT, None),
@@ -263,7 +320,8 @@ mod tests {
         assert!(at("<object xsi:type=\"intellectualEntity\">") < at("<object xsi:type=\"file\">"));
         assert!(xml.rfind("</object>") < xml.find("<event>"));
         assert!(xml.rfind("</event>") < xml.find("<agent>"));
-        assert_eq!(xml.matches("<agent>").count(), 2);
+        assert_eq!(xml.matches("<agent>").count(), 3);
+        assert_eq!(xml.matches("<linkingAgentIdentifier>").count(), 4);
         at("valueURI=\"http://id.loc.gov/vocabulary/preservation/eventType/rep\">replication</eventType>");
         at("<originalName>a&amp;b.tar</originalName>");
         at("<eventOutcomeDetailNote>target: east</eventOutcomeDetailNote>");

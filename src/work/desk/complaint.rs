@@ -135,6 +135,9 @@ impl Complaint {
             SourceError::NoRanges { key } => {
                 Complaint::new(Sort::Io, doing).because(format!("{key} gives no part of the deposit alone"))
             }
+            SourceError::AddressLost { .. } => Complaint::new(Sort::NotFound, doing)
+                .because(error.to_string())
+                .then_try("submit the address again, as the depositor gave it"),
             SourceError::Wrong { key, why } => {
                 Complaint::new(Sort::Io, doing).because(format!("{key} answers what cannot be used: {why}"))
             }

@@ -33,7 +33,7 @@ impl Desk {
             };
             checks.push(place_check(&place, tried));
         }
-        checks.extend(self.settings.sources.iter().map(|intake| self.probe_one(intake)));
+        checks.extend(self.intakes().iter().map(|intake| self.probe_one(intake)));
         checks.push(self.check_ledger());
         checks.extend(self.check_clock()?);
         Ok(Answer::Checks { checks })

@@ -14,8 +14,9 @@ use crate::model::trouble::Trouble;
 use crate::rules::ocfl::inventory::{self, InventoryError, Row};
 use crate::rules::read::Slice;
 use crate::work::job::staging_folder;
-use crate::work::restore::restore;
+use crate::work::restore::{keep_inventory_again, restore};
 use crate::work::stages::record::{findings_of, findings_place, inventory_place};
+use crate::worlds::disk::DiskError;
 use flate2::read::GzDecoder;
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader};
@@ -79,8 +80,12 @@ impl Desk {
     ) -> Told<()> {
         let doing = format!("reading what was remarked about item {}", item.id);
         let place = findings_place(&self.settings, item.id.0, of);
-        let file =
-            self.ledger.world().disk.open(&place).map_err(|error| in_trouble(&doing, &error.into(), item))?;
+        let file = match self.ledger.world().disk.open(&place) {
+            Ok(file) => file,
+            // A ledger that was made anew from targets counts them, and no longer has them.
+            Err(DiskError::Absent { .. }) => return Ok(()),
+            Err(error) => return Err(in_trouble(&doing, &error.into(), item)),
+        };
         let failed = |why: String| {
             Box::new(Complaint::new(Sort::Io, &doing).because(why).then_try("strongroom doctor"))
         };
@@ -157,8 +162,14 @@ impl Desk {
             ));
         };
         let place = inventory_place(&self.settings, item.id.0);
-        let file =
-            self.ledger.world().disk.open(&place).map_err(|error| in_trouble(&doing, &error.into(), item))?;
+        let world = self.ledger.world();
+        let file = match world.disk.open(&place) {
+            // A ledger that was made anew from targets takes it from there when it is first asked for.
+            Err(DiskError::Absent { .. }) => keep_inventory_again(world, &self.settings, store, &place)
+                .and_then(|()| Ok(world.disk.open(&place)?))
+                .map_err(|trouble| in_trouble(&doing, &trouble, item))?,
+            other => other.map_err(|error| in_trouble(&doing, &error.into(), item))?,
+        };
         let (mut files, mut seen) = (Vec::new(), 0u64);
         let walked = inventory::walk(GzDecoder::new(Slice::whole(&*file)), &mut |row| {
             let Row::State { version, sha512, path } = row else { return Ok(()) };

@@ -2,8 +2,7 @@
 
 use super::complaint::{Complaint, Sort};
 use super::words::{
-    Answer, CountRow, Filter, ItemStory, ItemView, ObjectView, PlaceView, Progress, ROWS_MAX, SCHEMA, Status,
-    SummaryRow,
+    Answer, CountRow, Filter, ItemStory, ItemView, PlaceView, Progress, ROWS_MAX, SCHEMA, Status, SummaryRow,
 };
 use super::{Desk, Told, WATCH_MAX, kind_of, of_ledger, stage_of, unknown, view};
 use crate::books::config::PlaceConfig;
@@ -11,7 +10,6 @@ use crate::books::config::units::show_bytes;
 use crate::books::ledger::ItemFilter;
 use crate::model::checkpoint::{Stage, Standing, WaitWhy};
 use crate::model::item::{Item, ItemId};
-use crate::model::object::ObjectId;
 use crate::model::trouble::Wait;
 use crate::worlds::Space;
 use std::collections::BTreeMap;
@@ -217,6 +215,7 @@ impl Desk {
         let places = self.places()?;
         let kept =
             counts.iter().filter(|((standing, _), _)| standing == "kept").map(|(_, count)| count).sum();
+        let (sources, source_wrong) = self.ailing_sources()?;
         let now = self.ledger.world().clock.now();
         let needs_nobody = troubles.keys().all(|helps| helps == "time");
         Ok(Answer::Status(Box::new(Status {
@@ -224,7 +223,7 @@ impl Desk {
             version: env!("CARGO_PKG_VERSION").into(),
             daemon: self.daemon,
             up_seconds: now.as_second() - self.started.as_second(),
-            well: needs_nobody && places.iter().all(|place| place.wrong.is_none()),
+            well: needs_nobody && !source_wrong && places.iter().all(|place| place.wrong.is_none()),
             counts: counts
                 .into_iter()
                 .map(|((standing, stage), items)| CountRow { standing, stage: stage.name().into(), items })
@@ -234,7 +233,18 @@ impl Desk {
             waits,
             kept,
             places,
+            sources,
         })))
+    }
+
+    /// Items that are not kept and not given up, as far as figures reach.
+    pub(super) fn unfinished(&self) -> Told<Vec<Item>> {
+        let standings = ["ready", "working", "waiting", "held", "refused"].map(String::from).to_vec();
+        let mut items = Vec::new();
+        for id in self.standing_in(&ItemFilter { standings, ..ItemFilter::default() })? {
+            items.extend(self.ledger.item(id).map_err(|error| of_ledger(&error, "counting items"))?);
+        }
+        Ok(items)
     }
 
     fn waiting(&self) -> Told<Vec<Item>> {
@@ -272,59 +282,6 @@ impl Desk {
             places.push(place("target", target, space, &promised));
         }
         Ok(places)
-    }
-
-    pub(super) fn objects(&self, depositor: Option<&str>, after: Option<&str>, limit: usize) -> Told<Answer> {
-        let limit = limit.clamp(1, ROWS_MAX);
-        let mut objects = Vec::new();
-        let mut cursor = after.map(|after| ObjectId(after.into()));
-        while objects.len() <= limit {
-            let page = self
-                .ledger
-                .objects(cursor.as_ref(), ROWS_MAX)
-                .map_err(|error| of_ledger(&error, "listing objects"))?;
-            let Some(last) = page.last() else { break };
-            cursor = Some(last.id.clone());
-            for row in page.iter().filter(|row| depositor.is_none_or(|wanted| wanted == row.depositor)) {
-                let versions =
-                    self.ledger.versions(&row.id).map_err(|error| of_ledger(&error, "listing objects"))?;
-                let head = versions.last();
-                objects.push(ObjectView {
-                    id: row.id.0.clone(),
-                    depositor: row.depositor.clone(),
-                    bag: row.bag.clone(),
-                    version: row.head,
-                    files: head.map_or(0, |head| head.files),
-                    bytes: head.map_or(0, |head| head.bytes),
-                    targets: head
-                        .map(|head| head.copies.iter().map(|copy| copy.target.clone()).collect())
-                        .unwrap_or_default(),
-                    kept_at: head.map(|head| head.kept_at),
-                });
-                if objects.len() > limit {
-                    break;
-                }
-            }
-        }
-        let more = objects.len() > limit;
-        objects.truncate(limit);
-        Ok(Answer::Objects { objects, more })
-    }
-
-    pub(super) fn object(&self, word: &str) -> Told<Answer> {
-        for id in self.object_ids(word) {
-            let found =
-                self.ledger.object(&id).map_err(|error| of_ledger(&error, "looking for an object"))?;
-            if let Some(object) = found {
-                let versions =
-                    self.ledger.versions(&id).map_err(|error| of_ledger(&error, "looking for an object"))?;
-                return Ok(Answer::Object { object, versions });
-            }
-        }
-        Err(Box::new(
-            Complaint::new(Sort::NotFound, format!("there is no object \"{}\"", word.escape_debug()))
-                .then_try("strongroom object list --all"),
-        ))
     }
 
     pub(super) fn rows(&self, after: Option<&str>, limit: usize) -> Told<Answer> {

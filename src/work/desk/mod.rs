@@ -7,11 +7,15 @@
 pub mod complaint;
 mod doctor;
 mod facts;
+pub mod keep_words;
 pub mod letter;
 mod look;
+pub mod objects;
+mod source_view;
 mod sources;
 mod steer;
 mod submit;
+mod targets_use;
 mod view;
 pub mod views;
 pub mod words;
@@ -24,13 +28,13 @@ use crate::model::object::ObjectId;
 use crate::model::trouble::Kind;
 use crate::work::job::Settings;
 use crate::work::pipeline::Pipeline;
-use crate::work::receiving::Receiving;
+use crate::work::receiving::{Intake, Receiving};
 use complaint::{Complaint, Sort};
 use jiff::Timestamp;
 use std::sync::{Arc, Mutex, RwLock, Weak};
 use std::time::Duration;
 pub use submit::{bag_name, check_name};
-use words::{Answer, Ask, Hello, SCHEMA};
+use words::{Answer, Ask, Hello, KeepAsk, SCHEMA};
 
 /// Longest wait for news in one answer.
 const WATCH_MAX: Duration = Duration::from_secs(20);
@@ -46,6 +50,7 @@ pub struct Desk {
     // One deposit at a time: whether it is known already is a question and an answer.
     submitting: Mutex<()>,
     receiving: Receiving,
+    intakes: RwLock<Arc<Vec<Intake>>>,
 }
 
 /// An answer, or why there is none.
@@ -62,6 +67,7 @@ impl Desk {
     ) -> Desk {
         let started = ledger.world().clock.now();
         let config = RwLock::new(config);
+        let intakes = RwLock::new(Arc::new(settings.sources.clone()));
         Desk {
             ledger,
             pipeline,
@@ -71,6 +77,7 @@ impl Desk {
             daemon,
             submitting: Mutex::new(()),
             receiving: Receiving::default(),
+            intakes,
         }
     }
 
@@ -101,8 +108,8 @@ impl Desk {
     fn told(&self, ask: &Ask, asker: &Asker) -> Told<Answer> {
         match ask {
             Ask::Hello => Ok(Answer::Hello(self.hello())),
-            Ask::Submit { path, depositor, unasked } => {
-                self.submit(path, depositor.as_deref(), *unasked, asker)
+            Ask::Submit { path, depositor, policy, unasked } => {
+                self.submit(path, depositor.as_deref(), policy.as_deref(), *unasked, asker)
             }
             Ask::Items { filter, before, limit } => self.items(filter, *before, *limit),
             Ask::Troubles { filter, after, limit } => self.troubles(filter, *after, *limit),
@@ -120,9 +127,8 @@ impl Desk {
             Ask::Watch { seen, items, millis } => self.watch(*seen, items, Duration::from_millis(*millis)),
             Ask::Status => self.status(),
             Ask::Disk => Ok(Answer::Disk { places: self.places()? }),
-            Ask::Objects { depositor, after, limit } => {
-                self.objects(depositor.as_deref(), after.as_deref(), *limit)
-            }
+            Ask::Objects { filter, after, limit } => self.objects(filter, after.as_deref(), *limit),
+            Ask::Keep(ask) => self.keep(ask, asker),
             Ask::Object { object } => self.object(object),
             Ask::Rows { after, limit } => self.rows(after.as_deref(), *limit),
             Ask::Restore { object, to } => self.restore(object, to, asker),
@@ -173,6 +179,24 @@ impl Desk {
             ));
         }
         Ok(newest)
+    }
+
+    fn keep(&self, ask: &KeepAsk, asker: &Asker) -> Told<Answer> {
+        match ask {
+            KeepAsk::Targets { target } => self.targets(target.as_deref()),
+            KeepAsk::Usage { target } => self.usage(target.as_deref()),
+            KeepAsk::Fill { target, after, only_count } => {
+                self.fill(target.as_deref(), after.as_deref(), *only_count)
+            }
+            KeepAsk::UseTarget { target, state, reason, dry_run } => {
+                self.use_target(target, *state, reason, *dry_run, asker)
+            }
+            KeepAsk::History { object } => self.history(object),
+            KeepAsk::ObjectFiles { object, version, after, limit } => {
+                self.object_files(object, *version, after.as_deref(), *limit)
+            }
+            KeepAsk::Prove { object, target } => self.prove(object, target.as_deref()),
+        }
     }
 
     /// Which depositor and bag a name may mean: `depositor/bag`, or a bag of any depositor.
@@ -228,7 +252,7 @@ pub fn unknown(what: &str, name: &str, names: Vec<&'static str>) -> Box<Complain
 }
 
 /// A name that is none of these.
-fn unknown_among(what: &str, name: &str, names: Vec<&str>) -> Box<Complaint> {
+pub fn unknown_among(what: &str, name: &str, names: Vec<&str>) -> Box<Complaint> {
     if names.is_empty() {
         return Box::new(Complaint::new(Sort::NotFound, format!("there is no {what}")));
     }

@@ -167,7 +167,7 @@ impl Desk {
     }
 
     /// What follows from an order at once.
-    fn after(&self, item: &Item) {
+    pub(super) fn after(&self, item: &Item) {
         match item.checkpoint.standing {
             Standing::Ready => {
                 if let Some(pipeline) = self.pipeline.upgrade() {

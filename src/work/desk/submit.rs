@@ -1,19 +1,22 @@
 //! Submitting: from a path to an item.
 //!
 //! - The same deposit is the same item: neither a second click nor a script run twice makes a second one.
+//! - What may be secret in an address is durable beside the ledger before the item is in it, and never in it.
 //! - A deposit is the same when it lies there unchanged, or when its bytes are the ones that were received.
 
 use super::complaint::{Complaint, Sort};
 use super::words::Answer;
 use super::{Desk, Told, of_ledger, view};
-use crate::books::ledger::{LedgerError, NewItem};
+use crate::books::ledger::{LedgerError, NewItem, may_be_replaced};
 use crate::model::checkpoint::{Move, Standing, WaitWhy};
 use crate::model::digest::Algorithm;
 use crate::model::finding::escape;
-use crate::model::item::{Asker, Deposit, Form, Item};
+use crate::model::item::{Asker, Deposit, Form, Item, ItemId};
 use crate::model::trouble::Kind;
+use crate::rules::address::shown;
 use crate::rules::digester::Digester;
-use crate::worlds::source::{self, Arrival};
+use crate::work::pipeline::forget_address;
+use crate::worlds::source::{self, Arrival, SourceError};
 use std::path::Path;
 
 /// Longest name of a bag, in bytes: what a file name may have.
@@ -24,6 +27,9 @@ const SUFFIXES: [&str; 15] = [
     ".tar.bz2", ".tar.zst", ".tar.gz", ".tar.xz", ".tar.lz", ".tar.Z", ".tbz2", ".tgz", ".txz", ".tzst",
     ".tbz", ".tar", ".TAR", ".zip", ".ZIP",
 ];
+
+/// Longest key, in bytes: it is kept in rows of at most 4,000.
+const KEY_MAX: usize = 2_000;
 
 /// Bytes read at once while looking whether a deposit is the one that was received.
 const CHUNK: usize = 1 << 20;
@@ -43,10 +49,11 @@ impl Desk {
         &self,
         path: &str,
         depositor: Option<&str>,
+        policy: Option<&str>,
         unasked: bool,
         asker: &Asker,
     ) -> Told<Answer> {
-        let doing = format!("{} is not taken", escape(path.as_bytes()));
+        let doing = format!("{} is not taken", escape(shown(path).as_bytes()));
         let config = self.config();
         let depositor = config.depositor(depositor).map_err(|fault| {
             let complaint = Complaint::from(*fault);
@@ -56,6 +63,12 @@ impl Desk {
                 ..complaint
             })
         })?;
+        if let Some(name) = policy
+            && config.policy(name).is_none()
+        {
+            let names = config.policies.iter().map(|policy| policy.name.as_str()).collect();
+            return Err(super::unknown_among("policy", name, names));
+        }
         let refuse = |why: &str| Box::new(Complaint::new(Sort::Usage, &doing).because(why));
         if !source::is_address(path) && !Path::new(path).is_absolute() {
             return Err(refuse("it is neither an absolute path nor an address"));
@@ -72,6 +85,7 @@ impl Desk {
         let _one_at_a_time = self.submitting.lock().unwrap_or_else(|broken| broken.into_inner());
         let named = self.ledger.named(&depositor.name, &bag).map_err(|error| of_ledger(&error, &doing))?;
         if let Some(known) = self.known(&named, path, &arrival) {
+            self.renew(known, path).map_err(|error| Box::new(Complaint::of_source(&error, &doing)))?;
             let item = match unasked {
                 // The inbox shows the same deposit after every start; what is held leaves that only when a person asks.
                 true => known.clone(),
@@ -79,29 +93,55 @@ impl Desk {
             };
             return Ok(Answer::Submitted { item: Box::new(view::item(&item)), new: false });
         }
+        let withheld = world.source.withheld().map(|withheld| withheld.keep(path)).transpose();
+        let withheld = withheld.map_err(|error| Box::new(Complaint::of_source(&error, &doing)))?.flatten();
+        let key = withheld.clone().unwrap_or_else(|| path.into());
+        if key.len() > KEY_MAX {
+            forget_address(world, &key);
+            return Err(refuse(&format!("it is named by {} bytes; {KEY_MAX} is the limit", key.len())));
+        }
         let new = NewItem {
             depositor: depositor.name.clone(),
             bag,
             deposit: Deposit {
-                key: path.into(),
+                key: key.clone(),
                 form: arrival.form,
                 bytes: arrival.bytes,
                 pin: arrival.pin,
                 mark: arrival.mark,
                 fetched: !arrival.in_place,
             },
-            policy: depositor.policy.clone(),
+            policy: policy.map_or_else(|| depositor.policy.clone(), String::from),
+            policy_asked: policy.is_some(),
             asked_by: asker.clone(),
             listed: None,
             refused: None,
+            replaces: replaced(&named, &key),
         };
-        let item = self.ledger.submit(new).map_err(|error| of_ledger(&error, &doing))?;
-        if let Some(pipeline) = self.pipeline.upgrade() {
-            pipeline.ring(&item);
+        let replaces = new.replaces;
+        let item = self.ledger.submit(new).map_err(|error| {
+            forget_address(world, &key);
+            of_ledger(&error, &doing)
+        })?;
+        self.after(&item);
+        if let Some(old) = replaces.and_then(|old| self.ledger.item(old).ok().flatten()) {
+            self.after(&old);
         }
         log::info!(ITEM = item.id.0, DEPOSITOR = item.depositor.as_str();
             "item {}: {} was submitted by {}", item.id, item.bag, asker.name);
         Ok(Answer::Submitted { item: Box::new(view::item(&item)), new: true })
+    }
+
+    /// The same deposit, signed again: what is not finished goes on with the new signature.
+    fn renew(&self, known: &Item, path: &str) -> Result<(), SourceError> {
+        let over = matches!(
+            known.checkpoint.standing,
+            Standing::Kept | Standing::Cancelled | Standing::Refused { .. }
+        );
+        match self.ledger.world().source.withheld() {
+            Some(withheld) if !over && source::is_address(path) => withheld.renew(&known.deposit.key, path),
+            _ => Ok(()),
+        }
     }
 
     /// Submitting an unfinished item again is asking for it to go on: what a trouble stopped is tried once more. What an
@@ -160,6 +200,15 @@ impl Desk {
         }
         digester.finish().get(Algorithm::Sha256).map(str::to_string)
     }
+}
+
+/// The item that a new deposit of the same bag replaces: a refused one, as its letter promises; one that a trouble holds
+/// only when the new one lies where it lay.
+fn replaced(named: &[Item], key: &str) -> Option<ItemId> {
+    let newest = named.iter().rfind(|item| item.checkpoint.standing != Standing::Cancelled)?;
+    let refused = matches!(newest.checkpoint.standing, Standing::Refused { .. });
+    let same_place = shown(&newest.deposit.key) == shown(key);
+    (may_be_replaced(newest) && (refused || same_place)).then_some(newest.id)
 }
 
 /// True when an address names a user with a password before its host.

@@ -42,7 +42,7 @@ pub fn item(item: &Item) -> ItemView {
         },
         bytes: item.deposit.bytes,
         files: item.found.unpack.as_ref().map(|unpack| unpack.files),
-        policy: item.policy.clone(),
+        policy: item.chosen_policy().to_string(),
         bagit_version: judged.and_then(|judged| judged.bagit_version.clone()),
         profile: judged.and_then(|judged| judged.profile.clone()),
         rules: judged.map(|judged| judged.rules.clone()).unwrap_or_default(),

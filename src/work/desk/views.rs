@@ -100,11 +100,18 @@ pub struct CopyView {
     pub root: String,
     /// The object's folder below the root.
     pub path: String,
+    /// When its files were last read and found equal (UTC).
+    pub proved: Timestamp,
 }
 
 impl From<&StoredCopy> for CopyView {
     fn from(copy: &StoredCopy) -> CopyView {
-        CopyView { target: copy.target.clone(), root: copy.root.clone(), path: copy.path.clone() }
+        CopyView {
+            target: copy.target.clone(),
+            root: copy.root.clone(),
+            path: copy.path.clone(),
+            proved: copy.proved_at,
+        }
     }
 }
 
@@ -257,6 +264,9 @@ pub struct Status {
     pub kept: u64,
     /// Space.
     pub places: Vec<PlaceView>,
+    /// Sources that somebody should look at; none when all are well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourceView>,
 }
 
 /// Items in one standing at one stage.
@@ -274,19 +284,23 @@ pub struct CountRow {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectView {
     /// Id.
+    #[serde(rename = "object")]
     pub id: String,
     /// Who deposits it.
     pub depositor: String,
     /// The bag's name.
     pub bag: String,
+    /// Policy it follows.
+    #[serde(default)]
+    pub policy: String,
     /// Newest version.
     pub version: u32,
     /// Files in it.
     pub files: u64,
     /// Bytes of them.
     pub bytes: u64,
-    /// Targets with a proved copy.
-    pub targets: Vec<String>,
+    /// Its proved copies, in the order in which they are read back from.
+    pub copies: Vec<CopyView>,
     /// When the newest version was kept (UTC).
     pub kept_at: Option<Timestamp>,
 }
@@ -364,10 +378,29 @@ pub struct SourceView {
     pub depositor: String,
     /// Where: folder, address or bucket.
     pub place: String,
-    /// `well`, `failing`, `resting`, `trying`, `paused`, or `not asked` since the start.
+    /// `well`, `failing`, `resting` (left alone for a while), `trying`, `overdue`, `paused`, or `not asked` since the
+    /// start.
     pub state: String,
     /// Why, when it is not well.
     pub why: Option<String>,
+    /// Since when, when it is not well (UTC).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// When it is asked again, while it is left alone (UTC).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_try: Option<Timestamp>,
+    /// When it is listed next by itself, when a daemon does that (UTC).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_listing: Option<Timestamp>,
+    /// Since when it is being listed, if it is (UTC).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listing_since: Option<Timestamp>,
+    /// When the last listing began that came to its end (UTC).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed: Option<Timestamp>,
+    /// What came of it, when that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<SourceCounts>,
     /// What is done with a deposit once it is kept.
     pub after_kept: String,
     /// Seconds between two listings; none by itself if absent.
@@ -376,4 +409,19 @@ pub struct SourceView {
     pub paused: Option<Paused>,
     /// The last listing.
     pub last: LastScan,
+}
+
+/// What came of what a source lists.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceCounts {
+    /// Keys that are known.
+    pub known: u64,
+    /// Items on their way.
+    pub waiting: u64,
+    /// Bytes of those.
+    pub waiting_bytes: u64,
+    /// Items that wait for an operator.
+    pub held: u64,
+    /// Items that were refused, or not taken.
+    pub refused: u64,
 }

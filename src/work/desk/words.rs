@@ -9,6 +9,8 @@ use crate::books::ledger::LastScan;
 use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::object::{ObjectRow, VersionRow};
+pub use crate::work::desk::keep_words::{KeepAnswer, KeepAsk};
+pub use crate::work::desk::objects::ObjectFilter;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +61,9 @@ pub enum Ask {
         /// Whose it is; the only depositor there is, if not said.
         #[serde(default)]
         depositor: Option<String>,
+        /// Policy it shall follow; the object's, the bag's or the depositor's, if not said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        policy: Option<String>,
         /// True when nobody asked just now: a known item that is held stays held.
         #[serde(default)]
         unasked: bool,
@@ -169,10 +174,10 @@ pub enum Ask {
     Disk,
     /// List objects.
     Objects {
-        /// Only of this depositor.
+        /// Which.
         #[serde(default)]
-        depositor: Option<String>,
-        /// Only after this id.
+        filter: ObjectFilter,
+        /// Only behind this one.
         #[serde(default)]
         after: Option<String>,
         /// At most so many.
@@ -230,6 +235,8 @@ pub enum Ask {
         /// Which.
         source: String,
     },
+    /// About what is kept.
+    Keep(KeepAsk),
     /// Read the whole ledger, and say what is wrong.
     Verify,
     /// The configuration in effect.
@@ -319,6 +326,8 @@ pub enum Answer {
         /// True when there are more.
         more: bool,
     },
+    /// About what is kept.
+    Keep(KeepAnswer),
     /// One object.
     Object {
         /// Its row.
@@ -372,7 +381,7 @@ mod tests {
     fn words_survive_the_wire() {
         let asks = [
             Ask::Hello,
-            Ask::Submit { path: "/a.tar".into(), depositor: None, unasked: false },
+            Ask::Submit { path: "/a.tar".into(), depositor: None, policy: None, unasked: false },
             Ask::Requeue {
                 items: vec!["41".into()],
                 filter: Filter { since: Some(Timestamp::UNIX_EPOCH), ..Filter::default() },

@@ -151,6 +151,11 @@ impl Pipeline {
         self.shared.drain.store(true, Ordering::Relaxed);
     }
 
+    /// True when the process wants to end.
+    pub fn is_draining(&self) -> bool {
+        self.shared.over()
+    }
+
     /// Drains, and waits for the workers to end.
     pub fn stop(mut self) -> Result<(), String> {
         self.end();
@@ -331,7 +336,11 @@ impl Shared {
         }
         match item.checkpoint.standing {
             Standing::Cancelled => self.clear(&item),
-            Standing::Refused { .. } => self.clear_unpacked(&item),
+            Standing::Refused { .. } => {
+                self.clear_unpacked(&item);
+                forget_address(&self.world, &item.deposit.key);
+            }
+            Standing::Kept => forget_address(&self.world, &item.deposit.key),
             _ => {}
         }
         lock(&self.underway).remove(&item.id);
@@ -430,8 +439,17 @@ impl Shared {
     }
 }
 
+/// What was withheld of an address is removed once nobody will ask it again. Where that fails the next start does it.
+pub fn forget_address(world: &World, key: &str) {
+    let forgotten = world.source.withheld().map_or(Ok(()), |withheld| withheld.forget(key));
+    if let Err(error) = forgotten {
+        log::warn!("the secret part of an address is not removed: {error}");
+    }
+}
+
 /// Removes what a cancelled item left on its staging volume and staged on targets. Not doing it loses only space.
 pub fn clear_cancelled(world: &World, settings: &Settings, item: &Item) {
+    forget_address(world, &item.deposit.key);
     if let Ok(folder) = staging_folder(settings, item)
         && let Err(error) = world.disk.remove(&folder)
     {

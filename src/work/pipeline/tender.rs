@@ -22,10 +22,28 @@ impl Shared {
         for item in self.standing("ready")?.iter().chain(&self.standing("waiting")?) {
             self.restore_promises(item);
         }
+        self.forget_addresses()?;
         for volume in &self.settings.staging {
             if let Err(error) = self.clear_leftovers(volume) {
                 log::warn!("clearing leftovers on {volume}: {}", Trouble::from(error).sentence());
             }
+        }
+        Ok(())
+    }
+
+    /// Removes secret parts of addresses that no unfinished item needs: of items that came to rest, or never came to be,
+    /// when the process ended.
+    fn forget_addresses(&self) -> Result<(), LedgerError> {
+        let Some(withheld) = self.world.source.withheld() else { return Ok(()) };
+        if withheld.is_empty().unwrap_or(false) {
+            return Ok(());
+        }
+        let mut keys = Vec::new();
+        for standing in ["ready", "working", "waiting", "held"] {
+            keys.extend(self.standing(standing)?.into_iter().map(|item| item.deposit.key));
+        }
+        if let Err(error) = withheld.retain(keys.iter().map(String::as_str)) {
+            log::warn!("secret parts of addresses are not removed: {error}");
         }
         Ok(())
     }

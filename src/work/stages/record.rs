@@ -1,17 +1,18 @@
 //! Record: the policy is proved to be met, the registry says so, and only then staging is cleared.
 //!
 //! - `Kept` is made from copies whose published inventory is read again now; staging is cleared against it.
-//! - The events lie beside the object on every target before the registry names it.
+//! - The events lie beside the object on every target before the registry names it, with a receipt of the item: from them
+//!   the rows of the ledger can be made again.
 //! - Registry rows, the last checkpoint and its event are one commit.
 
 use crate::books::facts::{keep_compressed, open_blob};
 use crate::books::ledger::EventDraft;
-use crate::model::checkpoint::Stage;
+use crate::model::checkpoint::{Checkpoint, Stage, Standing};
 use crate::model::event::{EventType, Outcome};
 use crate::model::item::{Found, Item, Recorded, Seal, StoredFound};
 use crate::model::object::{Kept, LastLog, ObjectRow, StoredCopy, VersionRow};
 use crate::model::trouble::{Kind, Stop, Trouble};
-use crate::rules::premis::chain::{LogFile, LogRef};
+use crate::rules::premis::chain::{LogFile, LogRef, Receipt};
 use crate::work::job::{Done, Job, Settings, staging_folder};
 use crate::work::stages::{Room, RoomPlace, StageWork};
 use crate::worlds::World;
@@ -29,7 +30,7 @@ impl StageWork for Record {
     fn room(&self, item: &Item, _: &World, settings: &Settings) -> Result<Vec<Room>, Stop> {
         let inventory = item.found.store.as_ref().and_then(|store| store.inventory.as_ref());
         let mut rooms = vec![Room { place: RoomPlace::Staging, bytes: 64 << 10, inodes: 2, already: 0 }];
-        for name in &settings.policy(&item.policy)?.targets {
+        for name in &settings.policy_of(item)?.targets {
             rooms.push(Room {
                 place: RoomPlace::Target(name.clone()),
                 bytes: 64 << 10,
@@ -69,16 +70,17 @@ impl StageWork for Record {
         let known = job.ledger.object(&store.object).map_err(|error| {
             Trouble::new(Kind::FactsDamaged, error.to_string()).while_doing("reading the registry")
         })?;
-        if store.unchanged {
-            // A registry that was lost learns of the version from copies that were read and proved just now.
-            if known.as_ref().is_none_or(|object| object.head < store.version) {
-                done.registry = Some(registry_rows(job, &store, known, None, kept_at));
-            }
-            return Ok(done);
+        if !store.unchanged {
+            done.events = vec![ended];
         }
-        let last_log = write_logs(job, &store, known.as_ref(), &ended)?;
-        done.registry = Some(registry_rows(job, &store, known, last_log, kept_at));
-        done.events = vec![ended];
+        let last_log = write_logs(job, &store, known.as_ref(), &done)?;
+        done.registry = Some(match known {
+            Some(known) if store.unchanged && known.head >= store.version => {
+                again(job, &store, known, last_log)?
+            }
+            // A registry that was lost learns of the version from copies that were read and proved just now.
+            known => registry_rows(job, &store, known, last_log, kept_at),
+        });
         Ok(done)
     }
 
@@ -92,7 +94,7 @@ impl StageWork for Record {
 
 /// Reads every copy's published inventory again.
 fn prove(job: &Job<'_>, store: &StoredFound) -> Result<Kept, Stop> {
-    let policy = job.settings.policy(&job.item.policy)?;
+    let policy = job.settings.policy_of(job.item)?;
     let mut seen: Vec<StoredCopy> = Vec::new();
     for copy in &store.copies {
         let target = job.world.targets.get(&copy.target).ok_or_else(|| {
@@ -105,7 +107,7 @@ fn prove(job: &Job<'_>, store: &StoredFound) -> Result<Kept, Stop> {
             seen.push(copy.clone());
         }
     }
-    Kept::prove(policy, &store.inventory_sha512, seen).map_err(|count| {
+    Kept::prove(&policy, &store.inventory_sha512, seen).map_err(|count| {
         let because = format!("{count} of {} copies are proved", policy.copies);
         Trouble::new(Kind::PolicyUnmet, because).about(store.object.to_string()).into()
     })
@@ -148,27 +150,23 @@ pub fn findings_place(settings: &Settings, item: u64, of: &str) -> Place {
     Place { volume: settings.records.clone(), path: format!("findings/{item}-{of}.gz") }
 }
 
-/// The events of this version, beside the object on every target. Each target's file has the same name and bytes.
+/// The events of this item, beside the object on every target. Each target's file has the same name and bytes.
 fn write_logs(
     job: &Job<'_>,
     store: &StoredFound,
     known: Option<&ObjectRow>,
-    ended: &EventDraft,
+    done: &Done,
 ) -> Result<Option<LastLog>, Stop> {
-    let events = job.ledger.events(job.item.id).map_err(|error| {
+    let mut events = job.ledger.events(job.item.id).map_err(|error| {
         Trouble::new(Kind::FactsDamaged, error.to_string()).while_doing("reading the events")
     })?;
-    let mut stored: Vec<_> = events
-        .into_iter()
-        .filter(|event| matches!(event.event_type, EventType::Ingestion | EventType::Replication))
-        .collect();
-    stored.push(job.ledger.event_of(job.item, ended));
+    events.extend(done.events.iter().map(|draft| job.ledger.event_of(job.item, draft)));
+    let receipt = receipt(job, done, events.len() as u64);
     let previous = known
         .and_then(|object| object.last_log.as_ref())
         .map(|log| LogRef { name: log.name.clone(), sha256: log.sha256.clone() });
-    let Some(log) = LogFile::new(&store.object, store.version, &stored, previous.as_ref()) else {
-        return Ok(None);
-    };
+    let file = LogFile::of_item(&store.object, store.version, &events, receipt, previous.as_ref());
+    let Some(log) = file else { return Ok(None) };
     for copy in &store.copies {
         if let Some(target) = job.world.targets.get(&copy.target) {
             target
@@ -178,6 +176,49 @@ fn write_logs(
     }
     let link = log.link();
     Ok(Some(LastLog { name: link.name, sha256: link.sha256 }))
+}
+
+/// The item as it will be kept, without what differs from one attempt to the next.
+fn receipt(job: &Job<'_>, done: &Done, events: u64) -> Receipt {
+    let checkpoint = Checkpoint {
+        stage: Stage::Record,
+        standing: Standing::Kept,
+        round: job.item.checkpoint.round,
+        ..Checkpoint::first(&[Stage::Record])
+    };
+    let item = Item {
+        checkpoint,
+        found: done.found.clone(),
+        promises: Vec::new(),
+        attempts: 0,
+        events,
+        ..job.item.clone()
+    };
+    Receipt { ledger: job.settings.ledger_id.clone(), item }
+}
+
+/// The rows of a version that the registry knows: its copies were proved again, and there is a newer file of events.
+fn again(
+    job: &Job<'_>,
+    store: &StoredFound,
+    known: ObjectRow,
+    last_log: Option<LastLog>,
+) -> Result<(ObjectRow, VersionRow), Stop> {
+    let versions = job.ledger.versions(&store.object).map_err(|error| {
+        Trouble::new(Kind::FactsDamaged, error.to_string()).while_doing("reading the registry")
+    })?;
+    let version = versions.into_iter().find(|version| version.version == store.version);
+    let mut version = version.ok_or_else(|| {
+        let why = format!("it has no version {}, and knows of later ones", store.version);
+        Trouble::new(Kind::FactsDamaged, why).while_doing("reading the registry")
+    })?;
+    for proved in &store.copies {
+        match version.copies.iter_mut().find(|copy| copy.target == proved.target) {
+            Some(copy) => *copy = proved.clone(),
+            None => version.copies.push(proved.clone()),
+        }
+    }
+    Ok((ObjectRow { last_log: last_log.or(known.last_log), ..known }, version))
 }
 
 fn registry_rows(
@@ -191,9 +232,10 @@ fn registry_rows(
         id: store.object.clone(),
         depositor: job.item.depositor.clone(),
         bag: job.item.bag.clone(),
-        policy: job.item.policy.clone(),
+        policy: job.item.chosen_policy().to_string(),
         head: store.version,
-        created: known.map_or(kept_at, |known| known.created),
+        created: known.as_ref().map_or(kept_at, |known| known.created),
+        events: known.map_or(0, |known| known.events),
         last_log,
     };
     let (files, bytes) = job.item.found.unpack.as_ref().map_or((0, 0), |unpack| (unpack.files, unpack.bytes));

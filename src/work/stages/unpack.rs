@@ -105,6 +105,7 @@ impl StageWork for Unpack {
                 }
                 let errors = refused.iter().filter(|finding| finding.severity == Severity::Error).count();
                 found.validate = Some(Judged {
+                    policy: None,
                     profile: None,
                     rules: Vec::new(),
                     findings: findings.seal()?,

@@ -16,6 +16,7 @@ use crate::rules::packed::Container;
 use crate::rules::read::Slice;
 use crate::rules::tar::Limits;
 use crate::work::job::{Done, Job, Settings, success};
+use crate::work::policies;
 use crate::work::stages::checksum::{ROW_BYTES, unpacked};
 use crate::work::stages::{Room, RoomPlace, StageWork};
 use crate::worlds::World;
@@ -83,11 +84,17 @@ impl StageWork for Validate {
             warnings: tally.warnings,
             bagit_version: judged.version.map(|version| version.to_string()),
             profile: pin.clone(),
+            policy: None,
             rules: tally.rules.iter().cloned().collect(),
         });
         if tally.errors > 0 {
             job.unpacked_tar_unchanged()?;
             return Err(Stop::Refused { trouble: tally.trouble(job), found: Box::new(found) });
+        }
+        let chosen = policies::choose(job, judged.storage_option.as_deref())?;
+        let assigned = format!("policy {}: {}", chosen.name, chosen.because);
+        if let Some(judged) = &mut found.validate {
+            judged.policy = Some(chosen);
         }
         let names: Vec<&str> = judged.algorithms.iter().map(|algorithm| algorithm.name()).collect();
         let checked = format!(
@@ -104,7 +111,11 @@ impl StageWork for Validate {
         for rule in &tally.rules {
             valid.push_str(&format!("; rule {rule}"));
         }
-        let events = vec![success(EventType::FixityCheck, checked), success(EventType::Validation, valid)];
+        let events = vec![
+            success(EventType::FixityCheck, checked),
+            success(EventType::Validation, valid),
+            success(EventType::PolicyAssignment, assigned),
+        ];
         Ok(Done { found, events, ..Done::default() })
     }
 }

@@ -1,8 +1,9 @@
 //! What is asked of the network, and why no answer came.
 
+use super::guard::Refusal;
 use crate::rules::address::Address;
 use std::fmt;
-use std::io::Read;
+use std::io::{self, Read};
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,3 +139,26 @@ impl fmt::Display for NetError {
 }
 
 impl std::error::Error for NetError {}
+
+impl From<Refusal> for NetError {
+    fn from(refusal: Refusal) -> NetError {
+        match refusal {
+            Refusal::Forbidden(_) => NetError::Forbidden(refusal.to_string()),
+            Refusal::Unknown(_) | Refusal::Late(_) => NetError::Failed(refusal.to_string()),
+        }
+    }
+}
+
+/// TLS errors come within I/O errors.
+pub(super) fn of_tls(error: &io::Error, host: &str) -> Option<NetError> {
+    let text = error.get_ref()?.to_string();
+    let certificate = text.contains("certificate") || text.contains("UnknownIssuer");
+    // Another authority helps against one reason only.
+    let advice = if text.contains("UnknownIssuer") { "; an own authority is named by ca_file" } else { "" };
+    certificate.then(|| NetError::Failed(format!("{host} is not trusted: {text}{advice}")))
+}
+
+/// A text of another's making, cut where an address with a query could follow.
+pub(super) fn without_address(text: &str) -> String {
+    text.split('?').next().unwrap_or_default().chars().take(200).collect()
+}

@@ -9,8 +9,11 @@
 
 use super::ask::Body as Sent;
 pub use super::ask::{Ask, Method, NetError};
+use super::ask::{of_tls, without_address};
+use super::forwarded::{self, Forwarded};
 use super::guard::{self, Refusal};
 use super::proxy::{self, Way};
+use super::secret::Secret;
 use super::stall::{DRIP, Watch};
 use super::trust;
 use super::{ProxyChoice, Reaching, Timeouts};
@@ -175,7 +178,7 @@ impl Client {
         let origin = ask.address.origin();
         let mut address = ask.address.clone();
         for _ in 0..=REDIRECTS_MAX {
-            guard::judge(&address, self.admit).map_err(of_refusal)?;
+            guard::judge(&address, self.admit)?;
             let response = self.send_once(&ask, &address, address.origin() == origin)?;
             let answer = self.answer(response, address)?;
             let leads = match answer.status {
@@ -234,19 +237,22 @@ impl Client {
         let Timeouts { connect, answer, stall } = self.reaching.timeouts;
         let proxy = match way {
             Way::Direct => None,
-            Way::Through(proxy) => {
+            Way::Through(proxy) | Way::Forwarded(proxy) => {
                 let wrong = |_| NetError::Setup("the proxy's address cannot be used".into());
                 Some(ureq::Proxy::new(proxy.reveal()).map_err(wrong)?)
             }
         };
         let exempt = proxy.as_ref().map(|proxy| (proxy.host().to_string(), proxy.port()));
+        let is_forwarded = matches!(way, Way::Forwarded(_));
+        let proof = |proxy: &ureq::Proxy| forwarded::proof(proxy.username(), proxy.password());
+        let forwarded = proxy.as_ref().filter(|_| is_forwarded).map(proof);
         let roots = self.roots.get_or_init(|| roots(self.reaching.ca_file.as_deref()));
         let roots = roots.clone().map_err(NetError::Setup)?;
         let idle = if pooled { self.reaching.connections.clamp(2, 64) } else { 0 };
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
-            .proxy(proxy)
+            .proxy(proxy.filter(|_| !is_forwarded))
             .user_agent(concat!("strongroom/", env!("CARGO_PKG_VERSION")))
             .accept_encoding("identity")
             .tls_config(TlsConfig::builder().root_certs(roots).build())
@@ -261,8 +267,9 @@ impl Client {
             .max_idle_connections(idle)
             .max_idle_connections_per_host(idle)
             .build();
-        let resolver = Guarded { admit: self.admit, exempt, within: connect };
-        Ok(Agent::with_parts(config, Noticing { connector: DefaultConnector::new(), stall }, resolver))
+        let resolver = Guarded { admit: self.admit, exempt, is_forwarded, within: connect };
+        let connector = Noticing { connector: DefaultConnector::new(), stall, forwarded };
+        Ok(Agent::with_parts(config, connector, resolver))
     }
 
     /// A failure in words for people, without anything of the address that may be secret.
@@ -272,7 +279,7 @@ impl Client {
         let host = address.origin();
         match error {
             E::Other(inner) => match inner.downcast::<Refusal>() {
-                Ok(refusal) => of_refusal(*refusal),
+                Ok(refusal) => NetError::from(*refusal),
                 Err(other) => NetError::Failed(format!("{host}: {other}")),
             },
             E::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
@@ -284,6 +291,9 @@ impl Client {
                 .unwrap_or_else(|| NetError::Failed(format!("the connection to {host} failed: {error}"))),
             E::Rustls(error) => NetError::Failed(format!("{host} is not trusted: {error}")),
             E::Tls(why) => NetError::Failed(format!("TLS with {host} failed: {why}")),
+            E::ConnectProxyFailed(why) if why.contains("407") => NetError::Setup(format!(
+                "the proxy on the way to {host} wants another name and password (407)"
+            )),
             E::ConnectProxyFailed(why) => {
                 NetError::Failed(format!("the proxy did not connect {host}: {why}"))
             }
@@ -298,22 +308,6 @@ impl Client {
     }
 }
 
-fn of_refusal(refusal: Refusal) -> NetError {
-    match refusal {
-        Refusal::Forbidden(_) => NetError::Forbidden(refusal.to_string()),
-        Refusal::Unknown(_) | Refusal::Late(_) => NetError::Failed(refusal.to_string()),
-    }
-}
-
-/// TLS errors come within I/O errors.
-fn of_tls(error: &io::Error, host: &str) -> Option<NetError> {
-    let text = error.get_ref()?.to_string();
-    let certificate = text.contains("certificate") || text.contains("UnknownIssuer");
-    certificate.then(|| {
-        NetError::Failed(format!("{host} is not trusted: {text}; an own authority is named by ca_file"))
-    })
-}
-
 fn of_body(error: &io::Error, stall: Duration) -> NetError {
     if let Some(ureq::Error::Timeout(_)) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
         return NetError::Failed(format!("it stalled: nothing came for {stall:?}"));
@@ -322,11 +316,6 @@ fn of_body(error: &io::Error, stall: Duration) -> NetError {
         io::ErrorKind::UnexpectedEof => NetError::Failed("it broke off".into()),
         _ => NetError::Failed(format!("it broke off: {}", without_address(&error.to_string()))),
     }
-}
-
-/// A text of another's making, cut where an address with a query could follow.
-fn without_address(text: &str) -> String {
-    text.split('?').next().unwrap_or_default().chars().take(200).collect()
 }
 
 /// True when a connection that had been used before may have been closed while it idled, or still held what belongs to
@@ -404,6 +393,8 @@ thread_local! {
 struct Noticing {
     connector: DefaultConnector,
     stall: Duration,
+    /// The connection leads to a proxy that passes requests on, and wants this proof or none.
+    forwarded: Option<Option<Secret>>,
 }
 
 impl Connector<()> for Noticing {
@@ -416,7 +407,11 @@ impl Connector<()> for Noticing {
     ) -> Result<Option<Impatient>, ureq::Error> {
         CONNECTED.set(true);
         let connected = self.connector.connect(details, chained)?;
-        Ok(connected.map(|inner| Impatient { inner, stall: self.stall }))
+        let forwarded = self.forwarded.as_ref().map(|proof| {
+            let port = details.uri.port_u16().unwrap_or(80);
+            Forwarded::to(details.uri.host().unwrap_or_default(), port, proof.clone())
+        });
+        Ok(connected.map(|inner| Impatient { inner, stall: self.stall, forwarded }))
     }
 }
 
@@ -426,6 +421,7 @@ impl Connector<()> for Noticing {
 struct Impatient {
     inner: Box<dyn Transport>,
     stall: Duration,
+    forwarded: Option<Forwarded>,
 }
 
 impl Transport for Impatient {
@@ -433,7 +429,11 @@ impl Transport for Impatient {
         self.inner.buffers()
     }
 
-    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+    fn transmit_output(&mut self, mut amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        if let Some(forwarded) = &mut self.forwarded {
+            let written = forwarded.rewrite(self.inner.buffers().output(), amount);
+            amount = written.ok_or_else(|| io::Error::other("the request is too long for a proxy"))?;
+        }
         self.inner.transmit_output(amount, timeout)
     }
 
@@ -441,6 +441,9 @@ impl Transport for Impatient {
         if timeout.after.is_not_happening() {
             timeout.after = Span::Exact(self.stall);
             timeout.reason = ureq::Timeout::PerRead;
+        }
+        if let Some(forwarded) = &mut self.forwarded {
+            forwarded.awaits();
         }
         self.inner.await_input(timeout)
     }
@@ -460,6 +463,8 @@ struct Guarded {
     admit: Admit,
     /// The proxy itself, which is where it is by the operator's word.
     exempt: Option<(String, u16)>,
+    /// Requests are passed on: whoever is asked, the connection leads to the proxy.
+    is_forwarded: bool,
     within: Duration,
 }
 
@@ -470,14 +475,14 @@ impl Resolver for Guarded {
         _: &ureq::config::Config,
         _: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let host = uri.host().unwrap_or_default();
         let usual = if uri.scheme_str() == Some("https") { 443 } else { 80 };
-        let is_proxy = self.exempt.as_ref().is_some_and(|(proxy, _)| proxy == host);
-        let port = match &self.exempt {
-            Some((_, port)) if is_proxy => *port,
-            _ => uri.port_u16().unwrap_or(usual),
+        let asked = uri.host().unwrap_or_default();
+        let (host, port, admit) = match &self.exempt {
+            Some((proxy, port)) if self.is_forwarded || proxy == asked => {
+                (proxy.as_str(), *port, Admit::Private)
+            }
+            _ => (asked, uri.port_u16().unwrap_or(usual), self.admit),
         };
-        let admit = if is_proxy { Admit::Private } else { self.admit };
         let found = guard::look_up(host, port, admit, self.within)
             .map_err(|refusal| ureq::Error::Other(Box::new(refusal)))?;
         let mut addresses = self.empty();

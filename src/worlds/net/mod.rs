@@ -8,6 +8,7 @@ pub mod ask;
 pub mod breaker;
 pub mod client;
 pub mod credentials;
+mod forwarded;
 pub mod guard;
 pub mod keys;
 pub mod pace;
@@ -37,7 +38,7 @@ impl Default for Timeouts {
     fn default() -> Timeouts {
         Timeouts {
             connect: Duration::from_secs(10),
-            answer: Duration::from_secs(30),
+            answer: Duration::from_secs(25),
             stall: Duration::from_secs(25),
         }
     }

@@ -14,8 +14,10 @@ use std::net::IpAddr;
 pub enum Way {
     /// Directly.
     Direct,
-    /// Through this proxy.
+    /// Through a tunnel that this proxy makes.
     Through(Secret),
+    /// Passed on by this proxy, which is sent the request.
+    Forwarded(Secret),
 }
 
 /// The proxies there are.
@@ -61,7 +63,10 @@ impl Proxies {
         match proxy {
             Some(proxy) if !self.is_excepted(address) => {
                 check(proxy.reveal())?;
-                Ok(Way::Through(proxy.clone()))
+                Ok(match !address.is_https() && passes_on(proxy.reveal()) {
+                    true => Way::Forwarded(proxy.clone()),
+                    false => Way::Through(proxy.clone()),
+                })
             }
             _ => Ok(Way::Direct),
         }
@@ -104,6 +109,11 @@ fn in_network(ip: IpAddr, text: &str) -> bool {
     width == other_width && one & mask == other & mask
 }
 
+/// True for a proxy that speaks HTTP; others only make tunnels, or are reached through TLS themselves.
+fn passes_on(proxy: &str) -> bool {
+    proxy.split_once("://").is_none_or(|(scheme, _)| scheme == "http")
+}
+
 /// Whether this can be the address of a proxy.
 pub fn check(proxy: &str) -> Result<(), String> {
     let (scheme, rest) = proxy.split_once("://").unwrap_or(("http", proxy));
@@ -128,7 +138,7 @@ mod tests {
         };
         match Proxies::of_environment(&of).way(&Address::parse(address).unwrap()).unwrap() {
             Way::Direct => None,
-            Way::Through(proxy) => Some(proxy.reveal().to_string()),
+            Way::Through(proxy) | Way::Forwarded(proxy) => Some(proxy.reveal().to_string()),
         }
     }
 
@@ -164,6 +174,21 @@ mod tests {
         for (no_proxy, address, direct) in table {
             let found = way(&[("https_proxy", "http://p:1"), ("no_proxy", no_proxy)], address);
             assert_eq!(found.is_none(), direct, "{no_proxy} {address}");
+        }
+    }
+
+    #[test]
+    fn only_plain_requests_are_passed_on_and_only_by_who_speaks_http() {
+        let way = |proxy: &str, address: &str| {
+            let proxies = Proxies::new(&ProxyChoice::Fixed(proxy.into()));
+            proxies.way(&Address::parse(address).unwrap()).unwrap()
+        };
+        for proxy in ["http://p:1", "p:1"] {
+            assert!(matches!(way(proxy, "http://example.org/"), Way::Forwarded(_)), "{proxy}");
+            assert!(matches!(way(proxy, "https://example.org/"), Way::Through(_)), "{proxy}");
+        }
+        for proxy in ["https://p:1", "socks5://p:1"] {
+            assert!(matches!(way(proxy, "http://example.org/"), Way::Through(_)), "{proxy}");
         }
     }
 

@@ -174,11 +174,19 @@ pub fn answer(stream: &mut TcpStream, head: &str, body: &[u8]) {
     let _ = stream.write_all(body);
 }
 
-/// Reaches this machine, directly, and loses its patience after a moment.
+/// Reaches this machine, directly, with more patience than a busy machine needs.
 pub fn near() -> Reaching {
-    let moment = Duration::from_millis(400);
+    patient(Duration::from_secs(30))
+}
+
+/// Reaches this machine, directly, and loses its patience after a moment.
+pub fn hasty() -> Reaching {
+    patient(Duration::from_millis(1_500))
+}
+
+fn patient(patience: Duration) -> Reaching {
     Reaching {
-        timeouts: Timeouts { connect: Duration::from_secs(5), answer: moment, stall: moment },
+        timeouts: Timeouts { connect: Duration::from_secs(30), answer: patience, stall: patience },
         proxy: ProxyChoice::Direct,
         allow_private: true,
         ..Reaching::default()

@@ -25,8 +25,30 @@ pub struct SourceConfig {
     pub scan_every: Option<Duration>,
     /// How long a deposit must not have changed before it is taken.
     pub still_for: Duration,
+    /// Endings of names that are still being written.
+    pub temporary: Vec<String>,
+    /// Ending of the file that says of the one beside it that it is complete; none: stillness says so.
+    pub marker: Option<String>,
     /// How it is reached, for places on a network.
     pub reaching: Reaching,
+}
+
+impl SourceConfig {
+    /// True when `other`, of the same name, lies elsewhere or belongs to somebody else: items that are on their way mean
+    /// what was there, so it must not change under them.
+    pub fn needs_restart(&self, other: &SourceConfig) -> bool {
+        let same_place = match (&self.place, &other.place) {
+            (Place::Web { url, .. }, Place::Web { url: other, .. }) => url == other,
+            (Place::Bucket(place), Place::Bucket(other)) => {
+                let where_of = |place: &BucketPlace| {
+                    (place.endpoint.clone(), place.bucket.clone(), place.prefix.clone())
+                };
+                where_of(place) == where_of(other)
+            }
+            (place, other) => place == other,
+        };
+        !same_place || self.depositor != other.depositor
+    }
 }
 
 /// What kind of place a source is.

@@ -2,7 +2,9 @@
 //!
 //! - Its listing names every file, also in sub-folders, so that what is not taken can be explained; a folder with a
 //!   `bagit.txt` is one deposit. What was moved away once it was kept is not listed again.
-//! - What changed a moment ago is not listed yet: it may still be on its way.
+//! - What may still be on its way is not listed: names that programs give to what they are writing, and what changed a
+//!   moment ago; or, where markers are set, whatever has no marker beside it that is younger than itself.
+//! - A marker is no deposit, and leaves with the one it stands beside.
 //! - No link is followed, and no key leads out of the folder.
 //! - A deposit is moved or deleted only if it still is what was ingested: it is renamed first, looked at under its new
 //!   name, and renamed back when it is something else.
@@ -35,13 +37,22 @@ const NAMES_MAX: usize = 1_000;
 /// What is being deleted has this ending; the rest of a deletion that was cut off is no deposit.
 const GOING: &str = ".strongroom-going";
 
+/// How a deposit is known to be complete.
+enum Arrives {
+    /// It has not changed for this long.
+    Still(Duration),
+    /// A file of its name with this ending lies beside it, and is younger.
+    Marked(String),
+}
+
 /// A folder of this machine.
 pub struct FolderSource {
     name: String,
     folder: PathBuf,
     /// Where kept deposits are moved; not listed.
     done: Option<PathBuf>,
-    still_for: Duration,
+    arrival: Arrives,
+    temporary: Vec<String>,
     local: Arc<LocalSource>,
     clock: Arc<dyn Clock>,
 }
@@ -58,7 +69,12 @@ impl FolderSource {
             AfterKept::Move(to) => Some(folder.join(to)),
             AfterKept::Leave | AfterKept::Delete => None,
         };
-        FolderSource { name: config.name.clone(), folder, done, still_for: config.still_for, local, clock }
+        let arrival = match &config.marker {
+            Some(marker) => Arrives::Marked(marker.clone()),
+            None => Arrives::Still(config.still_for),
+        };
+        let (name, temporary) = (config.name.clone(), config.temporary.clone());
+        FolderSource { name, folder, done, arrival, temporary, local, clock }
     }
 
     /// The path of a key: below the folder, without a climb.
@@ -82,11 +98,15 @@ impl FolderSource {
             let kind = entry.file_type()?;
             let relative = within.join(entry.file_name());
             let path = self.folder.join(&relative);
-            if self.done.as_ref() == Some(&path) || entry.file_name().to_string_lossy().ends_with(GOING) {
+            if self.done.as_ref() == Some(&path) || self.is_no_deposit(&entry.file_name().to_string_lossy()) {
                 continue;
             }
             let is_bag = kind.is_dir() && path.join("bagit.txt").symlink_metadata().is_ok();
-            if kind.is_dir() && !is_bag && depth < DEPTH_MAX {
+            // Of a bag that is being copied here any file may come first: nothing of it is a deposit of its own.
+            if kind.is_dir() && !is_bag && depth == 0 && self.is_on_its_way(&path) {
+                continue;
+            }
+            if kind.is_dir() && !is_bag && !self.is_marked(&path) && depth < DEPTH_MAX {
                 // It went away, or we may not look into it: then it is named itself.
                 if self.collect(&relative, depth + 1, found).is_err() {
                     found.offer(&relative);
@@ -98,12 +118,54 @@ impl FolderSource {
         Ok(())
     }
 
+    /// A name that a program gives to what it is writing, a marker, or the rest of a deletion.
+    fn is_no_deposit(&self, name: &str) -> bool {
+        let is_marker = matches!(&self.arrival, Arrives::Marked(marker) if name.ends_with(marker));
+        let is_temporary = self.temporary.iter().any(|ending| name.ends_with(ending.as_str()));
+        is_marker || is_temporary || name.starts_with('.') || name.ends_with(GOING)
+    }
+
+    /// True for a folder in which something changed a moment ago. With markers, what is in it has none of its own.
+    fn is_on_its_way(&self, path: &Path) -> bool {
+        let Arrives::Still(still_for) = self.arrival else { return false };
+        let newest = path.symlink_metadata().ok().and_then(|of| newest_in(path, &of, changed_at));
+        newest.is_some_and(|newest| !is_still(newest, self.clock.now(), still_for))
+    }
+
+    fn is_marked(&self, path: &Path) -> bool {
+        self.marker_of(path).is_some_and(|marker| marker.symlink_metadata().is_ok())
+    }
+
+    /// Where its marker lies, or would.
+    fn marker_of(&self, path: &Path) -> Option<PathBuf> {
+        let Arrives::Marked(marker) = &self.arrival else { return None };
+        let mut name = path.as_os_str().to_os_string();
+        name.push(marker);
+        Some(PathBuf::from(name))
+    }
+
+    /// True when it is complete, as far as this source can tell.
+    fn has_arrived(&self, path: &Path, of: &Metadata, newest: Option<Timestamp>, now: Timestamp) -> bool {
+        let still_for = match (&self.arrival, self.marker_of(path)) {
+            (Arrives::Still(still_for), _) => *still_for,
+            (Arrives::Marked(_), None) => return false,
+            (Arrives::Marked(_), Some(marker)) => {
+                // The marker of a former deposit of this name says nothing of one that is being written over it. By what
+                // was written, not by what was renamed or given other rights, which is done to a deposit that is complete.
+                let written = if of.is_dir() { newest_in(path, of, written_at) } else { written_at(of) };
+                let marked = marker.symlink_metadata().ok().and_then(|marker| changed_at(&marker));
+                return marked.zip(written).is_some_and(|(marked, written)| marked >= written);
+            }
+        };
+        newest.is_none_or(|newest| is_still(newest, now, still_for))
+    }
+
     fn listed(&self, name: String, now: Timestamp) -> Option<Listed> {
         let path = self.folder.join(&name);
         // What went away since its name was read is not there.
         let of = path.symlink_metadata().ok()?;
-        let newest = if of.is_dir() { newest_in(&path, &of) } else { changed_at(&of) };
-        if newest.is_some_and(|newest| !is_still(newest, now, self.still_for)) {
+        let newest = if of.is_dir() { newest_in(&path, &of, changed_at) } else { changed_at(&of) };
+        if !self.has_arrived(&path, &of, newest, now) {
             return None;
         }
         let key = format!("source://{}/{name}", self.name);
@@ -165,6 +227,28 @@ impl FolderSource {
         }
     }
 
+    /// The marker goes where its deposit went. One that stays marks nothing: what comes after it is younger.
+    fn dispose_marker(&self, key: &str, to: Option<&str>) {
+        let of = |key: &str| self.path(key).ok().and_then(|path| self.marker_of(Path::new(&path)));
+        let Some(marker) = of(key) else { return };
+        if self.path(key).is_ok_and(|path| Path::new(&path).symlink_metadata().is_ok()) {
+            // Another deposit of its name is there already, perhaps with a marker of its own.
+            return;
+        }
+        let moved = to.and_then(of).map_or(Ok(false), |to| rename(&marker, &to).map(|()| true));
+        let gone = match moved {
+            Ok(true) => Ok(()),
+            Ok(false) => remove(&marker),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => remove(&marker),
+            Err(error) => Err(error),
+        };
+        if let Err(error) =
+            gone.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+        {
+            log::warn!("source {}: the marker of {key} stays there: {error}", self.name);
+        }
+    }
+
     /// What was renamed is something else: it gets its name back, unless that is taken again.
     fn back(&self, key: &str, from: &Path, to: &Path) -> Result<Disposed, SourceError> {
         rename(from, to).map_err(|error| self.failed(key, &error))?;
@@ -221,10 +305,15 @@ fn changed_at(of: &Metadata) -> Option<Timestamp> {
     Timestamp::new(of.ctime(), i32::try_from(of.ctime_nsec()).ok()?).ok()
 }
 
-fn newest_in(folder: &Path, of: &Metadata) -> Option<Timestamp> {
+fn written_at(of: &Metadata) -> Option<Timestamp> {
+    Timestamp::new(of.mtime(), i32::try_from(of.mtime_nsec()).ok()?).ok()
+}
+
+/// The newest of these times in a folder.
+fn newest_in(folder: &Path, of: &Metadata, at: fn(&Metadata) -> Option<Timestamp>) -> Option<Timestamp> {
     let entries = walkdir::WalkDir::new(folder).into_iter().take(BAG_ENTRIES_MAX).flatten();
-    let inner = entries.filter_map(|entry| changed_at(&entry.metadata().ok()?));
-    inner.chain(changed_at(of)).max()
+    let inner = entries.filter_map(|entry| at(&entry.metadata().ok()?));
+    inner.chain(at(of)).max()
 }
 
 /// True when so much time has gone since; also when the clock was set back meanwhile by more than a day.
@@ -292,198 +381,19 @@ impl Source for FolderSource {
     }
 
     fn dispose(&self, key: &str, pin: &str, how: &Disposal) -> Result<Disposed, SourceError> {
-        match how {
+        let disposed = match how {
             Disposal::Move { to } => self.move_to(key, pin, to),
             Disposal::Delete => self.delete(key, pin),
+        }?;
+        match &disposed {
+            Disposed::Done { to } => self.dispose_marker(key, to.as_deref()),
+            Disposed::Absent => self.dispose_marker(key, None),
+            Disposed::Changed => {}
         }
+        Ok(disposed)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::worlds::clock::rehearsal::RehearsalClock;
-    use crate::worlds::net::Reaching;
-    use crate::worlds::source::configured::Place;
-    use std::fs;
-
-    fn source(folder: &Path, after: AfterKept) -> FolderSource {
-        still(folder, after, Duration::ZERO, Arc::new(RehearsalClock::new()))
-    }
-
-    fn still(
-        folder: &Path,
-        after_kept: AfterKept,
-        still_for: Duration,
-        clock: Arc<RehearsalClock>,
-    ) -> FolderSource {
-        let config = SourceConfig {
-            name: "in".into(),
-            depositor: "uva.edu".into(),
-            place: Place::Folder { path: folder.into() },
-            suffixes: Vec::new(),
-            size_max: None,
-            after_kept,
-            scan_every: None,
-            still_for,
-            reaching: Reaching::default(),
-        };
-        FolderSource::new(&config, folder.into(), Arc::new(LocalSource::new()), clock)
-    }
-
-    /// When this was changed, by the clock of its file system; that one and the machine's may differ.
-    fn changed(path: &Path) -> Timestamp {
-        changed_at(&path.symlink_metadata().unwrap()).unwrap()
-    }
-
-    #[test]
-    fn what_changed_a_moment_ago_is_not_listed_yet() {
-        let place = tempfile::tempdir().unwrap();
-        let (tar, bag, late) =
-            (place.path().join("a.tar"), place.path().join("bag"), place.path().join("bag/data/late"));
-        fs::create_dir_all(bag.join("data")).unwrap();
-        fs::write(bag.join("bagit.txt"), "x").unwrap();
-        fs::write(&tar, "x").unwrap();
-        let minute = Duration::from_secs(60);
-        let clock = Arc::new(RehearsalClock::new());
-        let source = still(place.path(), AfterKept::Leave, minute, clock.clone());
-        let set = |to: Timestamp| clock.set_wall(to.duration_since(clock.now()));
-        set(changed(&tar) + Duration::from_secs(59));
-        assert_eq!(names(&source), Vec::<String>::new());
-        set(changed(&tar) + Duration::from_secs(61));
-        assert_eq!(names(&source), ["a.tar", "bag"]);
-        // A bag is as new as the newest of what is in it.
-        let margin = SignedDuration::from_millis(20);
-        for round in 0..1_000 {
-            fs::write(&late, "y").unwrap();
-            if changed(&late).duration_since(changed(&tar)) > margin {
-                break;
-            }
-            assert!(round < 999, "the file system's clock stands still");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        set(changed(&tar) + Duration::from_millis(60_002));
-        assert_eq!(names(&source), ["a.tar"]);
-        let at = |seconds: i64| Timestamp::from_second(1_000_000 + seconds).unwrap();
-        assert!(!is_still(at(0), at(59), minute) && is_still(at(0), at(60), minute));
-        assert!(!is_still(at(30), at(0), minute) && is_still(at(90_000), at(0), minute));
-    }
-
-    fn names(source: &FolderSource) -> Vec<String> {
-        let mut names = Vec::new();
-        let mut after: Option<String> = None;
-        loop {
-            let page = source.list("in", after.as_deref()).unwrap();
-            names.extend(page.entries.into_iter().map(|entry| entry.name));
-            match page.next {
-                Some(next) => after = Some(next),
-                None => return names,
-            }
-        }
-    }
-
-    #[test]
-    fn every_file_is_listed_a_bag_folder_once_and_nothing_that_is_done() {
-        let place = tempfile::tempdir().unwrap();
-        for name in ["a.tar", "sub/deep/b.tar", "bag/bagit.txt", "bag/data/x", "done/old.tar", "c.txt"] {
-            let path = place.path().join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, name).unwrap();
-        }
-        fs::write(place.path().join(format!("d.tar{GOING}")), "").unwrap();
-        std::os::unix::fs::symlink("/etc/passwd", place.path().join("link.tar")).unwrap();
-        fs::create_dir(place.path().join("empty")).unwrap();
-        let done = source(place.path(), AfterKept::Move("done".into()));
-        assert_eq!(names(&done), ["a.tar", "bag", "c.txt", "link.tar", "sub/deep/b.tar"]);
-        let page = done.list("in", None).unwrap();
-        for entry in page.entries.iter().filter(|entry| entry.name != "link.tar") {
-            let looked = done.look(&entry.key).unwrap();
-            assert_eq!((looked.bytes, &looked.mark), (entry.bytes, &entry.mark), "{}", entry.name);
-        }
-        assert!(matches!(done.look("source://in/link.tar"), Err(SourceError::Denied { .. })));
-    }
-
-    #[test]
-    fn a_large_folder_comes_in_pages_each_name_once() {
-        let place = tempfile::tempdir().unwrap();
-        let mut wanted: Vec<String> = (0..2_345).map(|number| format!("{number}.tar")).collect();
-        wanted.iter().for_each(|name| fs::write(place.path().join(name), "").unwrap());
-        wanted.sort();
-        assert_eq!(names(&source(place.path(), AfterKept::Leave)), wanted);
-    }
-
-    #[test]
-    fn no_key_leads_out_of_the_folder() {
-        let place = tempfile::tempdir().unwrap();
-        let source = source(place.path(), AfterKept::Leave);
-        for key in [
-            "source://in/../x",
-            "source://in/",
-            "source://in//etc",
-            "source://other/x",
-            "/etc/passwd",
-            "source://inx/y",
-        ] {
-            assert!(matches!(source.look(key), Err(SourceError::Denied { .. })), "{key}");
-        }
-        assert!(matches!(source.look("source://in/none.tar"), Err(SourceError::Gone { .. })));
-    }
-
-    #[test]
-    fn a_kept_deposit_is_moved_and_no_name_is_taken_twice() {
-        let place = tempfile::tempdir().unwrap();
-        let source = source(place.path(), AfterKept::Move("done".into()));
-        let how = Disposal::Move { to: "done".into() };
-        let key = "source://in/sub/a.tar";
-        let mut moved = Vec::new();
-        for text in ["one", "two"] {
-            fs::create_dir_all(place.path().join("sub")).unwrap();
-            fs::write(place.path().join("sub/a.tar"), text).unwrap();
-            let pin = source.look(key).unwrap().pin;
-            moved.push(source.dispose(key, &pin, &how).unwrap());
-            assert_eq!(source.dispose(key, &pin, &how), Ok(Disposed::Absent));
-        }
-        let to = |name: &str| Disposed::Done { to: Some(format!("source://in/done/sub/{name}")) };
-        assert_eq!(moved, [to("a.tar"), to("a.2.tar")]);
-        assert_eq!(fs::read_to_string(place.path().join("done/sub/a.2.tar")).unwrap(), "two");
-    }
-
-    #[test]
-    fn what_is_no_longer_what_was_ingested_stays_where_it_is() {
-        let place = tempfile::tempdir().unwrap();
-        let source = source(place.path(), AfterKept::Delete);
-        let file = place.path().join("a.tar");
-        fs::write(&file, "one").unwrap();
-        let pin = source.look("source://in/a.tar").unwrap().pin;
-        fs::write(&file, "another").unwrap();
-        for how in [Disposal::Delete, Disposal::Move { to: "done".into() }] {
-            assert_eq!(source.dispose("source://in/a.tar", &pin, &how), Ok(Disposed::Changed));
-            assert_eq!(fs::read_to_string(&file).unwrap(), "another");
-        }
-    }
-
-    #[test]
-    fn a_deleted_deposit_is_gone_file_or_folder_also_when_deleting_was_cut_off() {
-        let place = tempfile::tempdir().unwrap();
-        let source = source(place.path(), AfterKept::Delete);
-        fs::create_dir_all(place.path().join("bag/data")).unwrap();
-        fs::write(place.path().join("bag/bagit.txt"), "x").unwrap();
-        fs::write(place.path().join("a.tar"), "x").unwrap();
-        for name in ["bag", "a.tar"] {
-            let key = format!("source://in/{name}");
-            let pin = source.look(&key).unwrap().pin;
-            assert_eq!(source.dispose(&key, &pin, &Disposal::Delete), Ok(Disposed::Done { to: None }));
-            assert_eq!(source.dispose(&key, &pin, &Disposal::Delete), Ok(Disposed::Absent));
-        }
-        fs::write(place.path().join(format!("b.tar{GOING}")), "rest").unwrap();
-        assert_eq!(source.dispose("source://in/b.tar", "any", &Disposal::Delete), Ok(Disposed::Absent));
-        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn a_folder_that_is_not_mounted_is_unreachable_not_empty() {
-        let place = tempfile::tempdir().unwrap();
-        let source = source(&place.path().join("none"), AfterKept::Leave);
-        assert!(matches!(source.list("in", None), Err(SourceError::Unreachable { .. })));
-    }
-}
+#[path = "folder_tests.rs"]
+mod tests;

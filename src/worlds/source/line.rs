@@ -11,9 +11,10 @@ use crate::worlds::net::breaker::{Breaker, Health};
 use crate::worlds::net::pace::{Pace, portion};
 use crate::worlds::net::turns::{Turn, Turns};
 use crate::worlds::source::{Source, SourceError};
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::io::{self, Read};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 /// How long a range waits for its turn. Ranges are short beside it, so only a source that crawls makes anybody give up.
@@ -25,6 +26,7 @@ pub struct Line {
     source: Arc<dyn Source>,
     clock: Arc<dyn Clock>,
     breaker: Breaker,
+    ill_since: Mutex<Option<Timestamp>>,
     turns: Arc<Turns>,
     pace: Pace,
 }
@@ -42,6 +44,7 @@ impl Line {
             source,
             clock,
             breaker: Breaker::default(),
+            ill_since: Mutex::default(),
             turns: Turns::new(reaching.connections),
             pace: Pace::new(reaching.bandwidth.clone()),
         })
@@ -55,6 +58,15 @@ impl Line {
     /// How the source is doing, and what it said last when it failed.
     pub fn health(&self) -> (Health, Option<String>) {
         self.breaker.health(self.clock.monotonic())
+    }
+
+    /// Since when it is not well (UTC).
+    pub fn ill_since(&self) -> Option<Timestamp> {
+        *self.lock_ill()
+    }
+
+    fn lock_ill(&self) -> MutexGuard<'_, Option<Timestamp>> {
+        self.ill_since.lock().unwrap_or_else(|broken| broken.into_inner())
     }
 
     /// Ranges being fetched now.
@@ -89,9 +101,14 @@ impl Line {
             Some(SourceError::Busy { why, after: Some(after), .. }) => self.breaker.rest(now, *after, why),
             Some(SourceError::Busy { why, after: None, .. }) => self.breaker.failed(now, why),
             // What we refused ourselves was never sent; what it refused is no sign of trouble either.
-            Some(SourceError::Denied { .. } | SourceError::NoListing { .. }) => self.breaker.undecided(),
+            Some(
+                SourceError::Denied { .. } | SourceError::NoListing { .. } | SourceError::AddressLost { .. },
+            ) => self.breaker.undecided(),
             _ => self.breaker.answered(),
         }
+        let well = self.breaker.health(now).0 == Health::Well;
+        let mut ill = self.lock_ill();
+        *ill = if well { None } else { ill.or_else(|| Some(self.clock.now())) };
     }
 
     /// Fetches a range in its turn, at the source's pace.

@@ -17,6 +17,7 @@ pub mod rehearsal;
 pub mod s3;
 pub mod sources;
 pub mod web;
+pub mod withheld;
 
 use crate::model::digest::Algorithm;
 use crate::model::fact::BagPath;
@@ -30,6 +31,9 @@ use std::time::Duration;
 
 /// A key that ends so may lie at a loopback or private address: who submitted it said so.
 pub const PRIVATE: &str = "#allow-private";
+
+/// What of an address is not in the ledger is not where it was kept, either.
+const LOST: &str = "the secret part of its address, which is kept apart from the ledger, is no longer there";
 
 /// True for an address; every other key is a path of this machine.
 pub fn is_address(key: &str) -> bool {
@@ -234,6 +238,11 @@ pub enum SourceError {
         /// The source.
         key: String,
     },
+    /// What was withheld of its address is lost.
+    AddressLost {
+        /// The key.
+        key: String,
+    },
     /// What the source answers cannot be used: it breaks its protocol, or cannot do what is needed.
     Wrong {
         /// The key.
@@ -263,6 +272,7 @@ impl fmt::Display for SourceError {
             SourceError::Gone { .. } => out.write_str("nothing lies there"),
             SourceError::NoListing { .. } => out.write_str("it has no listing"),
             SourceError::NoRanges { .. } => out.write_str("it gives no part of it alone"),
+            SourceError::AddressLost { .. } => out.write_str(LOST),
             SourceError::Denied { why, .. }
             | SourceError::Io { why, .. }
             | SourceError::Changed { why, .. }
@@ -287,6 +297,7 @@ impl From<SourceError> for Trouble {
                 Trouble::new(Kind::SourceWrong, "it gives no part of the deposit alone").about(key)
             }
             SourceError::Wrong { key, why } => Trouble::new(Kind::SourceWrong, why).about(key),
+            SourceError::AddressLost { key } => Trouble::new(Kind::AddressLost, LOST).about(key),
         }
     }
 }
@@ -327,6 +338,11 @@ pub trait Source: Send + Sync {
     fn list(&self, source: &str, after: Option<&str>) -> Result<Page, SourceError> {
         let _ = after;
         Err(SourceError::NoListing { key: source.to_string() })
+    }
+
+    /// Where addresses lie that have something secret in them, if such are taken.
+    fn withheld(&self) -> Option<&withheld::Withheld> {
+        None
     }
 
     /// How each source on a network is doing that was asked since the start.

@@ -1,19 +1,23 @@
 //! Deposits in memory, for rehearsals.
 //!
-//! - Reading fails while the fate is dark; nothing here counts as a write.
+//! - Reading fails while the fate is dark; no change of a deposit counts as a write.
 //! - A deposit's pin changes whenever it is changed or added anew.
 //! - Keys with a scheme (`https://…`) must be fetched; what the next fetches do wrong can be told beforehand.
+//! - Withheld addresses lie on a shelf in memory, whose puts and removals count as writes.
 //! - What lies at `source://NAME/…` is what the source NAME lists, three keys a page.
 
 use crate::model::fact::BagPath;
 use crate::model::item::Form;
 use crate::model::trouble::Trouble;
+use crate::rules::address::shown;
 use crate::rules::read::ReadAt;
+use crate::worlds::clock::rehearsal::RehearsalClock;
 use crate::worlds::fate::Fate;
+use crate::worlds::source::withheld::{Shelf, Withheld};
 use crate::worlds::source::{
     Arrival, Disposal, Disposed, Entry, GivenDigest, Listed, Page, Source, SourceError,
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -24,6 +28,8 @@ const MTIME: i64 = 1_767_225_600;
 pub struct RehearsalSource {
     fate: Arc<Fate>,
     state: Mutex<State>,
+    shelf: Arc<MemoryShelf>,
+    withheld: Withheld,
 }
 
 /// What a fetch does wrong.
@@ -46,6 +52,8 @@ struct State {
     given: Vec<GivenDigest>,
     fetched: u64,
     asked: Asked,
+    no_listing: Option<SourceError>,
+    locked: BTreeSet<String>,
 }
 
 /// How often the source was asked for what.
@@ -55,6 +63,45 @@ pub struct Asked {
     pub looks: u64,
     /// Pages of listings.
     pub pages: u64,
+}
+
+/// Texts in memory.
+struct MemoryShelf {
+    fate: Arc<Fate>,
+    texts: Mutex<BTreeMap<String, String>>,
+}
+
+impl MemoryShelf {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.texts.lock().unwrap_or_else(|broken| broken.into_inner())
+    }
+}
+
+fn no_power<T>(_: T) -> io::Error {
+    io::Error::other("the rehearsal has no power")
+}
+
+impl Shelf for Arc<MemoryShelf> {
+    fn put(&self, name: &str, text: &str) -> io::Result<()> {
+        self.fate.write(|| self.lock().insert(name.into(), text.into())).map(drop).map_err(no_power)
+    }
+
+    fn get(&self, name: &str) -> io::Result<Option<String>> {
+        self.fate.read().map_err(no_power)?;
+        Ok(self.lock().get(name).cloned())
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        if !self.lock().contains_key(name) {
+            return self.fate.read().map_err(no_power);
+        }
+        self.fate.write(|| self.lock().remove(name)).map(drop).map_err(no_power)
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        self.fate.read().map_err(no_power)?;
+        Ok(self.lock().keys().cloned().collect())
+    }
 }
 
 struct Deposit {
@@ -70,7 +117,24 @@ enum What {
 impl RehearsalSource {
     /// No deposit yet.
     pub fn new(fate: Arc<Fate>) -> RehearsalSource {
-        RehearsalSource { fate, state: Mutex::new(State::default()) }
+        let shelf = Arc::new(MemoryShelf { fate: fate.clone(), texts: Mutex::default() });
+        let withheld = Withheld::new(Box::new(shelf.clone()), Arc::new(RehearsalClock::new()));
+        RehearsalSource { fate, state: Mutex::new(State::default()), shelf, withheld }
+    }
+
+    /// Addresses that are withheld.
+    pub fn withheld_addresses(&self) -> Vec<String> {
+        self.shelf.lock().values().cloned().collect()
+    }
+
+    /// What was withheld is lost.
+    pub fn lose_withheld(&self) {
+        self.shelf.lock().clear();
+    }
+
+    /// The key at which the deposit lies that this key stands for.
+    fn real(&self, key: &str) -> Result<String, SourceError> {
+        Ok(self.withheld.reveal(key)?.unwrap_or_else(|| key.to_string()))
     }
 
     /// A tar lies at this key from now on.
@@ -123,6 +187,20 @@ impl RehearsalSource {
         self.lock().faults.extend(faults);
     }
 
+    /// From now on listings fail like this; `None`: they do not.
+    pub fn fail_listing(&self, error: Option<SourceError>) {
+        self.lock().no_listing = error;
+    }
+
+    /// What lies at this key may not be read from now on; or may be again.
+    pub fn lock_out(&self, key: &str, locked: bool) {
+        let mut state = self.lock();
+        match locked {
+            true => state.locked.insert(key.to_string()),
+            false => state.locked.remove(key),
+        };
+    }
+
     /// From now on only whole deposits are given.
     pub fn without_ranges(&self) {
         self.lock().no_ranges = true;
@@ -146,6 +224,14 @@ impl RehearsalSource {
     /// True when something lies there.
     pub fn holds(&self, key: &str) -> bool {
         self.lock().deposits.contains_key(key)
+    }
+
+    /// What lies at one key lies at another from now on, unchanged.
+    pub fn rename(&self, from: &str, to: &str) {
+        let mut state = self.lock();
+        if let Some(deposit) = state.deposits.remove(from) {
+            state.deposits.insert(to.to_string(), deposit);
+        }
     }
 
     /// Nothing lies at this key from now on.
@@ -179,7 +265,7 @@ impl State {
     }
 
     fn get(&self, key: &str) -> Result<&Deposit, SourceError> {
-        self.deposits.get(key).ok_or_else(|| SourceError::Gone { key: key.to_string() })
+        self.deposits.get(key).ok_or_else(|| SourceError::Gone { key: shown(key) })
     }
 }
 
@@ -225,10 +311,18 @@ impl Read for Fetched {
 }
 
 impl Source for RehearsalSource {
+    fn withheld(&self) -> Option<&Withheld> {
+        Some(&self.withheld)
+    }
+
     fn look(&self, key: &str) -> Result<Arrival, SourceError> {
         self.read(key)?;
+        let key = &self.real(key)?;
         let mut state = self.lock();
         state.asked.looks += 1;
+        if state.locked.contains(key.as_str()) {
+            return Err(denied(key, "it is locked"));
+        }
         let deposit = state.get(key)?;
         let (form, bytes) = match &deposit.what {
             What::Tar(bytes) => (Form::Tar, bytes.len() as u64),
@@ -257,6 +351,7 @@ impl Source for RehearsalSource {
         length: u64,
     ) -> Result<Box<dyn Read + Send>, SourceError> {
         self.read(key)?;
+        let key = &self.real(key)?;
         let mut state = self.lock();
         let mut breaks_after = u64::MAX;
         match state.faults.pop_front() {
@@ -345,9 +440,13 @@ impl Source for RehearsalSource {
         self.read(source)?;
         let mut state = self.lock();
         state.asked.pages += 1;
+        if let Some(error) = &state.no_listing {
+            return Err(error.clone());
+        }
         let place = format!("source://{source}/");
         let mut entries: Vec<Listed> = Vec::new();
-        for (key, deposit) in &state.deposits {
+        let from = format!("{place}{}", after.unwrap_or_default());
+        for (key, deposit) in state.deposits.range(from..).take_while(|(key, _)| key.starts_with(&place)) {
             let (Some(name), What::Tar(bytes)) = (key.strip_prefix(&place), &deposit.what) else { continue };
             if after.is_some_and(|after| name <= after) {
                 continue;

@@ -2,6 +2,7 @@
 //!
 //! - A key says which source it is of: an absolute path, `http(s)://…`, `s3://bucket/key`, `source://NAME/KEY`.
 //! - An address that ends in `#allow-private` may lie on this machine or in its network: who submitted it said so.
+//! - A key may stand for an address that is withheld because of what is secret in it; it is looked up for every verb.
 //! - In front of every network verb stand the source's breaker, its turns and its pace; for addresses of no configured
 //!   source each host, or bucket, has its own.
 
@@ -20,12 +21,15 @@ use crate::worlds::source::line::Line;
 use crate::worlds::source::local::LocalSource;
 use crate::worlds::source::s3::S3Source;
 use crate::worlds::source::web::{WebSource, fetched_only};
+use crate::worlds::source::withheld::{Withheld, is_withheld};
 use crate::worlds::source::{
     Arrival, Disposal, Disposed, Entry, PRIVATE, Page, Source, SourceError, is_address,
 };
+use jiff::Timestamp;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
 /// Lines to hosts and buckets of no configured source; beyond it, one that is well is forgotten.
 const LINES_MAX: usize = 1_000;
@@ -36,6 +40,8 @@ pub struct SourceOptions {
     pub reaching: Reaching,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// Addresses with something secret in them.
+    pub withheld: Withheld,
 }
 
 /// How a source is doing, for `status` and `doctor`.
@@ -45,6 +51,8 @@ pub struct SourceState {
     pub name: String,
     /// How it is doing.
     pub health: Health,
+    /// Since when it is not well (UTC).
+    pub since: Option<Timestamp>,
     /// What went wrong last, when something did.
     pub last_error: Option<String>,
     /// Ranges being fetched now.
@@ -54,7 +62,7 @@ pub struct SourceState {
 /// Every source there is.
 pub struct Sources {
     local: Arc<LocalSource>,
-    configured: BTreeMap<String, (SourceConfig, Configured)>,
+    configured: RwLock<BTreeMap<String, Arc<Known>>>,
     options: SourceOptions,
     client: Arc<Client>,
     /// For addresses whose submitter allowed private ones.
@@ -65,17 +73,22 @@ pub struct Sources {
 /// By host or bucket, and whether private addresses were allowed.
 type Lines = BTreeMap<(String, bool), Arc<Line>>;
 
+struct Known {
+    config: SourceConfig,
+    built: Configured,
+}
+
 enum Configured {
-    Folder(FolderSource),
+    Folder(Arc<FolderSource>),
     Far(Arc<Line>),
 }
 
 /// Where a key leads.
 enum Way<'a> {
     Local,
-    Folder(&'a FolderSource),
+    Folder(Arc<FolderSource>),
     /// By this key there.
-    Far(Arc<Line>, &'a str),
+    Far(Arc<Line>, Cow<'a, str>),
 }
 
 impl Sources {
@@ -84,18 +97,31 @@ impl Sources {
         let local = Arc::new(local);
         let client = Arc::new(Client::new(options.reaching.clone()));
         let near = Arc::new(Client::new(Reaching { allow_private: true, ..options.reaching.clone() }));
-        let build = |config: SourceConfig| {
-            let built = build(&config, &local, &options.clock);
-            (config.name.clone(), (config, built))
-        };
-        let configured = configured.into_iter().map(build).collect();
-        Sources { local, configured, options, client, near, lines: Mutex::default() }
+        let all =
+            Sources { local, configured: RwLock::default(), options, client, near, lines: Mutex::default() };
+        all.reconfigure(configured);
+        all
     }
 
-    /// The configured source that a key belongs to.
-    pub fn configured(&self, key: &str) -> Option<&SourceConfig> {
-        let name = key.strip_prefix("source://")?.split('/').next()?;
-        self.configured.get(name).map(|(config, _)| config)
+    /// From now on these are the configured sources. One that did not change stays as it is, with all that was learnt of it;
+    /// what is being fetched from another is fetched to its end.
+    pub fn reconfigure(&self, configured: Vec<SourceConfig>) {
+        let mut known = self.configured.write().unwrap_or_else(|broken| broken.into_inner());
+        let mut next = BTreeMap::new();
+        for config in configured {
+            let name = config.name.clone();
+            let same = known.remove(&name).filter(|known| known.config == config);
+            let entry = same.unwrap_or_else(|| {
+                let built = build(&config, &self.local, &self.options.clock);
+                Arc::new(Known { config, built })
+            });
+            next.insert(name, entry);
+        }
+        *known = next;
+    }
+
+    fn known(&self, name: &str) -> Option<Arc<Known>> {
+        self.configured.read().unwrap_or_else(|broken| broken.into_inner()).get(name).cloned()
     }
 
     fn way<'a>(&'a self, key: &'a str) -> Result<Way<'a>, SourceError> {
@@ -105,25 +131,30 @@ impl Sources {
         if !is_address(key) {
             return Ok(Way::Local);
         }
+        let address = self.options.withheld.reveal(key)?.map_or(Cow::Borrowed(key), Cow::Owned);
         // A line of its own for each: what may go where the other may not must not share its client.
-        let (plain, client, near) = match key.strip_suffix(PRIVATE) {
-            Some(plain) => (plain, &self.near, true),
-            None => (key, &self.client, false),
+        let (client, near) = match address.ends_with(PRIVATE) {
+            true => (&self.near, true),
+            false => (&self.client, false),
+        };
+        let plain = match address {
+            Cow::Borrowed(key) => Cow::Borrowed(key.strip_suffix(PRIVATE).unwrap_or(key)),
+            Cow::Owned(key) => Cow::Owned(key.strip_suffix(PRIVATE).unwrap_or(&key).to_string()),
         };
         if let Some(rest) = plain.strip_prefix("s3://") {
             let bucket = rest.split('/').next().unwrap_or(rest);
             let line = self.line(format!("s3://{bucket}"), near, || self.bucket(bucket, client));
             return Ok(Way::Far(line, plain));
         }
-        let denied = |why| SourceError::Denied { key: shown(plain), why };
-        let origin = Address::parse(plain).map_err(denied)?.origin();
+        let denied = |why| SourceError::Denied { key: shown(&plain), why };
+        let origin = Address::parse(&plain).map_err(denied)?.origin();
         Ok(Way::Far(self.line(origin, near, || self.web(client)), plain))
     }
 
-    fn named<'a>(&'a self, key: &'a str, name: &str) -> Result<Way<'a>, SourceError> {
-        match self.configured.get(name) {
-            Some((_, Configured::Folder(folder))) => Ok(Way::Folder(folder)),
-            Some((_, Configured::Far(line))) => Ok(Way::Far(line.clone(), key)),
+    fn named<'a>(&self, key: &'a str, name: &str) -> Result<Way<'a>, SourceError> {
+        match self.known(name).as_deref().map(|known| &known.built) {
+            Some(Configured::Folder(folder)) => Ok(Way::Folder(folder.clone())),
+            Some(Configured::Far(line)) => Ok(Way::Far(line.clone(), Cow::Borrowed(key))),
             None => {
                 let why = format!("the configuration knows no source \"{}\"", name.escape_debug());
                 Err(SourceError::Denied { key: key.to_string(), why })
@@ -177,7 +208,8 @@ fn build(config: &SourceConfig, local: &Arc<LocalSource>, clock: &Arc<dyn Clock>
     let client = || Arc::new(Client::new(config.reaching.clone()));
     match &config.place {
         Place::Folder { path } => {
-            Configured::Folder(FolderSource::new(config, path.clone(), local.clone(), clock.clone()))
+            let folder = FolderSource::new(config, path.clone(), local.clone(), clock.clone());
+            Configured::Folder(Arc::new(folder))
         }
         Place::Web { url, access } => {
             let web = WebSource::new(client(), clock.clone(), access.clone());
@@ -190,12 +222,30 @@ fn build(config: &SourceConfig, local: &Arc<LocalSource>, clock: &Arc<dyn Clock>
     }
 }
 
+/// A signature that has run out is refused like any other: who submitted the address must be told what helps.
+fn signed_anew(key: &str, error: SourceError) -> SourceError {
+    match error {
+        SourceError::Denied { key: shown, why } if is_withheld(key) => SourceError::Denied {
+            key: shown,
+            why: format!("{why}; if its signature has run out, submit the address again with a new one"),
+        },
+        other => other,
+    }
+}
+
 impl Source for Sources {
+    fn withheld(&self) -> Option<&Withheld> {
+        Some(&self.options.withheld)
+    }
+
     fn look(&self, key: &str) -> Result<Arrival, SourceError> {
         match self.way(key)? {
             Way::Local => self.local.look(key),
             Way::Folder(folder) => folder.look(key),
-            Way::Far(line, key) => line.ask(key, |source| source.look(key)),
+            Way::Far(line, at) => {
+                let looked = line.ask(&at, |source| source.look(&at));
+                looked.map_err(|error| signed_anew(key, error))
+            }
         }
     }
 
@@ -203,7 +253,7 @@ impl Source for Sources {
         match self.way(key)? {
             Way::Local => self.local.open(key),
             Way::Folder(folder) => folder.open(key),
-            Way::Far(line, key) => line.ask(key, |source| source.open(key)),
+            Way::Far(line, key) => line.ask(&key, |source| source.open(&key)),
         }
     }
 
@@ -237,7 +287,7 @@ impl Source for Sources {
         match self.way(key)? {
             Way::Local => self.local.fetch(key, arrival, from, length),
             Way::Folder(folder) => folder.fetch(key, arrival, from, length),
-            Way::Far(line, key) => line.fetch(key, |source| source.fetch(key, arrival, from, length)),
+            Way::Far(line, key) => line.fetch(&key, |source| source.fetch(&key, arrival, from, length)),
         }
     }
 
@@ -250,23 +300,29 @@ impl Source for Sources {
     }
 
     fn states(&self) -> Vec<SourceState> {
-        let far = self.configured.values().filter_map(|(_, built)| match built {
-            Configured::Far(line) => Some(line.clone()),
-            Configured::Folder(_) => None,
-        });
+        let configured = self.configured.read().unwrap_or_else(|broken| broken.into_inner());
+        let far: Vec<Arc<Line>> = configured
+            .values()
+            .filter_map(|known| match &known.built {
+                Configured::Far(line) => Some(line.clone()),
+                Configured::Folder(_) => None,
+            })
+            .collect();
+        drop(configured);
         let others: Vec<Arc<Line>> = self.lines().values().cloned().collect();
         let state = |line: Arc<Line>| {
             let (health, last_error) = line.health();
-            SourceState { name: line.name().to_string(), health, last_error, fetching: line.fetching() }
+            let (name, since) = (line.name().to_string(), line.ill_since());
+            SourceState { name, health, since, last_error, fetching: line.fetching() }
         };
-        far.chain(others).map(state).collect()
+        far.into_iter().chain(others).map(state).collect()
     }
 
     fn dispose(&self, key: &str, pin: &str, how: &Disposal) -> Result<Disposed, SourceError> {
         match self.way(key)? {
             Way::Local => self.local.dispose(key, pin, how),
             Way::Folder(folder) => folder.dispose(key, pin, how),
-            Way::Far(line, key) => line.ask(key, |source| source.dispose(key, pin, how)),
+            Way::Far(line, key) => line.ask(&key, |source| source.dispose(&key, pin, how)),
         }
     }
 }

@@ -8,7 +8,12 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 fn options(clock: &Arc<RehearsalClock>, allow_private: bool) -> SourceOptions {
-    SourceOptions { reaching: Reaching { allow_private, ..near() }, clock: clock.clone() }
+    let reaching = Reaching { allow_private, ..near() };
+    SourceOptions { reaching, clock: clock.clone(), withheld: nothing_withheld(clock) }
+}
+
+fn nothing_withheld(clock: &Arc<impl Clock + 'static>) -> Withheld {
+    Withheld::in_folder("/nowhere/withheld".into(), clock.clone())
 }
 
 fn sources(clock: &Arc<RehearsalClock>, configured: Vec<SourceConfig>) -> Sources {
@@ -25,6 +30,8 @@ fn config(name: &str, place: Place, reaching: Reaching) -> SourceConfig {
         after_kept: AfterKept::Leave,
         scan_every: Some(Duration::from_secs(900)),
         still_for: Duration::ZERO,
+        temporary: Vec::new(),
+        marker: None,
         reaching,
     }
 }
@@ -72,7 +79,6 @@ fn a_key_says_which_source_it_is_of() {
     assert!(matches!(all.look("source://none/a"), Err(SourceError::Denied { .. })));
     assert!(matches!(all.look("ftp://example.org/a"), Err(SourceError::Denied { .. })));
     assert!(matches!(all.look("source://web/../a"), Err(SourceError::Denied { .. })));
-    assert_eq!(all.configured("source://box/a.tar").map(|source| source.name.as_str()), Some("box"));
 }
 
 #[test]
@@ -147,7 +153,8 @@ fn no_more_ranges_at_once_than_a_source_allows_and_no_faster_than_its_pace() {
     let bandwidth = Schedule::parse("200 KB/s", |_| Ok(200_000)).unwrap();
     let reaching = Reaching { connections: 2, bandwidth, ..near() };
     let place = Place::Web { url: tiny.at("/"), access: Access::Anonymous };
-    let options = SourceOptions { reaching: near(), clock };
+    let withheld = nothing_withheld(&clock);
+    let options = SourceOptions { reaching: near(), clock, withheld };
     let all = Arc::new(Sources::new(LocalSource::new(), vec![config("web", place, reaching)], options));
     let arrival = all.look("source://web/a.tar").unwrap();
     assert_eq!(arrival.connections, 2);
@@ -174,4 +181,31 @@ fn no_more_ranges_at_once_than_a_source_allows_and_no_faster_than_its_pace() {
     assert_eq!(most, Some(2));
     assert!(began.elapsed() >= Duration::from_millis(450), "{:?}", began.elapsed());
     assert_eq!(all.states()[0].fetching, 0);
+}
+
+#[test]
+fn configured_sources_come_and_go_while_others_stay_as_they_are() {
+    let clock = Arc::new(RehearsalClock::new());
+    let (tiny, failing) = (server(), Tiny::new(|_, _| Then::Close));
+    let web = |name: &str, tiny: &Tiny| {
+        config(name, Place::Web { url: tiny.at("/"), access: Access::Anonymous }, near())
+    };
+    let all = sources(&clock, vec![web("ill", &failing), web("old", &tiny)]);
+    for _ in 0..FAILURES {
+        assert!(all.look("source://ill/a.tar").is_err());
+    }
+    let ill = |all: &Sources| all.states().into_iter().find(|state| state.name == "ill").unwrap();
+    let before = ill(&all);
+    assert!(matches!(before.health, Health::Resting { .. }) && before.since.is_some(), "{before:?}");
+    let arrival = all.look("source://old/a.tar").unwrap();
+    let mut body = all.fetch("source://old/a.tar", &arrival, 0, 5).unwrap();
+
+    all.reconfigure(vec![web("ill", &failing), web("new", &tiny)]);
+    assert_eq!(ill(&all), before, "what was learnt of it stays");
+    assert!(all.look("source://new/a.tar").is_ok());
+    let gone = all.look("source://old/a.tar").unwrap_err();
+    assert!(gone.to_string().contains("knows no source \"old\""), "{gone}");
+    let mut bytes = Vec::new();
+    body.read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes, [7; 5], "what was being fetched comes to its end");
 }

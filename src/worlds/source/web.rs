@@ -124,10 +124,10 @@ impl WebSource {
             if matches!(answer.status(), 429 | 500 | 502..=504) {
                 return Err(self.refused(key, &answer));
             }
-            if answer.status() != 200 || is_coded(&answer).is_some() {
-                continue;
-            }
-            let Ok(text) = answer.into_text(http::SIDE_CAR_MAX) else { continue };
+            let is_one = answer.status() == 200 && is_coded(&answer).is_none();
+            // Also when it is none: a body that was read gives its connection back.
+            let text = answer.into_text(http::SIDE_CAR_MAX);
+            let Some(text) = text.ok().filter(|_| is_one) else { continue };
             if let Some(hex) = http::side_car(&text, algorithm, &address.name()) {
                 let by = format!("side-car {}{ending}", address.name());
                 return Ok(Some(GivenDigest { algorithm, hex, by }));

@@ -1,7 +1,7 @@
 use super::*;
 use crate::worlds::clock::rehearsal::RehearsalClock;
 use crate::worlds::net::Reaching;
-use crate::worlds::net::tiny::{Asked, Then, Tiny, answer, near};
+use crate::worlds::net::tiny::{Asked, Then, Tiny, answer, hasty, near};
 use std::io::Write;
 use std::net::TcpStream;
 use std::time::Duration;
@@ -220,7 +220,7 @@ fn a_body_that_breaks_off_or_stalls_says_how_far_it_came() {
             let _ = stream.write_all(head.as_bytes());
             then
         });
-        let error = fetch(&web(near()), &tiny.at("/a.tar"), 0, 10).unwrap_err();
+        let error = fetch(&web(hasty()), &tiny.at("/a.tar"), 0, 10).unwrap_err();
         assert!(matches!(error, SourceError::Unreachable { .. }), "{error:?}");
     }
 }
@@ -355,6 +355,6 @@ fn a_change_of_the_date_alone_is_noticed() {
 fn a_server_that_hangs_is_unreachable_in_time() {
     let tiny = Tiny::new(|_, _| Then::Hang);
     let began = std::time::Instant::now();
-    assert!(matches!(web(near()).look(&tiny.at("/a.tar")), Err(SourceError::Unreachable { .. })));
-    assert!(began.elapsed() < Duration::from_secs(4));
+    assert!(matches!(web(hasty()).look(&tiny.at("/a.tar")), Err(SourceError::Unreachable { .. })));
+    assert!(began.elapsed() < Duration::from_secs(30));
 }

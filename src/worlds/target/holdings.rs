@@ -4,7 +4,7 @@
 //! - A walk names every object once, in an order that stays the same, so that it can go on after any of them.
 
 use crate::rules::read::ReadAt;
-use crate::worlds::target::TargetError;
+use crate::worlds::target::{TargetError, Where};
 
 /// What a walk through a storage root comes upon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,9 @@ pub trait Holdings: Send + Sync {
     /// Gives every file in a folder below the storage root, in any order: its path in that folder, and its bytes. A link
     /// or another thing that is no file has no bytes and its path ends with a slash.
     fn files(&self, folder: &str, each: &mut dyn FnMut(&str, u64)) -> Result<(), TargetError>;
+
+    /// Opens a file to be read at any place; what is read may come from memory, so it proves nothing of the medium.
+    fn open(&self, at: Where<'_>) -> Result<Box<dyn ReadAt>, TargetError>;
 
     /// Versions on their way, of any ledger.
     fn under_way(&self) -> Result<Vec<UnderWay>, TargetError>;

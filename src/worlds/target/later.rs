@@ -98,6 +98,10 @@ impl Holdings for LaterTarget {
         self.target()?.files(folder, each)
     }
 
+    fn open(&self, at: Where<'_>) -> Result<Box<dyn ReadAt>, TargetError> {
+        self.target()?.open(at)
+    }
+
     fn under_way(&self) -> Result<Vec<UnderWay>, TargetError> {
         self.target()?.under_way()
     }

@@ -131,6 +131,22 @@ impl RehearsalTarget {
         TargetError::Moved { target: self.name.clone(), why: why.into() }
     }
 
+    fn bytes_at(&self, state: &State, at: Where<'_>) -> Result<Arc<Vec<u8>>, TargetError> {
+        let (files, path) = match at {
+            Where::Staged(txn, path) => (state.staged.get(&key(txn)), path),
+            Where::Object(object, path) => (state.objects.get(object).map(|object| &object.files), path),
+            Where::Root(path) => {
+                match state.objects.iter().find_map(|(id, object)| Some((object, within(id, path)?))) {
+                    Some((object, path)) => (Some(&object.files), path),
+                    None => (None, path),
+                }
+            }
+            Where::Kept(name) => (Some(&state.kept), name),
+        };
+        let bytes = files.and_then(|files| files.get(path)).cloned();
+        bytes.ok_or_else(|| TargetError::Absent { target: self.name.clone(), path: path.to_string() })
+    }
+
     /// The object as it would be published, or why it cannot be.
     fn assemble(&self, state: &State, txn: &Txn, what: &Publication<'_>) -> Result<Object, TargetError> {
         let mut files = match (state.objects.get(what.object), what.base_sha512) {
@@ -286,21 +302,8 @@ impl Target for RehearsalTarget {
 
     fn read(&self, at: Where<'_>, sink: &mut dyn FnMut(&[u8])) -> Result<u64, TargetError> {
         let state = self.ready()?;
-        let (files, path) = match at {
-            Where::Staged(txn, path) => (state.staged.get(&key(txn)), path),
-            Where::Object(object, path) => (state.objects.get(object).map(|object| &object.files), path),
-            Where::Root(path) => {
-                match state.objects.iter().find_map(|(id, object)| Some((object, within(id, path)?))) {
-                    Some((object, path)) => (Some(&object.files), path),
-                    None => (None, path),
-                }
-            }
-            Where::Kept(name) => (Some(&state.kept), name),
-        };
-        let bytes = files.and_then(|files| files.get(path)).cloned();
+        let bytes = self.bytes_at(&state, at)?;
         drop(state);
-        let bytes =
-            bytes.ok_or_else(|| TargetError::Absent { target: self.name.clone(), path: path.to_string() })?;
         // More than one piece, so that nobody may count on getting a file at once.
         for piece in bytes.chunks(7_000) {
             sink(piece);
@@ -367,6 +370,11 @@ impl Holdings for RehearsalTarget {
         };
         object.files.iter().for_each(|(path, bytes)| each(path, bytes.len() as u64));
         Ok(())
+    }
+
+    fn open(&self, at: Where<'_>) -> Result<Box<dyn ReadAt>, TargetError> {
+        let state = self.ready()?;
+        Ok(Box::new(self.bytes_at(&state, at)?))
     }
 
     fn under_way(&self) -> Result<Vec<UnderWay>, TargetError> {

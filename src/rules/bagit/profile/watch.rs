@@ -14,6 +14,12 @@ use crate::rules::bagit::policy::{FileNames, Policy, StorageOption, Versions};
 use crate::rules::bagit::report::{Halt, Out};
 use crate::rules::bagit::{BagFacts, version};
 
+/// The tag by which a bag asks for a way of being stored (APTrust, BTR).
+const STORAGE_OPTION: &str = "Storage-Option";
+
+/// Bytes of such a value; what is longer names nothing.
+const STORAGE_OPTION_MAX: usize = 200;
+
 /// The tag by which a bag names its profiles.
 const IDENTIFIER: &str = "BagIt-Profile-Identifier";
 
@@ -68,6 +74,7 @@ pub struct Watch<'p> {
     named: bool,
     others: Vec<String>,
     payload: (u64, u64),
+    storage_option: Option<String>,
 }
 
 impl<'p> Watch<'p> {
@@ -88,6 +95,7 @@ impl<'p> Watch<'p> {
             named: false,
             others: Vec::new(),
             payload: (0, 0),
+            storage_option: None,
         }
     }
 
@@ -194,6 +202,11 @@ impl<'p> Watch<'p> {
             .collect()
     }
 
+    /// What the bag says of how it shall be stored, in the first tag file that says it.
+    pub fn storage_option(&self) -> Option<String> {
+        self.storage_option.clone()
+    }
+
     /// One element of a tag file.
     pub fn element(
         &mut self,
@@ -203,6 +216,12 @@ impl<'p> Watch<'p> {
         line: u64,
         out: &mut Out<'_>,
     ) -> Result<(), Halt> {
+        if label.eq_ignore_ascii_case(STORAGE_OPTION)
+            && !value.is_empty()
+            && value.len() <= STORAGE_OPTION_MAX
+        {
+            self.storage_option.get_or_insert_with(|| value.to_string());
+        }
         if file == self.info_name && label.eq_ignore_ascii_case(IDENTIFIER) {
             self.identifier(file, value, line, out)?;
         }
@@ -408,7 +427,7 @@ impl<'p> Watch<'p> {
     /// APTrust's guide takes a bag without Storage-Option for one that says Standard; its profiles require the tag.
     fn excused(&self, rule: &TagRule, finding: Finding) -> Finding {
         let absent_is_standard = self.policy.switches.storage_option == StorageOption::Standard;
-        if !absent_is_standard || !rule.label.eq_ignore_ascii_case("Storage-Option") {
+        if !absent_is_standard || !rule.label.eq_ignore_ascii_case(STORAGE_OPTION) {
             return finding;
         }
         let rule = Some(format!("storage_option = {}", self.policy.switches.storage_option));

@@ -201,6 +201,7 @@ impl<'a> Crew<'a> {
             // Time does not help these.
             SourceError::Gone { .. }
             | SourceError::Denied { .. }
+            | SourceError::AddressLost { .. }
             | SourceError::Changed { .. }
             | SourceError::NoListing { .. }
             | SourceError::NoRanges { .. } => return Err(Trouble::from(error).into()),

@@ -13,13 +13,14 @@ mod copy;
 mod plan;
 mod unchanged;
 
-use crate::books::ledger::EventDraft;
+use crate::books::ledger::{EventDraft, LedgerError};
 use crate::model::checkpoint::Stage;
 use crate::model::event::{EventType, Outcome};
 use crate::model::item::{Item, StoredFound};
-use crate::model::object::{ObjectId, StoredCopy};
+use crate::model::object::{ObjectId, StoredCopy, VersionRow};
 use crate::model::trouble::{Kind, Stop, Trouble};
 use crate::work::job::{Done, Job, Settings, staging_folder};
+use crate::work::levelling::Leveller;
 use crate::work::stages::{Room, RoomPlace, StageWork};
 use crate::worlds::World;
 use crate::worlds::target::{Publication, Target, Txn};
@@ -48,7 +49,7 @@ impl StageWork for Store {
             inodes: 200,
             already: 0,
         }];
-        for name in &settings.policy(&item.policy)?.targets {
+        for name in &settings.policy_of(item)?.targets {
             let block = named(world, name)?.space()?.block_bytes.max(512);
             // Every file to the next block, two inventories, folders; what is marked lies there already.
             let need = bytes + files * (block + 2 * INVENTORY_ROW_BYTES) + slack;
@@ -67,13 +68,14 @@ impl StageWork for Store {
     }
 
     fn work(&self, job: &Job<'_>) -> Result<Done, Stop> {
-        let policy = job.settings.policy(&job.item.policy)?;
+        let policy = job.settings.policy_of(job.item)?;
         let targets: Vec<(&str, &dyn Target)> = policy
             .targets
             .iter()
             .map(|name| Ok((name.as_str(), named(job.world, name)?)))
             .collect::<Result<_, Trouble>>()?;
         let object = ObjectId::of(&job.item.depositor, &job.item.bag);
+        level(job, &object, &targets)?;
         let plan = plan::frozen_or_freeze(job, &object, &targets)?;
         if let Some(unchanged) = &plan.unchanged {
             return unchanged::prove_again(job, &plan, unchanged, &targets);
@@ -98,6 +100,25 @@ impl StageWork for Store {
         });
         Ok(Done { found, events, ..Done::default() })
     }
+}
+
+/// Brings targets that lack earlier versions to the newest one: every copy ends in the same version. Nobody changes the
+/// object once this has returned: an item at this stage keeps others from it.
+fn level(job: &Job<'_>, object: &ObjectId, targets: &[(&str, &dyn Target)]) -> Result<(), Stop> {
+    drop(job.ledger.claim_object(object));
+    let failed = |error: LedgerError| {
+        Trouble::new(Kind::FactsDamaged, error.to_string()).while_doing("reading the registry")
+    };
+    let versions = job.ledger.versions(object).map_err(failed)?;
+    for (name, _) in targets {
+        let has = |version: &VersionRow| version.copies.iter().any(|copy| copy.target == *name);
+        if !versions.iter().all(has) {
+            let step = |_| job.drained();
+            let (world, ledger, settings) = (job.world, job.ledger, job.settings);
+            Leveller { world, ledger, settings, step: &step }.level(object, name)?;
+        }
+    }
+    Ok(())
 }
 
 /// The target of this name.

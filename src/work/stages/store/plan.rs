@@ -19,6 +19,7 @@ use crate::rules::premis;
 use crate::rules::read::ReadAt;
 use crate::work::job::Job;
 use crate::worlds::disk::Place;
+use crate::worlds::source;
 use crate::worlds::target::{Head, Target, Where};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -264,7 +265,7 @@ fn deposit_record(
     created: Timestamp,
 ) -> Result<DepositRecord, Stop> {
     let item = job.item;
-    let policy = job.settings.policy(&item.policy)?;
+    let policy = job.settings.policy_of(item)?;
     let found = &item.found;
     let (files, bytes) = found.unpack.as_ref().map_or((0, 0), |unpack| (unpack.files, unpack.bytes));
     let sha256 = found.download.as_ref().map(|download| ("sha256".to_string(), download.sha256.clone()));
@@ -280,7 +281,7 @@ fn deposit_record(
         received_at: item.received_at,
         created,
         deposit: DepositOrigin {
-            name: item.deposit.key.rsplit('/').next().unwrap_or_default().to_string(),
+            name: name_of(&item.deposit.key),
             form: match item.deposit.form {
                 Form::Tar => found
                     .unpack
@@ -333,4 +334,9 @@ fn logical(member: Member) -> Result<Logical, Trouble> {
         sha512: digest(Algorithm::Sha512)?,
         source: Source::Member { number: member.number, offset: member.offset },
     })
+}
+/// The deposit's own name: the last part of its path or address, without what stands behind it there.
+fn name_of(key: &str) -> String {
+    let of_address = source::is_address(key).then(|| source::name_in_address(key)).flatten();
+    of_address.unwrap_or_else(|| key.rsplit('/').next().unwrap_or_default().to_string())
 }

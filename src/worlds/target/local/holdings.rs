@@ -8,8 +8,10 @@ use super::folders::{Entry, entries};
 use super::staging::parse;
 use super::{LocalTarget, told};
 use crate::rules::read::ReadAt;
-use crate::worlds::target::TargetError;
+use crate::worlds::beneath::{self, Pread};
 use crate::worlds::target::holdings::{Holdings, KeptFile, Lies, UnderWay, is_plain_name};
+use crate::worlds::target::{TargetError, Where};
+use rustix::fs::{Mode, OFlags};
 use std::cmp::Ordering;
 use std::fs;
 use std::io;
@@ -148,6 +150,14 @@ impl Holdings for LocalTarget {
         self.look_for_marker()?;
         let folder = self.beneath(&self.path.join("ocfl"), folder)?;
         self.files_in(&folder, "", 0, each)
+    }
+
+    fn open(&self, at: Where<'_>) -> Result<Box<dyn ReadAt>, TargetError> {
+        let path = self.path_of(at)?;
+        let fail = |error: io::Error| self.fail_asked(&path, error);
+        let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC | beneath::READ;
+        let opened = rustix::fs::open(&path, flags, Mode::empty()).map_err(|error| fail(error.into()))?;
+        Ok(Box::new(Pread::new(opened).map_err(fail)?.front_to_back()))
     }
 
     fn under_way(&self) -> Result<Vec<UnderWay>, TargetError> {

@@ -15,6 +15,7 @@
 //! - Another ledger's transactions are put aside into `work/orphans`, never deleted.
 
 mod durable;
+mod explanation;
 mod folders;
 mod holdings;
 mod publish;
@@ -28,6 +29,7 @@ use crate::rules::ocfl::layout;
 use crate::worlds::Space;
 use crate::worlds::target::{Head, Publication, Put, Target, TargetError, Txn, Where};
 use durable::{fsync_folder, write_beside};
+pub(super) use explanation::EXPLANATION;
 use folders::{entries, remove_tree};
 use reading::Direct;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -76,22 +78,6 @@ pub struct LocalTarget {
     /// Held as long as the target is open; the lock dies with the process.
     _lock: File,
 }
-
-/// What a stranger with `ls` should know.
-pub(super) const EXPLANATION: &str = "\
-# What lies here
-
-This folder is an OCFL 1.1 storage root (https://ocfl.io/1.1/spec/), written by strongroom. Everything in it can be read
-and checked without strongroom: `inventory.json` in each object's folder lists every file with its SHA-512.
-
-- An object is one bag (RFC 8493) of one depositor: its id is `strongroom:<depositor>/<bag>`. Each new deposit of the
-  same bag is a new version. Objects lie where layout extension 0003 puts them (see `extensions/`).
-- `bag/` in the state of a version is the bag as it was deposited, byte for byte, with its own manifests.
-- `metadata/` beside it holds what was known when the version was made: `strongroom.json` and `premis.xml` (PREMIS 3.0).
-- `logs/premis/` in an object's folder holds later events, one JSON object a line. Each file names the SHA-256 of the file
-  before it, so that a missing or changed one is noticed.
-- A content path below `.mapped/` holds a file whose own path some file systems would not keep; its path is in the state.
-";
 
 impl LocalTarget {
     /// Makes a folder a target, by giving it a marker. Done before under the same name: fine.
@@ -161,6 +147,35 @@ impl LocalTarget {
         target.make_root()?;
         target.put_strangers_aside()?;
         Ok(target)
+    }
+
+    /// Opens a target only to look at what it holds: nothing on it is changed, so it may be mounted read-only.
+    pub fn look(name: &str, path: &Path) -> Result<LocalTarget, TargetError> {
+        let fail = |error: io::Error| told(name, path, error);
+        let marker = read_marker(name, path)?;
+        let lock = match File::open(path.join("work/lock")) {
+            Ok(lock) => lock,
+            // Never opened to write; its marker serves.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                File::open(path.join(MARKER)).map_err(fail)?
+            }
+            Err(error) => return Err(fail(error)),
+        };
+        lock.try_lock().map_err(|_| {
+            let why = "another process works on this target".to_string();
+            TargetError::Io { target: name.into(), path: path.join("work/lock").display().to_string(), why }
+        })?;
+        Ok(LocalTarget {
+            name: name.into(),
+            path: path.into(),
+            ledger: String::new(),
+            marker,
+            abilities: Abilities { noreplace: false, exchange: false, direct: false },
+            busy: Mutex::default(),
+            freed: Condvar::new(),
+            buffers: Mutex::default(),
+            _lock: lock,
+        })
     }
 
     /// What its file system can do.
@@ -247,6 +262,15 @@ impl LocalTarget {
             return Err(self.io(inside, "no path inside an object"));
         }
         Ok(folder.join(inside))
+    }
+
+    fn path_of(&self, at: Where<'_>) -> Result<PathBuf, TargetError> {
+        match at {
+            Where::Staged(txn, path) => self.beneath(&self.txn_folder(txn).join("obj"), path),
+            Where::Object(object, path) => self.beneath(&self.live(object), path),
+            Where::Root(path) => self.beneath(&self.path.join("ocfl"), path),
+            Where::Kept(name) => self.kept_path(name),
+        }
     }
 
     /// Moves a file or folder where nothing is.
@@ -374,13 +398,7 @@ impl Target for LocalTarget {
     }
 
     fn read(&self, at: Where<'_>, sink: &mut dyn FnMut(&[u8])) -> Result<u64, TargetError> {
-        let path = match at {
-            Where::Staged(txn, path) => self.beneath(&self.txn_folder(txn).join("obj"), path)?,
-            Where::Object(object, path) => self.beneath(&self.live(object), path)?,
-            Where::Root(path) => self.beneath(&self.path.join("ocfl"), path)?,
-            Where::Kept(name) => self.kept_path(name)?,
-        };
-        self.read_file(&path, sink)
+        self.read_file(&self.path_of(at)?, sink)
     }
 
     fn publish(&self, txn: &Txn, what: &Publication<'_>) -> Result<String, TargetError> {

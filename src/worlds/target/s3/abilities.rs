@@ -10,6 +10,7 @@ use crate::worlds::s3::Details;
 use crate::worlds::target::TargetError;
 use crate::worlds::target::probe::{Ability, Has};
 use std::io::Read;
+use std::sync::Arc;
 
 /// How what is written carries its digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,16 +43,29 @@ pub struct Abilities {
 /// Where probes lie.
 pub const PLACE: &str = "work/probe/";
 
+impl Abilities {
+    /// Nothing was tried.
+    pub const NONE: Abilities = Abilities {
+        checksum: Checksum::Md5,
+        refuses: false,
+        if_new: false,
+        if_is: false,
+        ranges: false,
+        parts: false,
+        uploads_listed: false,
+    };
+}
+
 const SAMPLE: &[u8] = b"strongroom was here, to see what this store does\n";
 const OTHER: &[u8] = b"strongroom was here, and this is not what was there\n";
 
 /// Another name at every probe, so that what an interrupted one left does not count.
-fn probe_key(talk: &Talk, name: &str) -> String {
+fn probe_key(talk: &Arc<Talk>, name: &str) -> String {
     format!("{PLACE}{}-{}-{name}", talk.clock.now().as_millisecond(), std::process::id())
 }
 
 /// Tries what code paths depend on.
-pub fn find_out(talk: &Talk) -> Result<Abilities, TargetError> {
+pub fn find_out(talk: &Arc<Talk>) -> Result<Abilities, TargetError> {
     let key = probe_key(talk, "a");
     let tried = try_writes(talk, &key);
     talk.delete(&key)?;
@@ -60,7 +74,7 @@ pub fn find_out(talk: &Talk) -> Result<Abilities, TargetError> {
     Ok(Abilities { parts, uploads_listed, ..tried })
 }
 
-fn try_writes(talk: &Talk, key: &str) -> Result<Abilities, TargetError> {
+fn try_writes(talk: &Arc<Talk>, key: &str) -> Result<Abilities, TargetError> {
     let sample = SAMPLE.to_vec();
     let whole = Stretch::whole(&sample);
     let checksum = match talk.put(key, whole, Checksum::Sha256, If::Any, None) {
@@ -96,7 +110,7 @@ fn try_writes(talk: &Talk, key: &str) -> Result<Abilities, TargetError> {
 }
 
 /// True when the condition kept the write from being done.
-fn held(put: Result<String, No>, talk: &Talk, key: &str) -> Result<bool, TargetError> {
+fn held(put: Result<String, No>, talk: &Arc<Talk>, key: &str) -> Result<bool, TargetError> {
     match put {
         Ok(_) => Ok(false),
         Err(no) if no.is_condition() => Ok(true),
@@ -107,7 +121,7 @@ fn held(put: Result<String, No>, talk: &Talk, key: &str) -> Result<bool, TargetE
 }
 
 /// True when bytes that do not fit their digest are refused. They are written beside the sample.
-fn refuses_wrong(talk: &Talk, key: &str, how: Checksum) -> Result<bool, TargetError> {
+fn refuses_wrong(talk: &Arc<Talk>, key: &str, how: Checksum) -> Result<bool, TargetError> {
     let key = format!("{key}-wrong");
     let (sample, other) = (SAMPLE.to_vec(), OTHER.to_vec());
     let (name, text) = talk.checksum(how, &key, Stretch::whole(&other)).map_err(|no| talk.told(&key, no))?;
@@ -130,7 +144,7 @@ fn refuses_wrong(talk: &Talk, key: &str, how: Checksum) -> Result<bool, TargetEr
 }
 
 /// True when the part that was asked for comes, whatever the status says.
-fn gives_ranges(talk: &Talk, key: &str) -> Result<bool, TargetError> {
+fn gives_ranges(talk: &Arc<Talk>, key: &str) -> Result<bool, TargetError> {
     let plain = vec![("range", "bytes=7-9".to_string())];
     let answer = talk.ask(Method::Get, Some(key), &Details { plain, again: true, ..Details::default() });
     let answer = match answer {
@@ -145,7 +159,7 @@ fn gives_ranges(talk: &Talk, key: &str) -> Result<bool, TargetError> {
 }
 
 /// Whether objects can be written in parts, and whether unfinished ones are listed.
-fn try_parts(talk: &Talk, key: &str, how: Checksum) -> Result<(bool, bool), TargetError> {
+fn try_parts(talk: &Arc<Talk>, key: &str, how: Checksum) -> Result<(bool, bool), TargetError> {
     let id = match talk.begin_upload(key, how, None) {
         Ok(id) => id,
         Err(TargetError::Io { .. } | TargetError::Absent { .. }) => return Ok((false, false)),
@@ -166,7 +180,7 @@ fn try_parts(talk: &Talk, key: &str, how: Checksum) -> Result<(bool, bool), Targ
 }
 
 /// What was found, for people, with what only they want to know.
-pub fn tell(talk: &Talk, found: &Abilities) -> Result<Vec<Ability>, TargetError> {
+pub fn tell(talk: &Arc<Talk>, found: &Abilities) -> Result<Vec<Ability>, TargetError> {
     let yes =
         |seen: bool, with: &str, without: &str| if seen { with.to_string() } else { without.to_string() };
     let digest = match found.checksum {
@@ -247,7 +261,7 @@ pub fn tell(talk: &Talk, found: &Abilities) -> Result<Vec<Ability>, TargetError>
     Ok(told)
 }
 
-fn sub_resource(talk: &Talk, name: &'static str) -> Result<Result<String, String>, TargetError> {
+fn sub_resource(talk: &Arc<Talk>, name: &'static str) -> Result<Result<String, String>, TargetError> {
     let query = vec![(name, String::new())];
     match talk.ask(Method::Get, None, &Details { query, ..Details::default() }) {
         Ok(answer) => Ok(Ok(answer.into_text(64 << 10).unwrap_or_default())),
@@ -256,7 +270,7 @@ fn sub_resource(talk: &Talk, name: &'static str) -> Result<Result<String, String
     }
 }
 
-fn versioning(talk: &Talk) -> Result<Ability, TargetError> {
+fn versioning(talk: &Arc<Talk>) -> Result<Ability, TargetError> {
     let tried = "asked for the bucket's versioning";
     Ok(match sub_resource(talk, "versioning")? {
         Ok(text) if text.contains(">Enabled<") => Ability::new(
@@ -270,7 +284,7 @@ fn versioning(talk: &Talk) -> Result<Ability, TargetError> {
     })
 }
 
-fn object_lock(talk: &Talk) -> Result<Ability, TargetError> {
+fn object_lock(talk: &Arc<Talk>) -> Result<Ability, TargetError> {
     let tried = "asked for the bucket's object lock";
     Ok(match sub_resource(talk, "object-lock")? {
         Ok(text) if text.contains(">Enabled<") => Ability::new(
@@ -286,7 +300,7 @@ fn object_lock(talk: &Talk) -> Result<Ability, TargetError> {
 }
 
 /// Writes a key with something odd in it, and looks how it is listed.
-fn odd_key(talk: &Talk, name: &str, odd: &str, tried: &str) -> Result<Ability, TargetError> {
+fn odd_key(talk: &Arc<Talk>, name: &str, odd: &str, tried: &str) -> Result<Ability, TargetError> {
     let start = probe_key(talk, "odd");
     let key = format!("{start}-{odd}");
     let sample = SAMPLE.to_vec();

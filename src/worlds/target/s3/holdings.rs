@@ -5,12 +5,12 @@
 //! - Keys of versions on their way are no strays: an intent names them.
 
 use super::S3Target;
-use super::objects::{Go, If};
+use super::objects::{Go, If, Remote};
 use super::talk::Stretch;
 use super::uploads::PART_MIN;
 use crate::rules::read::ReadAt;
-use crate::worlds::target::TargetError;
 use crate::worlds::target::holdings::{Holdings, KeptFile, Lies, UnderWay, is_plain_name};
+use crate::worlds::target::{TargetError, Where};
 use std::collections::BTreeSet;
 
 /// Where things are kept beside the storage root.
@@ -72,6 +72,12 @@ impl Holdings for S3Target {
             0 => Err(TargetError::Absent { target: self.name.clone(), path: folder.to_string() }),
             _ => Ok(()),
         }
+    }
+
+    fn open(&self, at: Where<'_>) -> Result<Box<dyn ReadAt>, TargetError> {
+        let key = self.key_of(at)?;
+        let reading = self.talk.open(&key).map_err(|no| self.talk.told(&key, no))?;
+        Ok(Box::new(Remote::new(reading)))
     }
 
     fn under_way(&self) -> Result<Vec<UnderWay>, TargetError> {

@@ -152,7 +152,7 @@ pub struct Intents {
 
 impl Intents {
     /// Reads all that lie there.
-    pub fn load(talk: &Talk) -> Result<Intents, TargetError> {
+    pub fn load(talk: &Arc<Talk>) -> Result<Intents, TargetError> {
         let mut keys = Vec::new();
         talk.list("work/", None, &mut |found| {
             let inside = found.key.strip_prefix("work/").unwrap_or_default();

@@ -13,7 +13,7 @@ use crate::worlds::net::client::Method;
 use crate::worlds::s3::Details;
 use crate::worlds::target::TargetError;
 use serde::{Deserialize, Serialize};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 const KEY: &str = "work/lock.json";
@@ -47,7 +47,7 @@ struct Held {
 
 impl Lease {
     /// Takes the lock, or says who has it.
-    pub fn take(talk: &Talk, ledger: &str, abilities: &Abilities) -> Result<Lease, TargetError> {
+    pub fn take(talk: &Arc<Talk>, ledger: &str, abilities: &Abilities) -> Result<Lease, TargetError> {
         let own = Lock {
             ledger: ledger.into(),
             host: host(),
@@ -88,7 +88,7 @@ impl Lease {
     }
 
     /// An error when somebody else holds it now; renews it now and then.
-    pub fn hold(&self, talk: &Talk, abilities: &Abilities) -> Result<(), TargetError> {
+    pub fn hold(&self, talk: &Arc<Talk>, abilities: &Abilities) -> Result<(), TargetError> {
         let mut held = self.held.lock().unwrap_or_else(|broken| broken.into_inner());
         if let Some(why) = &held.lost {
             return Err(talk.io(KEY, why.clone()));
@@ -110,7 +110,7 @@ impl Lease {
         Ok(())
     }
 
-    fn look(&self, talk: &Talk) -> Result<(), TargetError> {
+    fn look(&self, talk: &Arc<Talk>) -> Result<(), TargetError> {
         let found = talk.get(KEY, TEXT_MAX)?.and_then(|(text, _)| serde_json::from_slice::<Lock>(&text).ok());
         match found {
             Some(found) if found == self.own => Ok(()),
@@ -124,7 +124,7 @@ impl Lease {
     }
 
     /// Gives it back, if that goes at once: otherwise it is found to be old later.
-    pub fn release(&self, talk: &Talk) {
+    pub fn release(&self, talk: &Arc<Talk>) {
         if self.look(talk).is_ok() {
             let whole = format!("{}{KEY}", talk.prefix);
             let _ = talk.bucket.send(Method::Delete, Some(&whole), &Details::default());
@@ -135,7 +135,7 @@ impl Lease {
 const TAKEN: &str = "this target was taken over by";
 
 impl Lock {
-    fn write(&self, talk: &Talk, abilities: &Abilities, only: If<'_>) -> Result<String, TargetError> {
+    fn write(&self, talk: &Arc<Talk>, abilities: &Abilities, only: If<'_>) -> Result<String, TargetError> {
         let text = json(self);
         match talk.put(KEY, Stretch::whole(&text), abilities.checksum, only, None) {
             Ok(tag) => Ok(tag),
@@ -150,7 +150,7 @@ impl Lock {
 }
 
 /// Seconds since the lock was written, by the store's clock.
-fn age(talk: &Talk) -> Result<i64, TargetError> {
+fn age(talk: &Arc<Talk>) -> Result<i64, TargetError> {
     let Some(head) = talk.head(KEY)? else { return Ok(i64::MAX) };
     let date = |name: &str| head.header(name).and_then(http::date).map(|at| at.as_second());
     match (date("last-modified"), date("date")) {

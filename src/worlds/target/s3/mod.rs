@@ -56,7 +56,7 @@ const USAGE: &str = "work/usage.json";
 /// Longest text of ours that is read: markers, intents, sidecars, logs.
 const TEXT_MAX: u64 = 1 << 20;
 /// Free space where nobody set a quota.
-const UNLIMITED: u64 = 1 << 60;
+const UNLIMITED: u64 = 1 << 63;
 
 /// When a copy counts as read back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -125,10 +125,11 @@ pub struct S3Target {
     root: String,
     ledger: String,
     config: BucketTarget,
-    talk: Talk,
+    talk: Arc<Talk>,
     marker: Marker,
     abilities: Abilities,
-    lease: Lease,
+    /// None: it was opened only to look.
+    lease: Option<Lease>,
     intents: Intents,
     usage: Mutex<Usage>,
     device: u64,
@@ -140,7 +141,7 @@ pub struct S3Target {
 impl S3Target {
     /// Makes a prefix a target, by giving it a marker. Done before under the same name: fine.
     pub fn create(name: &str, config: &BucketTarget, clock: Arc<dyn Clock>) -> Result<(), TargetError> {
-        let talk = Talk::new(name, config, clock);
+        let talk = Arc::new(Talk::new(name, config, clock));
         match read_marker(&talk) {
             Ok(_) => return Ok(()),
             Err(TargetError::Missing { .. }) => {}
@@ -174,18 +175,43 @@ impl S3Target {
         ledger: &str,
         clock: Arc<dyn Clock>,
     ) -> Result<S3Target, TargetError> {
-        let talk = Talk::new(name, config, clock.clone());
+        let talk = Arc::new(Talk::new(name, config, clock.clone()));
         let marker = read_marker(&talk)?;
         let abilities = abilities::find_out(&talk)?;
-        let lease = Lease::take(&talk, ledger, &abilities)?;
+        let lease = Some(Lease::take(&talk, ledger, &abilities)?);
+        let target = S3Target::made(config, ledger, talk, marker, abilities, lease)?;
+        // What a probe left that was stopped.
+        target.clear(abilities::PLACE)?;
+        target.make_root()?;
+        target.mend_all()?;
+        target.load_usage()?;
+        Ok(target)
+    }
+
+    /// Opens a target only to look at what it holds: nothing in it is changed, and nobody's lock is asked for.
+    pub fn look(name: &str, config: &BucketTarget, clock: Arc<dyn Clock>) -> Result<S3Target, TargetError> {
+        let talk = Arc::new(Talk::new(name, config, clock));
+        let marker = read_marker(&talk)?;
+        S3Target::made(config, "", talk, marker, Abilities::NONE, None)
+    }
+
+    fn made(
+        config: &BucketTarget,
+        ledger: &str,
+        talk: Arc<Talk>,
+        marker: Marker,
+        abilities: Abilities,
+        lease: Option<Lease>,
+    ) -> Result<S3Target, TargetError> {
+        let name = talk.target.clone();
         let intents = Intents::load(&talk)?;
-        let account =
-            config.account(&*clock).map_err(|why| TargetError::Denied { target: name.into(), why })?;
+        let account = config.account(&*talk.clock);
+        let account = account.map_err(|why| TargetError::Denied { target: name.clone(), why })?;
         let digest = Sha256::digest(account.as_bytes());
         // No file system has a number as high.
         let device = digest.iter().take(7).fold(1u64, |sum, byte| (sum << 8) | u64::from(*byte)) | 1 << 63;
-        let target = S3Target {
-            name: name.into(),
+        Ok(S3Target {
+            name,
             root: config.root(),
             ledger: ledger.into(),
             config: config.clone(),
@@ -198,13 +224,7 @@ impl S3Target {
             device,
             busy: Mutex::default(),
             freed: Condvar::new(),
-        };
-        // What a probe left that was stopped.
-        target.clear(abilities::PLACE)?;
-        target.make_root()?;
-        target.mend_all()?;
-        target.load_usage()?;
-        Ok(target)
+        })
     }
 
     /// What its store can do.
@@ -281,7 +301,10 @@ impl S3Target {
 
     /// Before anything is written: this process still is the one that works here.
     fn still_ours(&self) -> Result<(), TargetError> {
-        self.lease.hold(&self.talk, &self.abilities)
+        match &self.lease {
+            Some(lease) => lease.hold(&self.talk, &self.abilities),
+            None => Err(self.talk.io("", "it was opened only to look at what it holds")),
+        }
     }
 
     fn claim<'a>(&'a self, object: &ObjectId) -> Claim<'a> {
@@ -349,7 +372,9 @@ impl Drop for Claim<'_> {
 
 impl Drop for S3Target {
     fn drop(&mut self) {
-        self.lease.release(&self.talk);
+        if let Some(lease) = &self.lease {
+            lease.release(&self.talk);
+        }
     }
 }
 
@@ -372,7 +397,7 @@ fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec_pretty(value).expect("plain data becomes JSON")
 }
 
-fn read_marker(talk: &Talk) -> Result<Marker, TargetError> {
+fn read_marker(talk: &Arc<Talk>) -> Result<Marker, TargetError> {
     let missing = |why: String| TargetError::Missing { target: talk.target.clone(), why };
     let place = format!("s3://{}/{}{MARKER}", talk.bucket.site.bucket, talk.prefix);
     let Some((text, _)) = talk.get(MARKER, TEXT_MAX)? else {

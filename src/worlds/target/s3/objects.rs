@@ -9,12 +9,13 @@ use super::talk::{No, Stretch, Talk};
 use crate::model::digest::Algorithm;
 use crate::rules::digester::Digester;
 use crate::rules::http;
-use crate::rules::read::Slice;
+use crate::rules::read::{ReadAt, Slice};
 use crate::worlds::net::client::{Answer, Method, NetBody, NetError, of_io};
 use crate::worlds::net::turns::Turn;
 use crate::worlds::s3::{Details, decoded, xml};
 use crate::worlds::target::TargetError;
 use std::io::{self, Read};
+use std::sync::{Arc, Mutex};
 
 /// Longest page of a listing: a thousand keys of a thousand bytes, escaped.
 const PAGE_MAX: usize = 16 << 20;
@@ -124,7 +125,7 @@ impl Talk {
     }
 
     /// Opens an object for reading.
-    pub fn open(&self, key: &str) -> Result<Reading<'_>, No> {
+    pub fn open(self: &Arc<Talk>, key: &str) -> Result<Reading, No> {
         let turn = self.turn(Some(key))?;
         let answer = self.ask_in_turn(Method::Get, Some(key), &fresh(None))?;
         let total = answer.header("content-length").and_then(http::number);
@@ -133,11 +134,12 @@ impl Talk {
         };
         let tag = answer.header("etag").map(|tag| tag.trim().to_string());
         let body = Some(answer.into_body());
-        Ok(Reading { talk: self, key: key.to_string(), tag, total, done: 0, body, resumes: 0, _turn: turn })
+        let talk = self.clone();
+        Ok(Reading { talk, key: key.to_string(), tag, total, done: 0, body, resumes: 0, turn: Some(turn) })
     }
 
     /// A short object, whole, with its entity tag; none when it is not there.
-    pub fn get(&self, key: &str, most: u64) -> Result<Option<(Vec<u8>, String)>, TargetError> {
+    pub fn get(self: &Arc<Talk>, key: &str, most: u64) -> Result<Option<(Vec<u8>, String)>, TargetError> {
         let reading = match self.open(key) {
             Err(no) if no.is_absent() => return Ok(None),
             other => other.map_err(|no| self.told(key, no))?,
@@ -154,7 +156,7 @@ impl Talk {
     }
 
     /// Gives all bytes of an object to `sink`, and their number.
-    pub fn read(&self, key: &str, sink: &mut dyn FnMut(&[u8])) -> Result<u64, TargetError> {
+    pub fn read(self: &Arc<Talk>, key: &str, sink: &mut dyn FnMut(&[u8])) -> Result<u64, TargetError> {
         let mut reading = self.open(key).map_err(|no| self.told(key, no))?;
         let size = CHUNK.min(usize::try_from(reading.total).unwrap_or(CHUNK)).max(1);
         let mut buffer = vec![0; size];
@@ -305,8 +307,8 @@ fn fresh(part: Option<(u64, Option<&str>)>) -> Details<'static> {
 }
 
 /// An object while it is read.
-pub struct Reading<'a> {
-    talk: &'a Talk,
+pub struct Reading {
+    talk: Arc<Talk>,
     key: String,
     /// Its entity tag, with quotes.
     pub tag: Option<String>,
@@ -315,10 +317,10 @@ pub struct Reading<'a> {
     done: u64,
     body: Option<NetBody>,
     resumes: u32,
-    _turn: Turn,
+    turn: Option<Turn>,
 }
 
-impl Reading<'_> {
+impl Reading {
     /// Opens the rest of it. The very same object, or an error.
     fn resume(&mut self, why: &str) -> io::Result<()> {
         self.resumes += 1;
@@ -367,7 +369,7 @@ impl std::fmt::Display for NoText {
     }
 }
 
-impl Read for Reading<'_> {
+impl Read for Reading {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         loop {
             if self.done == self.total {
@@ -395,5 +397,39 @@ impl Read for Reading<'_> {
             self.body = None;
             self.resume(&why)?;
         }
+    }
+}
+
+/// An object that is read at any place. One that reads it from front to back keeps one answer open.
+pub struct Remote {
+    reading: Mutex<Reading>,
+    total: u64,
+}
+
+impl Remote {
+    /// Of this object, just opened. It keeps nobody waiting for a turn: who holds it may hold it for long.
+    pub fn new(mut reading: Reading) -> Remote {
+        reading.turn = None;
+        Remote { total: reading.total, reading: Mutex::new(reading) }
+    }
+}
+
+impl ReadAt for Remote {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        if offset >= self.total || buf.is_empty() {
+            return Ok(0);
+        }
+        let mut reading = self.reading.lock().unwrap_or_else(|broken| broken.into_inner());
+        if reading.done != offset || reading.body.is_none() {
+            reading.body = None;
+            reading.resumes = 0;
+            reading.done = offset;
+            reading.resume("it is read elsewhere")?;
+        }
+        reading.read(buf)
+    }
+
+    fn size(&self) -> u64 {
+        self.total
     }
 }

@@ -1,0 +1,89 @@
+//! What happens to objects after ingest, written where it lasts: into the registry, and beside every copy.
+//!
+//! - Registry and the file of events are one commit; the file is written to each target afterwards, as often as it takes.
+//! - A target that is away gets its files when it is back: they are immutable and named by their chain.
+
+use crate::books::ledger::{EventDraft, Ledger, LedgerError, ObjectChange, PendingLog};
+use crate::model::object::{LastLog, ObjectId, ObjectRow, VersionRow};
+use crate::model::trouble::{Kind, Trouble};
+use crate::rules::premis::chain::{LogFile, LogRef};
+use crate::worlds::World;
+use std::collections::BTreeSet;
+
+/// Files of events that are spread at once.
+const AT_ONCE: usize = 256;
+
+/// A change of an object, with what is told of it.
+pub struct Change {
+    /// The object's row as it is.
+    pub object: ObjectRow,
+    /// All its versions, those that change as they will be.
+    pub versions: Vec<VersionRow>,
+    /// What happened; told of all versions.
+    pub told: EventDraft,
+}
+
+/// Commits a change whose object the caller claims, and writes its events beside the copies.
+pub fn change(world: &World, ledger: &Ledger, change: Change) -> Result<ObjectRow, Trouble> {
+    let Change { mut object, versions, told } = change;
+    let head = object.head;
+    let told = EventDraft { at: told.at.or_else(|| Some(world.clock.now())), ..told };
+    let event = ledger.object_event(&object.id, head, &told);
+    let previous = object.last_log.as_ref();
+    let previous = previous.map(|log| LogRef { name: log.name.clone(), sha256: log.sha256.clone() });
+    let file = LogFile::of_object(&object.id, head, &event, previous.as_ref());
+    let link = file.link();
+    object.last_log = Some(LastLog { name: link.name, sha256: link.sha256 });
+    let targets = versions.iter().flat_map(|version| &version.copies).map(|copy| copy.target.clone());
+    let log = PendingLog {
+        object: object.id.clone(),
+        name: file.name,
+        text: String::from_utf8_lossy(&file.bytes).into_owned(),
+        left: targets.collect::<BTreeSet<_>>().into_iter().collect(),
+    };
+    let id = object.id.clone();
+    let change = ObjectChange { object, versions, events: vec![event], log: Some(log) };
+    let object = ledger.change_object(change).map_err(|error| failed(&error))?;
+    // What cannot be written now is written by whoever keeps the copies.
+    if let Err(trouble) = spread(world, ledger, Some(&id)) {
+        log::warn!("events of {id} are not beside every copy yet: {}", trouble.sentence());
+    }
+    Ok(object)
+}
+
+/// Writes files of events to the targets that have not got them yet. Gives how many are left.
+pub fn spread(world: &World, ledger: &Ledger, object: Option<&ObjectId>) -> Result<usize, Trouble> {
+    let mut left = 0;
+    for log in ledger.pending_logs(object, AT_ONCE).map_err(|error| failed(&error))? {
+        let still: Vec<String> = log
+            .left
+            .iter()
+            .filter(|name| {
+                let Some(target) = world.targets.get(*name) else { return true };
+                match target.log(&log.object, &log.name, log.text.as_bytes()) {
+                    Ok(()) => false,
+                    Err(error) => {
+                        log::warn!(
+                            "{} beside {} on {name}: {}",
+                            log.name,
+                            log.object,
+                            Trouble::from(error).because
+                        );
+                        true
+                    }
+                }
+            })
+            .cloned()
+            .collect();
+        left += usize::from(!still.is_empty());
+        if still != log.left {
+            ledger.log_spread(&log, still).map_err(|error| failed(&error))?;
+        }
+    }
+    Ok(left)
+}
+
+/// What the ledger could not do.
+pub fn failed(error: &LedgerError) -> Trouble {
+    Trouble::new(Kind::FactsDamaged, error.to_string()).while_doing("reading or writing the registry")
+}

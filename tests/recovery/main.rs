@@ -1,0 +1,7 @@
+//! The ladder of recovery, rung by rung, by the built program: from a crash to the day that strongroom is gone.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
+
+mod gone;
+mod house;
+mod rebuilding;

@@ -18,6 +18,7 @@ use crate::doors::inbox;
 use crate::doors::keeper;
 use crate::doors::notify::Notify;
 use crate::doors::receiver::Receivers;
+use crate::doors::reconciler;
 use crate::doors::signals::{Asked, Signals};
 use crate::doors::socket::{Answerer, Listener, Serving};
 use crate::work::desk::Desk;
@@ -53,6 +54,9 @@ pub fn serve(screen: &Screen, config: Arc<Config>, given: &Given) -> Result<Exit
     let receivers = Receivers::start(desk.clone(), asker::this_process()).map_err(|error| {
         Box::new(Complaint::new(Sort::Io, "the sources are not listed").because(error.to_string()))
     })?;
+    let reconciling = reconciler::watch(&desk, &asker::this_process()).map_err(|error| {
+        Box::new(Complaint::new(Sort::Io, "the targets are not checked").because(error.to_string()))
+    })?;
     let keeping = keeper::watch(&desk, &asker::this_process()).map_err(|error| {
         Box::new(Complaint::new(Sort::Io, "copies are not kept").because(error.to_string()))
     })?;
@@ -67,6 +71,7 @@ pub fn serve(screen: &Screen, config: Arc<Config>, given: &Given) -> Result<Exit
     daemon.desk.stop_receiving();
     drop(daemon);
     drop(looking);
+    drop(reconciling);
     drop(keeping);
     end(screen, &mut serving, pipeline, ended, drain)
 }

@@ -12,5 +12,6 @@ pub mod man;
 pub mod notify;
 pub mod progress;
 mod receiver;
+mod reconciler;
 pub mod signals;
 pub mod socket;

@@ -11,6 +11,7 @@ pub mod ours;
 pub mod packed;
 pub mod premis;
 pub mod read;
+pub mod reconcile;
 pub mod registry;
 pub mod sort;
 pub mod tar;

@@ -14,6 +14,7 @@ pub mod policies;
 pub mod proving;
 pub mod rebuild;
 pub mod receiving;
+pub mod reconcile;
 pub mod restore;
 pub mod staged;
 pub mod stages;

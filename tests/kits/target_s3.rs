@@ -392,3 +392,29 @@ fn a_probe_tells_what_a_store_does_and_leaves_nothing() {
         assert_eq!(no, lacks, "{found:?}");
     }
 }
+
+#[test]
+fn a_target_that_is_looked_at_needs_no_lock_and_takes_nothing() {
+    let store = TinyS3::new();
+    let target = open(&store);
+    let plan = first();
+    let path = plan.store(&target, &txn(1, 1));
+    store.goes_wrong(Wrong::default());
+    let looked = S3Target::look("cloud", &config(&store), clock()).unwrap();
+    assert!(plan.is_head(&looked));
+    let mut files = 0;
+    looked.files(&path, &mut |_, _| files += 1).unwrap();
+    assert_eq!(files, 9);
+    let file = looked.open(Where::Object(&plan.object, "inventory.json")).unwrap();
+    let mut tail = vec![0; 10];
+    assert_eq!(file.read_at(&mut tail, plan.json.len() as u64 - 10).unwrap(), 10);
+    assert_eq!(tail, plan.json[plan.json.len() - 10..]);
+    let mut head = vec![0; 5];
+    assert_eq!(file.read_at(&mut head, 0).unwrap(), 5);
+    assert_eq!(head, plan.json[..5]);
+    assert!(looked.begin(&txn(2, 1), &plan.object, 2).is_err());
+    drop(looked);
+    assert!(store.look(|state| state.writes.is_empty()));
+    target.space().unwrap();
+    second(&plan).store(&target, &txn(2, 1));
+}

@@ -10,6 +10,7 @@ mod keeping;
 mod packed;
 mod rebuilding;
 mod receiving;
+mod reconciling;
 mod rehearsal;
 mod restoring;
 mod signed;

@@ -5,3 +5,4 @@
 mod gone;
 mod house;
 mod rebuilding;
+mod reconciling;

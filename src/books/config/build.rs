@@ -366,12 +366,14 @@ impl Builder {
     }
 
     fn serve(&mut self, data: &Path) -> Serve {
+        let reconcile_every = Some(self.time("serve.reconcile_every")).filter(|every| !every.is_zero());
         Serve {
             socket: self.path("socket.path", Some(data.join("socket"))),
             connections_max: self.count("socket.connections_max"),
             drain: self.time("serve.drain"),
             inbox: self.optional_path("serve.inbox"),
             inbox_settle: self.time("serve.inbox_settle"),
+            reconcile_every,
         }
     }
 }

@@ -80,7 +80,7 @@ const WEIGHS: Shape = Shape::OneOf(&["profile", "error", "warning", "note"]);
 
 /// The table.
 #[rustfmt::skip]
-pub const KEYS: [Key; 104] = [
+pub const KEYS: [Key; 105] = [
     key("data", Shape::Path, "\"./strongroom-data\"", "Folder below which everything lies that has no path of its own. A relative folder, so that a first try needs no rights; an installed service names /var/lib/strongroom."),
     key("i_accept_copies_on_one_disk", Shape::Flag, "false", "Two targets of one policy on one file system are refused, because one broken disk would take both copies. True is for trying out only; the embedded default without a file has it so."),
     key("accept", CONTAINERS, "[\"tar\"]", "Forms in which depositors may send a bag in one file. Plain tars only, because they are read in place: a packed deposit (a compressed tar, or a zip) is unpacked into staging first, which costs space and time, and one flipped bit may cost all of it. What a deposit is, its first bytes say, not its name; plain tars are always taken."),
@@ -184,6 +184,7 @@ pub const KEYS: [Key; 104] = [
     key("serve.drain", Shape::Time, "\"100 s\"", "How long SIGTERM lets workers reach a safe point before the process leaves; below the 120 s that the service's unit allows."),
     key("serve.inbox", Shape::Path, "", "Folder with one folder a depositor, whose tars and bag folders are submitted as if by hand: soon, for every depositor, and always left where they are. For more (a schedule, limits, suffixes, markers, moving or deleting what is kept, an item for what is not taken) give the depositor a [[source]] of the kind folder instead; the two must not overlap. None by default: nothing is taken that nobody submitted."),
     key("serve.inbox_settle", Shape::Time, "\"60 s\"", "A deposit in the inbox is taken when it has not changed for this long, because it may still be on its way."),
+    key("serve.reconcile_every", Shape::Time, "\"7 d\"", "How often the daemon holds what lies on every target against the registry, both ways: what is lost, damaged, orphaned or extra. Once a week, because it lists every file and reads every inventory, but no content; 0 s: only when asked (strongroom target reconcile)."),
     key("log.format", Shape::OneOf(&["auto", "text", "journald", "json"]), "\"auto\"", "How the log is written to stderr: fields for journald when it listens, else text for people."),
 ];
 

@@ -178,6 +178,8 @@ pub struct Serve {
     pub inbox: Option<PathBuf>,
     /// How long a deposit in the inbox must not have changed.
     pub inbox_settle: Duration,
+    /// How often targets are held against the registry by themselves; never, if absent.
+    pub reconcile_every: Option<Duration>,
     /// Socket.
     pub socket: PathBuf,
     /// Connections at once.

@@ -4,7 +4,8 @@
 //!   receipt says that it was kept, is kept. No other row is changed.
 //! - Adding the same again changes nothing, so a run that was cut off is simply run again.
 //! - Item numbers stay what they were. A number that another item has already (of another ledger) is given anew.
-//! - `m/rebuild` says that a run is under way; the last commit takes it away.
+//! - `m/rebuild` says that a run is under way; the last commit takes it away. `d/OBJECT` is the tombstone of an object that
+//!   was deleted.
 
 use super::rows::{
     decode, deletion_key, event_key, item_key, name_key, object_event_key, object_key, put, standing_key,

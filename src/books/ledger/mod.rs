@@ -14,12 +14,12 @@
 //! | `a/ITEM/NUMBER` | attempts and requests of an item |
 //! | `e/ITEM/NUMBER` | events of an item |
 //! | `o/OBJECT`, `v/OBJECT/VERSION` | registry; `x/`, `t/`, `l/`: see `objects` |
-//! | `d/OBJECT` | tombstone of an object that was deleted |
-//! | `m/rebuild` | a rebuild is under way |
+//! | `d/OBJECT`, `c/…` | tombstones: see `additions`; checks of targets: see `checks` |
 //! | `r/SOURCE/DIGEST` | keys seen at a source, by the digest of the key |
 //! | `q/SOURCE` | what a person said of a source, and how its last listing went |
 
 pub mod additions;
+mod checks;
 mod objects;
 mod read;
 mod rows;
@@ -27,6 +27,7 @@ mod seen;
 mod submitting;
 mod told;
 
+pub use checks::{CheckFinding, CheckRow, Counts, Place};
 pub use objects::{ObjectChange, ObjectClaim, PendingLog, TargetRow, TargetUse};
 pub use read::ItemFilter;
 pub use seen::{LastScan, Listing, Paused, Seen, SourceRow, mark_of};

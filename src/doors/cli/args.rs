@@ -447,6 +447,9 @@ mod tests {
             "strongroom events export --format premis-xml",
             "strongroom object restore strongroom:u/b --to out",
             "strongroom bag validate a.tar folder --strict --json",
+            "strongroom target reconcile vault-a vault-b --json",
+            "strongroom target reconcile --last",
+            "strongroom target probe vault-a --json",
             "strongroom rebuild --from vault-a --from vault-b --dry-run --json",
         ];
         for line in lines {

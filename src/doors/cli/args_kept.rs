@@ -13,6 +13,11 @@ pub enum TargetVerb {
         /// Its name
         name: String,
     },
+    /// Try what targets really do (renames, conditions, listings), and remember it
+    Probe {
+        /// Its name; without one, all
+        name: Option<String>,
+    },
     /// What lies on targets, by depositor, and what lacks
     Usage {
         /// Only on this one
@@ -40,6 +45,8 @@ pub enum TargetVerb {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Hold what lies on targets against the registry, and the registry against what lies there; nothing is changed
+    Reconcile(super::reconcile::Reconciling),
     /// Count a target's copies no more; refused while an object depends on them. Nothing is deleted
     Retire {
         /// Its name

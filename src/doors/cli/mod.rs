@@ -16,6 +16,7 @@ pub mod offline;
 pub mod overview;
 mod profile;
 mod rebuild;
+mod reconcile;
 pub mod source;
 pub mod table;
 mod talk;

@@ -11,6 +11,8 @@ pub mod keep_words;
 pub mod letter;
 mod look;
 pub mod objects;
+mod probes;
+mod reconcile;
 mod source_view;
 mod sources;
 mod steer;
@@ -50,6 +52,8 @@ pub struct Desk {
     // One deposit at a time: whether it is known already is a question and an answer.
     submitting: Mutex<()>,
     receiving: Receiving,
+    // One step of one check of targets at a time.
+    reconciling: Mutex<()>,
     intakes: RwLock<Arc<Vec<Intake>>>,
 }
 
@@ -77,6 +81,7 @@ impl Desk {
             daemon,
             submitting: Mutex::new(()),
             receiving: Receiving::default(),
+            reconciling: Mutex::new(()),
             intakes,
         }
     }
@@ -138,6 +143,8 @@ impl Desk {
             Ask::Probe { source } => self.probe(source.as_deref()),
             Ask::PauseSource { source, reason } => self.pause_source(source, reason, asker),
             Ask::ResumeSource { source } => self.resume_source(source),
+            Ask::Reconcile { targets, check } => self.reconcile(targets, *check, asker),
+            Ask::Reconciled { after, limit } => self.reconciled(*after, *limit),
             Ask::Verify => self.verify(),
             Ask::Config => Ok(self.config_view()),
         }
@@ -191,6 +198,7 @@ impl Desk {
             KeepAsk::UseTarget { target, state, reason, dry_run } => {
                 self.use_target(target, *state, reason, *dry_run, asker)
             }
+            KeepAsk::Probe { target } => self.probe_targets(target.as_deref()),
             KeepAsk::History { object } => self.history(object),
             KeepAsk::ObjectFiles { object, version, after, limit } => {
                 self.object_files(object, *version, after.as_deref(), *limit)

@@ -235,7 +235,7 @@ mod tests {
             let view = seen(row, state.as_ref(), now);
             assert_eq!((view.state.as_str(), view.since), (word, since.map(at)), "{view:?}");
             assert!(
-                view.why.clone().unwrap_or_default().contains(why) && (view.why.is_some() != why.is_empty()),
+                view.why.clone().unwrap_or_default().contains(why) && view.why.is_some() != why.is_empty(),
                 "{view:?}"
             );
             let quiet = matches!(word, "well" | "not asked") || why.starts_with('2');

@@ -93,18 +93,11 @@ impl Desk {
             };
             return Ok(Answer::Submitted { item: Box::new(view::item(&item)), new: false });
         }
-        let withheld = world.source.withheld().map(|withheld| withheld.keep(path)).transpose();
-        let withheld = withheld.map_err(|error| Box::new(Complaint::of_source(&error, &doing)))?.flatten();
-        let key = withheld.clone().unwrap_or_else(|| path.into());
-        if key.len() > KEY_MAX {
-            forget_address(world, &key);
-            return Err(refuse(&format!("it is named by {} bytes; {KEY_MAX} is the limit", key.len())));
-        }
         let new = NewItem {
             depositor: depositor.name.clone(),
             bag,
             deposit: Deposit {
-                key: key.clone(),
+                key: path.into(),
                 form: arrival.form,
                 bytes: arrival.bytes,
                 pin: arrival.pin,
@@ -116,32 +109,51 @@ impl Desk {
             asked_by: asker.clone(),
             listed: None,
             refused: None,
-            replaces: replaced(&named, &key),
+            replaces: replaced(&named, path),
         };
-        let replaces = new.replaces;
+        self.take_in(new, &doing)
+    }
+
+    /// Makes an item of it; what may be secret in its key is durable first, and is not in the ledger.
+    fn take_in(&self, mut new: NewItem, doing: &str) -> Told<Answer> {
+        let world = self.ledger.world();
+        let kept = world.source.withheld().map(|withheld| withheld.keep(&new.deposit.key)).transpose();
+        if let Some(key) = kept.map_err(|error| Box::new(Complaint::of_source(&error, doing)))?.flatten() {
+            new.deposit.key = key;
+        }
+        let (key, replaces) = (new.deposit.key.clone(), new.replaces);
+        if key.len() > KEY_MAX {
+            forget_address(world, &key);
+            let why = format!("it is named by {} bytes; {KEY_MAX} is the limit", key.len());
+            return Err(Box::new(Complaint::new(Sort::Usage, doing).because(why)));
+        }
+        let asked_by = new.asked_by.name.clone();
         let item = self.ledger.submit(new).map_err(|error| {
             forget_address(world, &key);
-            of_ledger(&error, &doing)
+            of_ledger(&error, doing)
         })?;
         self.after(&item);
         if let Some(old) = replaces.and_then(|old| self.ledger.item(old).ok().flatten()) {
             self.after(&old);
         }
         log::info!(ITEM = item.id.0, DEPOSITOR = item.depositor.as_str();
-            "item {}: {} was submitted by {}", item.id, item.bag, asker.name);
+            "item {}: {} was submitted by {asked_by}", item.id, item.bag);
         Ok(Answer::Submitted { item: Box::new(view::item(&item)), new: true })
     }
 
     /// The same deposit, signed again: what is not finished goes on with the new signature.
     fn renew(&self, known: &Item, path: &str) -> Result<(), SourceError> {
-        let over = matches!(
-            known.checkpoint.standing,
-            Standing::Kept | Standing::Cancelled | Standing::Refused { .. }
-        );
-        match self.ledger.world().source.withheld() {
-            Some(withheld) if !over && source::is_address(path) => withheld.renew(&known.deposit.key, path),
-            _ => Ok(()),
+        let world = self.ledger.world();
+        let Some(withheld) = world.source.withheld() else { return Ok(()) };
+        if !source::is_address(path) || needs_no_address(known) {
+            return Ok(());
         }
+        withheld.renew(&known.deposit.key, path)?;
+        // It may have come to its end meanwhile; nobody else would come by.
+        if self.ledger.item(known.id).is_ok_and(|item| item.as_ref().is_none_or(needs_no_address)) {
+            forget_address(world, &known.deposit.key);
+        }
+        Ok(())
     }
 
     /// Submitting an unfinished item again is asking for it to go on: what a trouble stopped is tried once more. What an
@@ -200,6 +212,10 @@ impl Desk {
         }
         digester.finish().get(Algorithm::Sha256).map(str::to_string)
     }
+}
+
+fn needs_no_address(item: &Item) -> bool {
+    matches!(item.checkpoint.standing, Standing::Kept | Standing::Cancelled | Standing::Refused { .. })
 }
 
 /// The item that a new deposit of the same bag replaces: a refused one, as its letter promises; one that a trouble holds

@@ -5,7 +5,7 @@
 
 use super::complaint::Complaint;
 pub use super::views::*;
-use crate::books::ledger::LastScan;
+use crate::books::ledger::{CheckFinding, CheckRow, LastScan};
 use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::object::{ObjectRow, VersionRow};
@@ -235,6 +235,24 @@ pub enum Ask {
         /// Which.
         source: String,
     },
+    /// Hold what lies on targets against the registry, and the registry against what lies there: one step, of a few
+    /// seconds. Asked again and again, it comes to its end.
+    Reconcile {
+        /// Which targets; none: all. A check of the same ones that is under way goes on.
+        #[serde(default)]
+        targets: Vec<String>,
+        /// Number of the check that an earlier answer named.
+        #[serde(default)]
+        check: Option<u64>,
+    },
+    /// The last check of targets that came to its end, and its findings after so many.
+    Reconciled {
+        /// After so many.
+        #[serde(default)]
+        after: u64,
+        /// At most so many.
+        limit: usize,
+    },
     /// About what is kept.
     Keep(KeepAsk),
     /// Read the whole ledger, and say what is wrong.
@@ -354,6 +372,16 @@ pub enum Answer {
         /// What it came to.
         #[serde(flatten)]
         told: LastScan,
+    },
+    /// How far a check of targets is, or what it came to.
+    Reconciled {
+        /// The check; none was made yet if it is absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        check: Option<Box<CheckRow>>,
+        /// Its findings.
+        findings: Vec<CheckFinding>,
+        /// True when there are more.
+        more: bool,
     },
     /// What the doctor found.
     Checks {

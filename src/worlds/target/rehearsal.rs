@@ -46,6 +46,8 @@ struct Object {
 struct State {
     staged: BTreeMap<(String, u64, u64), Files>,
     objects: BTreeMap<ObjectId, Object>,
+    /// Which object lies in which folder.
+    folders: BTreeMap<String, ObjectId>,
     kept: BTreeMap<String, Arc<Vec<u8>>>,
     rot: Option<Rot>,
     puts: u64,
@@ -102,6 +104,18 @@ impl RehearsalTarget {
         }
     }
 
+    /// Takes away a published object, or one file of it.
+    pub fn lose(&self, object: &ObjectId, path: Option<&str>) {
+        let mut state = self.lock();
+        match path {
+            None => {
+                state.folders.remove(&layout::object_path(object));
+                state.objects.remove(object);
+            }
+            Some(path) => drop(state.objects.get_mut(object).and_then(|object| object.files.remove(path))),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|broken| broken.into_inner())
     }
@@ -136,8 +150,11 @@ impl RehearsalTarget {
             Where::Staged(txn, path) => (state.staged.get(&key(txn)), path),
             Where::Object(object, path) => (state.objects.get(object).map(|object| &object.files), path),
             Where::Root(path) => {
-                match state.objects.iter().find_map(|(id, object)| Some((object, within(id, path)?))) {
-                    Some((object, path)) => (Some(&object.files), path),
+                // A folder sorts before all that is in it; the digest in its path keeps it apart from others.
+                let folder = state.folders.range(..=path.to_string()).next_back();
+                let found = folder.and_then(|(folder, id)| Some((id, within(folder, path)?)));
+                match found {
+                    Some((id, path)) => (state.objects.get(id).map(|object| &object.files), path),
                     None => (None, path),
                 }
             }
@@ -203,8 +220,8 @@ fn same_item(key: &(String, u64, u64), txn: &Txn) -> bool {
 }
 
 /// The path in an object's folder of a path in the storage root.
-fn within<'a>(object: &ObjectId, path: &'a str) -> Option<&'a str> {
-    path.strip_prefix(layout::object_path(object).as_str())?.strip_prefix('/')
+fn within<'a>(folder: &str, path: &'a str) -> Option<&'a str> {
+    path.strip_prefix(folder)?.strip_prefix('/')
 }
 
 fn rotten(rot: Rot, mut bytes: Vec<u8>) -> Vec<u8> {
@@ -322,6 +339,7 @@ impl Target for RehearsalTarget {
         let object = self.assemble(&state, txn, what)?;
         let published = self.fate.write(|| {
             state.objects.insert(what.object.clone(), object);
+            state.folders.insert(path.clone(), what.object.clone());
             state.staged.retain(|known, _| !same_item(known, txn));
         });
         published.map_err(|struck| self.struck(struck, &path))?;
@@ -355,8 +373,7 @@ impl Target for RehearsalTarget {
 
 impl Holdings for RehearsalTarget {
     fn walk(&self, after: Option<&str>, each: &mut dyn FnMut(Lies<'_>) -> bool) -> Result<(), TargetError> {
-        let mut folders: Vec<String> = self.ready()?.objects.keys().map(layout::object_path).collect();
-        folders.sort();
+        let folders: Vec<String> = self.ready()?.folders.keys().cloned().collect();
         let mut rest = folders.iter().filter(|folder| after.is_none_or(|after| folder.as_str() > after));
         let _all = rest.all(|folder| each(Lies::Object(folder)));
         Ok(())
@@ -364,8 +381,8 @@ impl Holdings for RehearsalTarget {
 
     fn files(&self, folder: &str, each: &mut dyn FnMut(&str, u64)) -> Result<(), TargetError> {
         let state = self.ready()?;
-        let found = state.objects.iter().find(|(id, _)| layout::object_path(id) == folder);
-        let Some((_, object)) = found else {
+        let found = state.folders.get(folder).and_then(|id| state.objects.get(id));
+        let Some(object) = found else {
             return Err(TargetError::Absent { target: self.name.clone(), path: folder.to_string() });
         };
         object.files.iter().for_each(|(path, bytes)| each(path, bytes.len() as u64));

@@ -18,7 +18,7 @@ const ONE_FILE: [(&str, &str); 8] = [
     ("ruzstd", "src/rules/packed/zstd.rs"),
     ("indicatif", "src/doors/progress.rs"),
     ("ureq", "src/worlds/net/client.rs"),
-    ("rusty_s3", "src/worlds/source/s3/sign.rs"),
+    ("rusty_s3", "src/worlds/s3/sign.rs"),
     ("axum", "none"),
 ];
 

@@ -5,7 +5,7 @@
 //!   not mounted, and is not written.
 //! - Targets are opened when they are first needed: one that is missing does not keep the others from work.
 
-use crate::books::config::{Config, PlaceConfig};
+use crate::books::config::{At, Config, PlaceConfig};
 use crate::books::judging::JudgingRules;
 use crate::books::ledger::Ledger;
 use crate::books::volume::Floor;
@@ -33,9 +33,10 @@ use crate::worlds::source::configured::{AfterKept, Place, SourceConfig};
 use crate::worlds::source::local::LocalSource;
 use crate::worlds::source::sources::{SourceOptions, Sources};
 use crate::worlds::source::withheld::Withheld;
-use crate::worlds::target::Target;
 use crate::worlds::target::later::LaterTarget;
 use crate::worlds::target::local::LocalTarget;
+use crate::worlds::target::s3::S3Target;
+use crate::worlds::target::{Target, TargetError};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
@@ -78,23 +79,26 @@ impl House {
         for told in &book.report().repaired {
             log::warn!("the ledger was repaired: {told}");
         }
-        let records =
-            PlaceConfig { name: RECORDS.into(), path: config.ledger.join(RECORDS), floor: Floor::default() };
+        let records = PlaceConfig {
+            name: RECORDS.into(),
+            at: At::Folder(config.ledger.join(RECORDS)),
+            floor: Floor::default(),
+        };
         for volume in config.staging.iter().chain([&records]) {
-            meet(&book, "volume", volume, |name, path| {
-                LocalDisk::create_volume(name, path).map_err(Trouble::from)
+            let Some(path) = volume.folder() else { continue };
+            meet(&book, "volume", volume, || {
+                LocalDisk::create_volume(&volume.name, path).map_err(Trouble::from)
             })?;
         }
         for target in &config.targets {
-            meet(&book, "target", target, |name, path| {
-                LocalTarget::create(name, path).map_err(Trouble::from)
-            })?;
+            let Some(path) = target.folder() else { continue };
+            meet(&book, "target", target, || LocalTarget::create(&target.name, path).map_err(Trouble::from))?;
         }
         let volumes: Vec<(String, PathBuf)> = config
             .staging
             .iter()
             .chain([&records])
-            .map(|place| (place.name.clone(), place.path.clone()))
+            .filter_map(|place| Some((place.name.clone(), place.folder()?.to_path_buf())))
             .collect();
         let disk = LocalDisk::open(&volumes)
             .map_err(|error| in_trouble("opening the staging volumes", error.into()))?;
@@ -102,12 +106,13 @@ impl House {
         let withheld = Withheld::in_folder(config.data.join(WITHHELD), clock.clone());
         let options = SourceOptions { reaching: config.network.clone(), clock: clock.clone(), withheld };
         let sources = Arc::new(Sources::new(LocalSource::new(), config.sources.clone(), options));
+        let book: Arc<dyn Book> = Arc::new(book);
         let world = Arc::new(World {
             source: sources.clone(),
-            targets: config.targets.iter().map(|target| later(target, &ledger_id)).collect(),
+            targets: config.targets.iter().map(|target| later(target, &ledger_id, &book, &clock)).collect(),
             disk: Arc::new(disk),
             clock,
-            book: Arc::new(book),
+            book,
         });
         let ledger = Arc::new(Ledger::new(world.clone(), &INGEST_LINE));
         let uses = TargetUses::of(&ledger)
@@ -176,8 +181,10 @@ impl BareLedger {
 
 /// A target of this configuration, opened only to look at what it holds.
 pub fn look_at(target: &PlaceConfig) -> Result<Arc<dyn Target>, Trouble> {
-    let target = LocalTarget::look(&target.name, &target.path).map_err(Trouble::from)?;
-    Ok(Arc::new(target))
+    Ok(match &target.at {
+        At::Folder(path) => Arc::new(LocalTarget::look(&target.name, path)?),
+        At::Bucket(bucket) => Arc::new(S3Target::look(&target.name, bucket, Arc::new(SystemClock::new()))?),
+    })
 }
 
 /// Storage roots of the targets of this configuration, by name.
@@ -186,7 +193,10 @@ pub fn roots(config: &Config) -> BTreeMap<String, String> {
 }
 
 fn root_of(target: &PlaceConfig) -> String {
-    target.path.join("ocfl").display().to_string()
+    match &target.at {
+        At::Folder(path) => path.join("ocfl").display().to_string(),
+        At::Bucket(bucket) => bucket.root(),
+    }
 }
 
 /// Drains the pipeline and waits for its workers; says why it stopped by itself, if it did.
@@ -232,7 +242,7 @@ fn meet(
     book: &dyn Book,
     what: &str,
     place: &PlaceConfig,
-    create: impl FnOnce(&str, &Path) -> Result<(), Trouble>,
+    create: impl FnOnce() -> Result<(), Trouble>,
 ) -> Opened<()> {
     let (key, write) = met(what, place);
     let doing = format!("{what} {} is not made", place.name);
@@ -240,16 +250,16 @@ fn meet(
     if book.get(&key).map_err(failed)?.is_some() {
         return Ok(());
     }
-    create(&place.name, &place.path).map_err(|trouble| in_trouble(&doing, trouble))?;
+    create().map_err(|trouble| in_trouble(&doing, trouble))?;
     book.commit(&[write], &[Guard { key, revision: None }]).map_err(failed)?;
-    log::info!("{what} {} is at {}", place.name, place.path.display());
+    log::info!("{what} {} is at {}", place.name, place.place());
     Ok(())
 }
 
 /// The row that remembers a place that was met.
 fn met(what: &str, place: &PlaceConfig) -> (String, Write) {
     let key = format!("m/place/{what}/{}", place.name);
-    let met = serde_json::json!({ "path": place.path.display().to_string() });
+    let met = serde_json::json!({ "path": place.place() });
     (key.clone(), Write::Put(key, met.to_string().into_bytes()))
 }
 
@@ -259,11 +269,34 @@ fn in_trouble(doing: &str, trouble: Trouble) -> Box<Complaint> {
     ))
 }
 
-fn later(target: &PlaceConfig, ledger_id: &str) -> (String, Arc<dyn Target>) {
-    let (name, path, ledger) = (target.name.clone(), target.path.clone(), ledger_id.to_string());
+fn later(
+    target: &PlaceConfig,
+    ledger_id: &str,
+    book: &Arc<dyn Book>,
+    clock: &Arc<dyn Clock>,
+) -> (String, Arc<dyn Target>) {
+    let (place, name, ledger) = (target.clone(), target.name.clone(), ledger_id.to_string());
+    let (book, clock) = (book.clone(), clock.clone());
     let root = root_of(target);
-    let open =
-        move || LocalTarget::open(&name, &path, &ledger).map(|target| Arc::new(target) as Arc<dyn Target>);
+    let open = move || -> Result<Arc<dyn Target>, TargetError> {
+        match &place.at {
+            At::Folder(path) => Ok(Arc::new(LocalTarget::open(&name, path, &ledger)?)),
+            At::Bucket(bucket) => {
+                // Met when it is first needed, not at the start: a network that is away must not keep us from starting.
+                let mut failed = None;
+                let met = meet(&*book, "target", &place, || {
+                    let created = S3Target::create(&name, bucket, clock.clone());
+                    failed = created.as_ref().err().cloned();
+                    created.map_err(Trouble::from)
+                });
+                met.map_err(|complaint| {
+                    let missing = TargetError::Missing { target: name.clone(), why: complaint.because };
+                    failed.unwrap_or(missing)
+                })?;
+                Ok(Arc::new(S3Target::open(&name, bucket, &ledger, clock.clone())?))
+            }
+        }
+    };
     (target.name.clone(), Arc::new(LaterTarget::new(root, open)))
 }
 

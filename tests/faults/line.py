@@ -19,7 +19,7 @@ DEPOSITOR = "local"
 TARGETS = ("target-a", "target-b")
 # What each item tells, once each: one row a stage, and one for each copy.
 EVENTS = sorted(["transfer", "unpacking", "message-digest-calculation", "fixity-check", "validation", "ingestion",
-                 "replication", "ingestion-end"])
+                 "replication", "ingestion-end", "policy-assignment"])
 # More than the ledger waits for an index whose own threads met an error and never answer.
 RUN_SECONDS = 240
 EXIT_DONE, EXIT_WRONG, EXIT_PARTLY, EXIT_LOADER, EXIT_IO = 0, 1, 3, 127, 74

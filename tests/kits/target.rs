@@ -6,6 +6,10 @@
 mod local;
 #[path = "target_oracles.rs"]
 mod oracles;
+#[path = "target_s3.rs"]
+mod s3;
+#[path = "tiny_s3.rs"]
+mod tiny_s3;
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256, Sha512};
@@ -140,6 +144,12 @@ fn each(test: impl Fn(&dyn Target)) {
     if let Ok(folder) = tempfile::tempdir_in("/dev/shm") {
         test(&local::open(folder.path()));
     }
+    let store = tiny_s3::TinyS3::new();
+    test(&s3::open(&store));
+    let without =
+        tiny_s3::Without { conditions: true, uploads_listed: true, checksums: true, ..Default::default() };
+    let store = tiny_s3::TinyS3::without(without);
+    test(&s3::open(&store));
 }
 
 #[test]

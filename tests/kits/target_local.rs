@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use strongroom::rules::ocfl::layout;
 use strongroom::worlds::target::holdings::{Holdings, Lies};
 use strongroom::worlds::target::local::{LocalTarget, MARKER};
+use strongroom::worlds::target::probe::Has;
 use strongroom::worlds::target::{Put, Target, TargetError, Txn, Where};
 
 pub fn open(folder: &Path) -> LocalTarget {
@@ -482,4 +483,20 @@ fn a_walk_tells_what_belongs_to_no_object() {
     ];
     wanted.sort_by_key(|told| told.split('"').nth(1).unwrap().to_string());
     assert_eq!(found, wanted);
+}
+
+#[test]
+fn a_probe_tells_what_a_file_system_does_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = open(folder.path());
+    let before = tree(folder.path());
+    let found = target.probe().unwrap();
+    assert_eq!(tree(folder.path()), before);
+    let has = |name: &str| found.iter().find(|ability| ability.name == name).unwrap().has == Has::Yes;
+    // What the target itself leans on is what the probe tells.
+    let abilities = target.abilities();
+    assert_eq!(has("rename-noreplace"), abilities.noreplace);
+    assert_eq!(has("rename-exchange") && has("hard-links"), abilities.exchange);
+    assert_eq!(has("direct-io"), abilities.direct);
+    assert!(has("fsync") && has("case-sensitive") && has("unicode-names"), "{found:?}");
 }

@@ -110,7 +110,8 @@ class Exchange:
 
     def __init__(self, proxy, sock, request, reader):
         self.proxy, self.sock, self.request, self.reader = proxy, sock, request, reader
-        self.faults, self.sent, self.first, self.began, self.hung = [], 0, 0, time.monotonic(), None
+        self.faults, self.sent, self.first, self.received = [], 0, 0, 0
+        self.began, self.hung = time.monotonic(), None
 
     def fault(self, kind):
         """The fault of this kind that strikes now."""
@@ -128,7 +129,11 @@ class Exchange:
         if (request.get("expect") or "").lower() == "100-continue":
             self.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         payload = b"".join(sent)
+        self.received = len(payload)
         self.proxy.counts.asked(request)
+        if self.received < int(request.get("content-length") or 0):
+            self.note(0)
+            raise Gone("the client left within its body")
         self.proxy.hook(request)
         self.choose(payload)
         self.proxy.counts.flight(1)
@@ -196,7 +201,8 @@ class Exchange:
     def note(self, status):
         request = self.request
         self.proxy.counts.row({"began": self.began, "hung": self.hung, "ended": time.monotonic(), "method": request.method,
-                               "path": request.path, "range": request.get("range"), "number": request.number,
+                               "path": request.path, "query": request.query, "range": request.get("range"),
+                               "number": request.number, "received": self.received,
                                "status": status, "sent": self.sent, "struck": [fault.text for fault in self.faults]})
 
     # --- before the answer ---

@@ -4,8 +4,8 @@ use super::fault::Fault;
 use super::keys::{self, Key};
 use super::tree::{Setting, Tree, Value};
 use super::{
-    Config, DepositorConfig, Effective, Given, Judging, Limits, Origin, PlaceConfig, Retry, Serve, Workers,
-    check, units,
+    At, Config, DepositorConfig, Effective, Given, Judging, Limits, Origin, PlaceConfig, Retry, Serve,
+    Workers, check, units,
 };
 use crate::books::volume::Floor;
 use crate::model::object::Policy;
@@ -152,7 +152,7 @@ impl Builder {
         Duration::from_millis(self.number(path))
     }
 
-    fn path(&mut self, path: &str, default: Option<PathBuf>) -> PathBuf {
+    pub(super) fn path(&mut self, path: &str, default: Option<PathBuf>) -> PathBuf {
         let (found, origin) = match self.tree.settings.get(path) {
             Some(Setting { value: Value::Text(text), line }) => (self.folder.join(text), Origin::File(*line)),
             _ => (default.unwrap_or_default(), Origin::Default),
@@ -205,12 +205,12 @@ impl Builder {
         if rows.is_empty() {
             let place = |name: &&str| PlaceConfig {
                 name: name.to_string(),
-                path: data.join(name),
+                at: At::Folder(data.join(name)),
                 floor: Floor { bytes: floor, given: false },
             };
             let places: Vec<PlaceConfig> = defaults.iter().map(place).collect();
             for place in &places {
-                let shown = quoted(&place.path.display().to_string());
+                let shown = quoted(&place.place());
                 self.note(&format!("{table}.{}.path", place.name), shown, Origin::Default, ());
                 let shown = quoted(&units::exact_bytes(floor));
                 self.note(&format!("{table}.{}.floor", place.name), shown, Origin::Default, ());
@@ -231,14 +231,14 @@ impl Builder {
             );
             return None;
         };
-        if table == "target" {
-            self.text(&format!("{at}.kind"));
-        }
-        let path = self.path(&format!("{at}.path"), Some(data.join(&name)));
+        let place = match table {
+            "target" => self.target_place(at, &name, data),
+            _ => Some(At::Folder(self.path(&format!("{at}.path"), Some(data.join(&name))))),
+        };
         let key = format!("{at}.floor");
         let given = self.tree.settings.contains_key(&key);
         let floor = Floor { bytes: self.number(&key), given };
-        Some(PlaceConfig { name, path, floor })
+        Some(PlaceConfig { name, at: place?, floor })
     }
 
     pub(super) fn name(&self, at: &str) -> Option<String> {

@@ -4,7 +4,7 @@ use super::fault::Fault;
 use super::tree::{Tree, Value};
 use super::{Config, PlaceConfig};
 use crate::books::profiles;
-use crate::worlds::source::configured::{Place, SourceConfig};
+use crate::worlds::source::configured::{BucketPlace, Place, SourceConfig};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -25,6 +25,7 @@ pub fn faults(config: &Config, tree: &Tree) -> Vec<Fault> {
     policies(config, tree, &mut faults);
     sources(config, tree, &mut faults);
     separate(config, &mut faults);
+    buckets_apart(config, tree, &mut faults);
     if config.retry.longest < config.retry.first {
         faults.push(
             Fault::new("retry.longest is shorter than retry.first")
@@ -153,10 +154,14 @@ fn separate(config: &Config, faults: &mut Vec<Fault>) {
     let mut places: Vec<(String, &Path)> = vec![("the ledger".into(), &config.ledger)];
     places.extend(config.mirror.as_deref().map(|path| ("the ledger's mirror".to_string(), path)));
     places.extend(
-        config.staging.iter().map(|place| (format!("staging volume {}", place.name), place.path.as_path())),
+        config
+            .staging
+            .iter()
+            .filter_map(|place| Some((format!("staging volume {}", place.name), place.folder()?))),
     );
-    places
-        .extend(config.targets.iter().map(|place| (format!("target {}", place.name), place.path.as_path())));
+    places.extend(
+        config.targets.iter().filter_map(|place| Some((format!("target {}", place.name), place.folder()?))),
+    );
     places.extend(config.serve.inbox.as_deref().map(|path| ("the inbox".to_string(), path)));
     for source in &config.sources {
         if let Place::Folder { path } = &source.place {
@@ -171,6 +176,41 @@ fn separate(config: &Config, faults: &mut Vec<Fault>) {
                         .because(format!("one is {}, the other {}", path.display(), other.display()))
                         .then_try("give each a folder of its own, none below another"),
                 );
+            }
+        }
+    }
+}
+
+/// No bucket's target may lie in another, or where deposits arrive: what is listed as a deposit could be a copy.
+fn buckets_apart(config: &Config, tree: &Tree, faults: &mut Vec<Fault>) {
+    let targets = config.targets.iter().filter_map(|target| {
+        let place = &target.bucket()?.place;
+        let prefix = place.prefix.trim_matches('/');
+        let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+        Some(("target", &target.name, place, prefix))
+    });
+    let sources = config.sources.iter().filter_map(|source| match &source.place {
+        Place::Bucket(place) => Some(("source", &source.name, place, place.prefix.clone())),
+        _ => None,
+    });
+    let places: Vec<_> = targets.chain(sources).collect();
+    let endpoint = |place: &BucketPlace| {
+        place.endpoint.as_ref().map(|endpoint| endpoint.trim_end_matches('/').to_ascii_lowercase())
+    };
+    for (number, (kind, name, place, prefix)) in places.iter().enumerate() {
+        for (other_kind, other_name, other, other_prefix) in &places[..number] {
+            let one_bucket = place.bucket == other.bucket && endpoint(place) == endpoint(other);
+            let inside =
+                prefix.starts_with(other_prefix.as_str()) || other_prefix.starts_with(prefix.as_str());
+            // Two sources in one place only find the same deposits.
+            if one_bucket && inside && (*kind, *other_kind) != ("source", "source") {
+                let fault = Fault::new(format!("{kind} {name} and {other_kind} {other_name} are not apart"))
+                    .because(format!(
+                        "one is \"{prefix}\", the other \"{other_prefix}\" of bucket {}",
+                        place.bucket
+                    ))
+                    .then_try("give each a prefix of its own, none below another");
+                faults.push(at(fault, name_line(tree, kind, name, 0)));
             }
         }
     }
@@ -222,7 +262,9 @@ pub(super) fn same_disk(config: &Config, targets: &[String]) -> Vec<(String, Str
     let mut seen: BTreeMap<u64, String> = BTreeMap::new();
     let mut pairs = Vec::new();
     for name in targets {
-        let Some(device) = config.target(name).and_then(|target| device_of(&target.path)) else { continue };
+        let Some(device) = config.target(name).and_then(|target| device_of(target.folder()?)) else {
+            continue;
+        };
         match seen.get(&device) {
             Some(other) => pairs.push((other.clone(), name.clone())),
             None => {

@@ -80,7 +80,7 @@ const WEIGHS: Shape = Shape::OneOf(&["profile", "error", "warning", "note"]);
 
 /// The table.
 #[rustfmt::skip]
-pub const KEYS: [Key; 90] = [
+pub const KEYS: [Key; 107] = [
     key("data", Shape::Path, "\"./strongroom-data\"", "Folder below which everything lies that has no path of its own. A relative folder, so that a first try needs no rights; an installed service names /var/lib/strongroom."),
     key("i_accept_copies_on_one_disk", Shape::Flag, "false", "Two targets of one policy on one file system are refused, because one broken disk would take both copies. True is for trying out only; the embedded default without a file has it so."),
     key("accept", CONTAINERS, "[\"tar\"]", "Forms in which depositors may send a bag in one file. Plain tars only, because they are read in place: a packed deposit (a compressed tar, or a zip) is unpacked into staging first, which costs space and time, and one flipped bit may cost all of it. What a deposit is, its first bytes say, not its name; plain tars are always taken."),
@@ -90,9 +90,26 @@ pub const KEYS: [Key; 90] = [
     key("staging[].path", Shape::Path, "DATA/staging", "Folder for work in progress."),
     key("staging[].floor", Shape::Size, "\"1 GiB\"", "Space that is never promised, so that the file system does not fill up to the last byte under other programs and its own bookkeeping; unless given, at most 2 % of the file system."),
     key("target[].name", Shape::Name, "", "Name of a target; it is part of every stored copy's record, so it must never change."),
-    key("target[].kind", Shape::OneOf(&["local"]), "\"local\"", "What kind of storage it is: a folder on a mounted file system."),
-    key("target[].path", Shape::Path, "DATA/NAME", "Folder of the target; the OCFL storage root lies in it. It is refused when its marker file is absent, so that a missing mount is not filled."),
+    key("target[].kind", Shape::OneOf(&["local", "s3"]), "\"local\"", "What kind of storage it is: a folder on a mounted file system, or a bucket that speaks S3."),
+    key("target[].path", Shape::Path, "DATA/NAME", "Folder of a target of the kind local; the OCFL storage root lies in it. It is refused when its marker file is absent, so that a missing mount is not filled."),
     key("target[].floor", Shape::Size, "\"1 GiB\"", "Space that is never promised on this target; unless given, at most 2 % of the file system."),
+    key("target[].endpoint", Shape::Text, "", "Address of the service of a target of the kind s3. Without it AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL counts, else Amazon's service in the region."),
+    key("target[].bucket", Shape::Text, "", "Bucket of a target of the kind s3. It must be there; strongroom makes none."),
+    key("target[].prefix", Shape::Text, "", "Where in the bucket the target lies: the storage root is PREFIX/ocfl. None: the whole bucket is the target's."),
+    key("target[].region", Shape::Text, "", "Region that requests are signed for; as for a source."),
+    key("target[].style", Shape::OneOf(&["auto", "path", "host"]), "\"auto\"", "How the bucket is named in requests; as for a source."),
+    key("target[].credentials", Shape::Text, "", "Where credentials come from; as for a source of the kind s3. They must allow reading, writing, listing and deleting below the prefix."),
+    key("target[].storage_class", Shape::Text, "", "Storage class of content (STANDARD_IA, GLACIER_IR). Inventories, declarations and logs always lie in the usual class, or no validator could open an object. Classes that must be thawed first (GLACIER, DEEP_ARCHIVE) are refused: a copy that cannot be read back is not proved."),
+    key("target[].read_back", Shape::OneOf(&["bytes", "store-checksum"]), "\"bytes\"", "When a copy counts as read back: when its bytes were fetched again, or also when the store itself tells the SHA-256 of the whole object. Bytes by default: a store's word proves that it received them, not that it can give them."),
+    key("target[].quota", Shape::Size, "", "Bytes that a target of the kind s3 may take, as recorded by strongroom. None: buckets have no end."),
+    key("target[].connections", Shape::Count(1, 64), "16", "Requests at once to a target of the kind s3. Small files take a round trip each, so several at once are what makes them fast; large ones go in parts over as many."),
+    key("target[].bandwidth", Shape::Text, "\"unlimited\"", "Bytes a second to and from a target of the kind s3; written as for a source."),
+    key("target[].proxy", Shape::Text, "\"environment\"", "Proxy of a target of the kind s3; written as for a source."),
+    key("target[].ca_file", Shape::Path, "", "Certificates (PEM) that the service's own is signed by, instead of those the system trusts."),
+    key("target[].allow_private", Shape::Flag, "false", "The service may lie on this machine or in a private network."),
+    key("target[].timeout_connect", Shape::Time, "\"10 s\"", "Longest wait for a connection to a target of the kind s3; as for a source."),
+    key("target[].timeout_answer", Shape::Time, "\"60 s\"", "Longest wait from a request, its body sent, to the head of its answer. Some services take long to join the parts of a large file."),
+    key("target[].timeout_stall", Shape::Time, "\"25 s\"", "Longest wait for the next bytes to come or go; as for a source."),
     key("policy.*.targets", Shape::Names, "all targets", "Targets that get a copy, in the order in which they are read back from."),
     key("policy.*.copies", Shape::Count(1, 16), "2", "Proved copies that make an object kept. Two is the fewest that survive one loss."),
     key("policy.*.i_accept_one_copy", Shape::Flag, "false", "Fewer than two copies are refused unless this says that somebody meant it."),

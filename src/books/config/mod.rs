@@ -14,6 +14,7 @@ pub mod fault;
 pub mod keys;
 mod show;
 mod sources;
+mod targets;
 mod tree;
 pub mod units;
 
@@ -24,6 +25,7 @@ use crate::rules::bagit::policy::Switches;
 use crate::worlds::net::Reaching;
 use crate::worlds::net::pace::Schedule;
 use crate::worlds::source::configured::SourceConfig;
+use crate::worlds::target::s3::BucketTarget;
 pub use build::absolute;
 pub use check::changes;
 use fault::{Fault, Faults};
@@ -44,10 +46,45 @@ pub const RECORDS: &str = "records";
 pub struct PlaceConfig {
     /// Its name.
     pub name: String,
-    /// Its folder.
-    pub path: PathBuf,
+    /// Where it lies.
+    pub at: At,
     /// Bytes never promised.
     pub floor: Floor,
+}
+
+/// Where a staging volume or target lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum At {
+    /// In a folder of this machine.
+    Folder(PathBuf),
+    /// In a bucket; only targets do.
+    Bucket(Box<BucketTarget>),
+}
+
+impl PlaceConfig {
+    /// Its folder, if it lies in one.
+    pub fn folder(&self) -> Option<&Path> {
+        match &self.at {
+            At::Folder(path) => Some(path),
+            At::Bucket(_) => None,
+        }
+    }
+
+    /// Its bucket, if it lies in one.
+    pub fn bucket(&self) -> Option<&BucketTarget> {
+        match &self.at {
+            At::Folder(_) => None,
+            At::Bucket(target) => Some(target),
+        }
+    }
+
+    /// Where it lies, for people.
+    pub fn place(&self) -> String {
+        match &self.at {
+            At::Folder(path) => path.display().to_string(),
+            At::Bucket(target) => target.place_shown(),
+        }
+    }
 }
 
 /// Who sends bags.

@@ -21,7 +21,7 @@ use std::time::Duration;
 const TIMEOUT_LEAST: Duration = Duration::from_secs(1);
 
 /// Keys that only some kinds have a use for.
-const OF_KINDS: [(&str, &[&str]); 15] = [
+const OF_KINDS: &[(&str, &[&str])] = &[
     ("path", &["folder"]),
     ("still_for", &["folder"]),
     ("marker", &["folder"]),
@@ -57,13 +57,13 @@ impl Builder {
             return None;
         };
         let kind = self.text(&format!("{at}.kind"));
-        self.useless(at, &name, &kind);
+        self.useless(at, &name, &kind, OF_KINDS);
         let depositor = self.owner(at, &name, depositors);
         let reaching = self.reaching(at);
         let place = match kind.as_str() {
             "folder" => self.folder(at, &name),
             "http" => self.web(at, &name, reaching.allow_private),
-            _ => self.bucket(at, &name, reaching.allow_private),
+            _ => self.bucket(at, &name, reaching.allow_private).map(Place::Bucket),
         };
         let suffixes = self.texts(&format!("{at}.suffixes"));
         let temporary = self.texts(&format!("{at}.temporary"));
@@ -115,11 +115,12 @@ impl Builder {
     }
 
     /// Says what of the table this kind has no use for.
-    fn useless(&mut self, at: &str, name: &str, kind: &str) {
-        for (key, kinds) in OF_KINDS {
+    pub(super) fn useless(&mut self, at: &str, name: &str, kind: &str, of_kinds: &[(&str, &[&str])]) {
+        let table = at.split('[').next().unwrap_or(at);
+        for (key, kinds) in of_kinds {
             let path = format!("{at}.{key}");
             if self.tree.settings.contains_key(&path) && !kinds.contains(&kind) {
-                let fault = Fault::new(format!("source {name} is of the kind {kind} and has no {key}"))
+                let fault = Fault::new(format!("{table} {name} is of the kind {kind} and has no {key}"))
                     .because(format!("{key} belongs to the kind {}", kinds.join(" or ")))
                     .then_try(format!("kind = \"{}\", or take {key} away", kinds[0]));
                 self.fault(&path, fault);
@@ -165,7 +166,7 @@ impl Builder {
         Some(Place::Web { url, access })
     }
 
-    fn bucket(&mut self, at: &str, name: &str, allow_private: bool) -> Option<Place> {
+    pub(super) fn bucket(&mut self, at: &str, name: &str, allow_private: bool) -> Option<BucketPlace> {
         let endpoint = self.optional_text(&format!("{at}.endpoint"));
         if let Some(endpoint) = &endpoint {
             self.address(&format!("{at}.endpoint"), endpoint, allow_private)?;
@@ -186,7 +187,7 @@ impl Builder {
             let fault = Fault::new(format!("\"{}\" is no name of a bucket", bucket.escape_debug()));
             self.fault(&format!("{at}.bucket"), fault.then_try("bucket = \"NAME\", and prefix = \"...\""));
         }
-        Some(Place::Bucket(BucketPlace { endpoint, bucket, prefix, region, style, access }))
+        Some(BucketPlace { endpoint, bucket, prefix, region, style, access })
     }
 
     fn after_kept(&mut self, at: &str, name: &str, kind: &str) -> Option<AfterKept> {
@@ -210,7 +211,7 @@ impl Builder {
         Some(after)
     }
 
-    fn reaching(&mut self, at: &str) -> Reaching {
+    pub(super) fn reaching(&mut self, at: &str) -> Reaching {
         let time = |from: &mut Builder, name: &str| {
             let path = format!("{at}.timeout_{name}");
             let time = from.time(&path);
@@ -323,7 +324,7 @@ impl Builder {
         }
     }
 
-    fn optional_text(&mut self, path: &str) -> Option<String> {
+    pub(super) fn optional_text(&mut self, path: &str) -> Option<String> {
         if self.tree.settings.contains_key(path) {
             return Some(self.text(path));
         }
@@ -332,13 +333,14 @@ impl Builder {
     }
 
     fn missing<T>(&mut self, at: &str, name: &str, key: &str) -> Option<T> {
-        let fault = Fault::new(format!("source {name} has no {key}"));
+        let table = at.split('[').next().unwrap_or(at);
+        let fault = Fault::new(format!("{table} {name} has no {key}"));
         self.fault(at, fault.then_try(format!("{key} = \"...\"")));
         None
     }
 
     /// A fault on the line of this key or table.
-    fn fault(&mut self, path: &str, fault: Fault) {
+    pub(super) fn fault(&mut self, path: &str, fault: Fault) {
         let line = self.tree.settings.get(path).map(|setting| setting.line);
         let line = line.or_else(|| self.tree.tables.get(path).copied());
         self.faults.push(match line {

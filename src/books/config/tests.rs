@@ -19,7 +19,7 @@ const TWO: &str =
 fn without_a_file_everything_lies_below_the_data_folder() {
     let config = Config::from_text("", None, &given("/tmp/x")).unwrap();
     assert_eq!(config.ledger, Path::new("/tmp/x/ledger"));
-    assert_eq!(config.staging[0].path, Path::new("/tmp/x/staging"));
+    assert_eq!(config.staging[0].folder(), Some(Path::new("/tmp/x/staging")));
     let targets: Vec<&str> = config.targets.iter().map(|target| target.name.as_str()).collect();
     assert_eq!(targets, ["target-a", "target-b"]);
     assert_eq!(config.policy("default").map(|policy| policy.copies), Some(2));
@@ -35,9 +35,10 @@ fn without_a_file_everything_lies_below_the_data_folder() {
 
 #[test]
 fn every_key_of_the_table_has_an_effective_value() {
+    let far = "[[target]]\nname=\"c\"\nkind=\"s3\"\nbucket=\"keep\"\n";
     let sources = "[[source]]\nname=\"f\"\npath=\"/in\"\nsize_max=\"1 GB\"\n[[source]]\nname=\"w\"\nkind=\"http\"\n\
                    url=\"https://a.org\"\n[[source]]\nname=\"s\"\nkind=\"s3\"\nbucket=\"b\"\n";
-    let config = read(&format!("{TWO}{sources}")).unwrap();
+    let config = read(&format!("{TWO}{far}{sources}")).unwrap();
     for key in keys::KEYS {
         let (table, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
         let table = table.split(['[', '.']).next().unwrap_or("");

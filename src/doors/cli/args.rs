@@ -459,6 +459,7 @@ mod tests {
             "strongroom bag validate a.tar folder --strict --json",
             "strongroom target reconcile vault-a vault-b --json",
             "strongroom target reconcile --last",
+            "strongroom target probe vault-a --json",
             "strongroom rebuild --from vault-a --from vault-b --dry-run --json",
         ];
         for line in lines {

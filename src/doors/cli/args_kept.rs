@@ -13,6 +13,11 @@ pub enum TargetVerb {
         /// Its name
         name: String,
     },
+    /// Try what targets really do (renames, conditions, listings), and remember it
+    Probe {
+        /// Its name; without one, all
+        name: Option<String>,
+    },
     /// What lies on targets, by depositor, and what lacks
     Usage {
         /// Only on this one

@@ -9,9 +9,10 @@ use super::text::hint;
 use super::verbs::{document, show};
 use crate::books::ledger::TargetUse;
 use crate::doors::exit::{self, Exit};
-use crate::work::desk::keep_words::{TargetView, UsageRow};
+use crate::work::desk::keep_words::{TargetProbe, TargetView, UsageRow};
 use crate::work::desk::words::{Answer, Ask, KeepAnswer, KeepAsk};
 use crate::work::keeping::Filled;
+use crate::worlds::target::probe::{Ability, Has};
 
 /// Does a verb on targets.
 pub fn run(screen: &Screen, talk: &mut Talk, verb: TargetVerb) -> Told<Exit> {
@@ -20,6 +21,7 @@ pub fn run(screen: &Screen, talk: &mut Talk, verb: TargetVerb) -> Told<Exit> {
         TargetVerb::Show { name } => ask_targets(screen, talk, Some(name), |style, targets| {
             targets.first().map_or_else(String::new, |one| story(style, one))
         }),
+        TargetVerb::Probe { name } => probe(screen, talk, name),
         TargetVerb::Usage { name } => {
             show(screen, talk, &Ask::Keep(KeepAsk::Usage { target: name }), |style, answer| match answer {
                 Answer::Keep(KeepAnswer::Usage { usage }) => Some(usage_table(style, usage)),
@@ -61,6 +63,45 @@ fn ask_targets(
         Answer::Keep(KeepAnswer::Targets { targets }) => Some(render(style, targets)),
         _ => None,
     })
+}
+
+fn probe(screen: &Screen, talk: &mut Talk, target: Option<String>) -> Told<Exit> {
+    let answer = talk.ask(&Ask::Keep(KeepAsk::Probe { target }))?;
+    let Answer::Keep(KeepAnswer::Probed { probes }) = &answer else { return Err(unexpected(&answer)) };
+    match screen.json {
+        true => screen.document(&document(&answer)),
+        false => {
+            let parts: Vec<String> = probes.iter().map(|probe| probe_table(&screen.style, probe)).collect();
+            screen.text(&parts.join("\n"));
+        }
+    }
+    let failed = probes.iter().any(|probe| probe.wrong.is_some());
+    Ok(if failed { exit::WRONG } else { exit::DONE })
+}
+
+/// What was tried on one target, one row an ability.
+fn probe_table(style: &Style, probe: &TargetProbe) -> String {
+    let mut text = format!("target {}  {}\n", probe.target, probe.root);
+    if let Some(wrong) = &probe.wrong {
+        text.push_str(&format!("  {}  {wrong}\n", style.paint(Tone::Bad, "FAIL")));
+        return text;
+    }
+    let mut table = Table::new(&["ABILITY", "HAS", "TRIED", "SO"]);
+    for ability in &probe.abilities {
+        let (word, tone) = match ability.has {
+            Has::Yes => ("yes", Tone::Good),
+            Has::No => ("no", Tone::Warn),
+            Has::Unknown => ("unknown", Tone::Dim),
+        };
+        let has = Cell::from(word).tone(tone);
+        table.row(vec![(&ability.name).into(), has, (&ability.tried).into(), (&ability.so).into()]);
+    }
+    text + &table.render(style)
+}
+
+/// What a target lacks, and what follows: the lines of its last probe that a person should know of.
+fn lacks(probe: &TargetProbe) -> Vec<&Ability> {
+    probe.abilities.iter().filter(|ability| ability.has != Has::Yes && !ability.so.is_empty()).collect()
 }
 
 fn order(
@@ -193,6 +234,15 @@ fn story(style: &Style, target: &TargetView) -> String {
             style.bytes(total).shown()
         )),
         _ => text.push_str("  space     without limit\n"),
+    }
+    match &target.probed {
+        None => text.push_str(&format!("  probed    never; strongroom target probe {}\n", target.name)),
+        Some(probe) => {
+            text.push_str(&format!("  probed    {}\n", moment(probe.at)));
+            for ability in lacks(probe) {
+                text.push_str(&format!("            {}: {}\n", ability.name, ability.so));
+            }
+        }
     }
     text + &hint(style, format!("what lies there: strongroom target usage {}", target.name))
 }

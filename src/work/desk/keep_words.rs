@@ -5,6 +5,7 @@ use crate::model::event::Event;
 use crate::model::object::{ObjectRow, VersionRow};
 use crate::work::keeping::Filled;
 use crate::work::proving::Proof;
+use crate::worlds::target::probe::Ability;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +49,12 @@ pub enum KeepAsk {
         /// Only say what stands against it.
         #[serde(default)]
         dry_run: bool,
+    },
+    /// Try what targets really do, and remember it; all of them, if none is named.
+    Probe {
+        /// Which.
+        #[serde(default)]
+        target: Option<String>,
     },
     /// What happened to an object, from its first deposit on.
     History {
@@ -93,6 +100,11 @@ pub enum KeepAnswer {
     },
     /// Copies made.
     Filled(Filled),
+    /// What targets do.
+    Probed {
+        /// One a target.
+        probes: Vec<TargetProbe>,
+    },
     /// What happened.
     History {
         /// The object.
@@ -141,6 +153,25 @@ pub struct TargetView {
     /// Bytes in all.
     pub total: Option<u64>,
     /// Why it cannot be used now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wrong: Option<String>,
+    /// What it was seen to do when it was tried last; none: it never was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probed: Option<Box<TargetProbe>>,
+}
+
+/// What a target was seen to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetProbe {
+    /// The target.
+    pub target: String,
+    /// Its storage root.
+    pub root: String,
+    /// When it was tried.
+    pub at: Timestamp,
+    /// What was found.
+    pub abilities: Vec<Ability>,
+    /// Why it could not be tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wrong: Option<String>,
 }

@@ -350,7 +350,7 @@ fn place(
     PlaceView {
         name: config.name.clone(),
         role: role.into(),
-        path: config.path.display().to_string(),
+        path: config.place(),
         total: space.as_ref().map_or(0, |space| space.total_bytes),
         free,
         free_inodes: space.as_ref().map(|space| space.free_inodes).filter(|inodes| *inodes != u64::MAX),

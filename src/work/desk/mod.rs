@@ -12,6 +12,7 @@ pub mod keep_words;
 pub mod letter;
 mod look;
 pub mod objects;
+mod probes;
 mod reconcile;
 mod source_view;
 mod sources;
@@ -202,6 +203,7 @@ impl Desk {
             KeepAsk::UseTarget { target, state, reason, dry_run } => {
                 self.use_target(target, *state, reason, *dry_run, asker)
             }
+            KeepAsk::Probe { target } => self.probe_targets(target.as_deref()),
             KeepAsk::History { object } => self.history(object),
             KeepAsk::ObjectFiles { object, version, after, limit } => {
                 self.object_files(object, *version, after.as_deref(), *limit)

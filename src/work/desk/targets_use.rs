@@ -41,12 +41,13 @@ impl Desk {
                 free: space.as_ref().ok().map(|space| space.free_bytes).filter(|free| *free < u64::MAX / 2),
                 total: space.as_ref().ok().map(|space| space.total_bytes).filter(|all| *all < u64::MAX / 2),
                 wrong: space.err().map(|error| Trouble::from(error).sentence()),
+                probed: self.last_probe(known).map(Box::new),
             }
         };
         Ok(Answer::Keep(KeepAnswer::Targets { targets: wanted.map(view).collect() }))
     }
 
-    fn target_name(&self, name: &str) -> Told<()> {
+    pub(super) fn target_name(&self, name: &str) -> Told<()> {
         let known = &self.ledger.world().targets;
         if known.contains_key(name) {
             return Ok(());

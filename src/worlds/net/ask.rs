@@ -3,7 +3,7 @@
 use super::guard::Refusal;
 use crate::rules::address::Address;
 use std::fmt;
-use std::io;
+use std::io::{self, Read};
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,50 +37,78 @@ impl Method {
     }
 }
 
+/// What is sent with a request.
+#[derive(Clone)]
+pub enum Body<'a> {
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// So many bytes of a reader, which is opened anew for every try.
+    From {
+        /// How many.
+        size: u64,
+        /// Opens it.
+        open: &'a (dyn Fn() -> Box<dyn Read + 'a> + Sync),
+    },
+}
+
+impl Default for Body<'_> {
+    fn default() -> Self {
+        Body::Bytes(Vec::new())
+    }
+}
+
 /// One request.
-pub struct Ask {
+pub struct Ask<'a> {
     pub(super) method: Method,
     pub(super) address: Address,
     pub(super) headers: Vec<(&'static str, String)>,
     /// Sent to the address's own origin only.
     pub(super) own_headers: Vec<(String, String)>,
-    pub(super) body: Vec<u8>,
+    pub(super) body: Body<'a>,
+    pub(super) again: bool,
     pub(super) follow: bool,
 }
 
-impl Ask {
+impl<'a> Ask<'a> {
     /// A request without a body that follows redirects.
-    pub fn new(method: Method, address: Address) -> Ask {
+    pub fn new(method: Method, address: Address) -> Ask<'a> {
         Ask {
             method,
             address,
             headers: Vec::new(),
             own_headers: Vec::new(),
-            body: Vec::new(),
+            body: Body::default(),
+            again: method == Method::Get,
             follow: method.only_asks(),
         }
     }
 
     /// With this header, which may be sent wherever a redirect leads.
-    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Ask {
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Ask<'a> {
         self.headers.push((name, value.into()));
         self
     }
 
     /// With this header, which proves who we are or is part of a signature: it stays with this address's origin.
-    pub fn own_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Ask {
+    pub fn own_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Ask<'a> {
         self.own_headers.push((name.into(), value.into()));
         self
     }
 
     /// With this body.
-    pub fn body(mut self, body: Vec<u8>) -> Ask {
+    pub fn body(mut self, body: Body<'a>) -> Ask<'a> {
         self.body = body;
         self
     }
 
+    /// Says that it does no harm twice, so that a connection may serve it that was used before and may be gone.
+    pub fn again(mut self) -> Ask<'a> {
+        self.again = true;
+        self
+    }
+
     /// Gives a redirect as the answer, instead of following it.
-    pub fn as_it_is(mut self) -> Ask {
+    pub fn as_it_is(mut self) -> Ask<'a> {
         self.follow = false;
         self
     }

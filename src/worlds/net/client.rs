@@ -3,10 +3,11 @@
 //! - An answer is given whatever its status; a failure of the network is a `NetError` with words for people.
 //! - Redirects are followed here, at most a few, each judged anew; what proves who we are stays with its origin.
 //! - A connection that idled in the pool and was closed under us is replaced once, at once, before any head of an answer;
-//!   only GET uses the pool.
+//!   GET uses the pool, and what says that it does no harm twice.
 //! - A body is read without a total limit of time, but never waits long for its next byte, nor trickles for ever.
 //! - Nothing is decompressed on the way, and nobody is asked to compress.
 
+use super::ask::Body as Sent;
 pub use super::ask::{Ask, Method, NetError};
 use super::ask::{of_tls, without_address};
 use super::forwarded::{self, Forwarded};
@@ -23,14 +24,14 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
-use ureq::http::{Request, Response, Uri};
+use ureq::http::{HeaderValue, Request, Response, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::time::Duration as Span;
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, DefaultConnector, NextTimeout, Transport,
 };
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, SendBody};
 
 /// Redirects followed for one request.
 const REDIRECTS_MAX: usize = 4;
@@ -173,7 +174,7 @@ impl Client {
     }
 
     /// Sends a request, follows redirects if it may, and gives the answer.
-    pub fn send(&self, ask: Ask) -> Result<Answer, NetError> {
+    pub fn send(&self, ask: Ask<'_>) -> Result<Answer, NetError> {
         let origin = ask.address.origin();
         let mut address = ask.address.clone();
         for _ in 0..=REDIRECTS_MAX {
@@ -202,38 +203,23 @@ impl Client {
         Ok(Answer { status: head.status.as_u16(), headers, body, address, timeouts })
     }
 
-    fn send_once(&self, ask: &Ask, address: &Address, own: bool) -> Result<Response<Body>, NetError> {
+    fn send_once(&self, ask: &Ask<'_>, address: &Address, own: bool) -> Result<Response<Body>, NetError> {
         let agents = self.agents(address)?;
         // HEAD has its own connection, too: what a server sends after it, though it must not, would be read as the next
         // answer.
-        if ask.method != Method::Get {
-            return self.try_send(&agents.fresh, ask, address, own);
+        if !ask.again || ask.method == Method::Head {
+            let sent = run(&agents.fresh, ask, request(ask, address, own)?);
+            return sent.map_err(|error| self.told(error, address));
         }
         CONNECTED.set(false);
-        let first = agents.pooled.run(request(ask, address, own)?);
-        match first {
+        match run(&agents.pooled, ask, request(ask, address, own)?) {
             Ok(response) => Ok(response),
             Err(error) if !CONNECTED.get() && was_spoilt(&error) => {
-                self.try_send(&agents.fresh, ask, address, own)
+                let sent = run(&agents.fresh, ask, request(ask, address, own)?);
+                sent.map_err(|error| self.told(error, address))
             }
             Err(error) => Err(self.told(error, address)),
         }
-    }
-
-    fn try_send(
-        &self,
-        agent: &Agent,
-        ask: &Ask,
-        to: &Address,
-        own: bool,
-    ) -> Result<Response<Body>, NetError> {
-        let request = request(ask, to, own)?;
-        let sent = if ask.body.is_empty() && ask.method.only_asks() {
-            agent.run(request)
-        } else {
-            agent.run(request.map(|()| ask.body.clone()))
-        };
-        sent.map_err(|error| self.told(error, to))
     }
 
     fn agents(&self, address: &Address) -> Result<Agents, NetError> {
@@ -346,7 +332,7 @@ fn was_spoilt(error: &ureq::Error) -> bool {
     }
 }
 
-fn request(ask: &Ask, address: &Address, own: bool) -> Result<Request<()>, NetError> {
+fn request(ask: &Ask<'_>, address: &Address, own: bool) -> Result<Request<()>, NetError> {
     let mut request = Request::builder().method(ask.method.word()).uri(address.as_str());
     for (name, value) in &ask.headers {
         request = request.header(*name, value);
@@ -357,6 +343,21 @@ fn request(ask: &Ask, address: &Address, own: bool) -> Result<Request<()>, NetEr
         }
     }
     request.body(()).map_err(|_| NetError::Wrong("its address or a header cannot be sent".into()))
+}
+
+/// Sends it on one of this agent's connections.
+fn run(agent: &Agent, ask: &Ask<'_>, request: Request<()>) -> Result<Response<Body>, ureq::Error> {
+    match &ask.body {
+        Sent::Bytes(bytes) if bytes.is_empty() && ask.method.only_asks() => agent.run(request),
+        Sent::Bytes(bytes) => agent.run(request.map(|()| bytes.as_slice())),
+        Sent::From { size, open } => {
+            let mut from = open().take(*size);
+            let mut request = request.map(|()| SendBody::from_reader(&mut from));
+            request.headers_mut().insert("content-length", HeaderValue::from(*size));
+            // However large it is and however slow the line: that every write gets on is watched over.
+            agent.run(agent.configure_request(request).timeout_send_body(None).build())
+        }
+    }
 }
 
 /// The usual word for a status.

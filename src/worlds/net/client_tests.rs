@@ -4,7 +4,7 @@ use std::io::Write;
 
 const OK: &str = "HTTP/1.1 200 OK\nContent-Length: 2\n\nok";
 
-fn get(text: &str) -> Ask {
+fn get(text: &str) -> Ask<'static> {
     Ask::new(Method::Get, Address::parse(text).unwrap())
 }
 
@@ -90,7 +90,9 @@ fn what_changes_something_is_sent_once_on_a_fresh_connection() {
     let client = Client::new(near());
     ask(&client, &tiny.at("/")).unwrap();
     for method in [Method::Delete, Method::Put, Method::Post] {
-        let sent = client.send(Ask::new(method, Address::parse(&tiny.at("/")).unwrap()).body(b"x".to_vec()));
+        let sent = client.send(
+            Ask::new(method, Address::parse(&tiny.at("/")).unwrap()).body(super::Sent::Bytes(b"x".to_vec())),
+        );
         assert!(matches!(sent, Err(NetError::Failed(_))), "{sent:?}");
     }
     let asked: Vec<(String, usize)> =

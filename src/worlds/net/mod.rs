@@ -4,7 +4,7 @@
 //! - What may be secret is a `Secret`, which is never printed; addresses are shown without their query.
 //! - Nothing waits without a bound: connecting, the first byte, every further byte and the pace of all of them.
 
-mod ask;
+pub mod ask;
 pub mod breaker;
 pub mod client;
 pub mod credentials;

@@ -2,6 +2,7 @@
 
 use crate::worlds::net::Reaching;
 use crate::worlds::net::credentials::Access;
+pub use crate::worlds::s3::{BucketPlace, Style};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -67,35 +68,6 @@ pub enum Place {
     },
     /// A bucket.
     Bucket(BucketPlace),
-}
-
-/// A bucket, and where it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BucketPlace {
-    /// Address of the service; none: Amazon's, or what the environment names.
-    pub endpoint: Option<String>,
-    /// Its name.
-    pub bucket: String,
-    /// Only keys that start with this are the source's.
-    pub prefix: String,
-    /// Region that requests are signed for.
-    pub region: Option<String>,
-    /// How the bucket is named in requests.
-    pub style: Style,
-    /// How we prove who we are.
-    pub access: Access,
-}
-
-/// How a bucket is named in requests.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Style {
-    /// By host at Amazon, by path elsewhere.
-    #[default]
-    Auto,
-    /// `https://endpoint/bucket/key`.
-    Path,
-    /// `https://bucket.endpoint/key`.
-    Host,
 }
 
 /// What becomes of a deposit once its object is kept.

@@ -54,11 +54,11 @@ impl WebSource {
         }
     }
 
-    fn ask(&self, key: &str, method: Method) -> Result<Ask, SourceError> {
+    fn ask(&self, key: &str, method: Method) -> Result<Ask<'static>, SourceError> {
         self.ask_at(key, self.address(key)?, method)
     }
 
-    fn ask_at(&self, key: &str, address: Address, method: Method) -> Result<Ask, SourceError> {
+    fn ask_at(&self, key: &str, address: Address, method: Method) -> Result<Ask<'static>, SourceError> {
         let proof = credentials::authorization(&self.access);
         let proof = proof.map_err(|why| SourceError::Denied { key: shown(key), why })?;
         let ask = Ask::new(method, address);

@@ -3,7 +3,8 @@
 //! - As long as it cannot be opened, every verb says why; as soon as it can, every verb works.
 
 use super::holdings::{Holdings, KeptFile, Lies, UnderWay};
-use super::{Head, Publication, Put, Target, TargetError, Txn, Where};
+use super::probe::Ability;
+use super::{Head, Publication, Put, Target, TargetError, Txn, Vouched, Where};
 use crate::model::object::ObjectId;
 use crate::rules::read::ReadAt;
 use crate::worlds::Space;
@@ -63,6 +64,14 @@ impl Target for LaterTarget {
         self.target()?.read(at, sink)
     }
 
+    fn readers(&self) -> usize {
+        self.target().map_or(1, |target| target.readers())
+    }
+
+    fn vouches(&self, at: Where<'_>) -> Result<Option<Vouched>, TargetError> {
+        self.target()?.vouches(at)
+    }
+
     fn publish(&self, txn: &Txn, what: &Publication<'_>) -> Result<String, TargetError> {
         self.target()?.publish(txn, what)
     }
@@ -73,6 +82,10 @@ impl Target for LaterTarget {
 
     fn discard(&self, txn: &Txn) -> Result<(), TargetError> {
         self.target()?.discard(txn)
+    }
+
+    fn probe(&self) -> Result<Vec<Ability>, TargetError> {
+        self.target()?.probe()
     }
 }
 

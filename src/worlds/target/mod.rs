@@ -8,13 +8,16 @@
 pub mod holdings;
 pub mod later;
 pub mod local;
+pub mod probe;
 pub mod rehearsal;
+pub mod s3;
 
 use crate::model::object::ObjectId;
 use crate::model::trouble::{Kind, Stop, Trouble, Wait};
 use crate::rules::read::ReadAt;
 use crate::worlds::Space;
 use crate::worlds::target::holdings::Holdings;
+use crate::worlds::target::probe::Ability;
 
 /// A transaction: one item's copy on its way to one target.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +78,15 @@ pub enum Where<'a> {
     Root(&'a str),
     /// Kept beside the storage root: its name.
     Kept(&'a str),
+}
+
+/// What a store itself says of an object that it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vouched {
+    /// SHA-256 of the whole object, lower-case hexadecimal.
+    pub sha256: String,
+    /// Its bytes.
+    pub bytes: u64,
 }
 
 /// Why a target did not do it.
@@ -181,6 +193,16 @@ pub trait Target: Holdings {
     /// Gives all bytes of a file to `sink`, past the page cache, and their number.
     fn read(&self, at: Where<'_>, sink: &mut dyn FnMut(&[u8])) -> Result<u64, TargetError>;
 
+    /// How many files are best read at once by one who has many to read.
+    fn readers(&self) -> usize {
+        1
+    }
+
+    /// What the store itself says of a file, where the configuration takes its word; `None`: read it.
+    fn vouches(&self, _at: Where<'_>) -> Result<Option<Vouched>, TargetError> {
+        Ok(None)
+    }
+
     /// Publishes what the transaction staged; durable when it returns. Published before: says so the same way. Gives
     /// the object's folder below the storage root.
     fn publish(&self, txn: &Txn, what: &Publication<'_>) -> Result<String, TargetError>;
@@ -190,4 +212,9 @@ pub trait Target: Holdings {
 
     /// Removes what any fence of this item staged.
     fn discard(&self, txn: &Txn) -> Result<(), TargetError>;
+
+    /// Tries what the target can do.
+    fn probe(&self) -> Result<Vec<Ability>, TargetError> {
+        Ok(Vec::new())
+    }
 }

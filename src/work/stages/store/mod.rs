@@ -85,8 +85,10 @@ impl StageWork for Store {
         for (name, target) in &targets {
             copies.push(publish(job, &plan, name, *target)?);
         }
-        let events =
-            copies.iter().enumerate().map(|(place, copy)| stored_event(&plan, place, copy)).collect();
+        let mut events = Vec::new();
+        for (place, copy) in copies.iter().enumerate() {
+            events.push(stored_event(&plan, place, copy, copy::vouched_files(job, &copy.target)?));
+        }
         let mut found = job.found();
         found.store = Some(StoredFound {
             object,
@@ -154,12 +156,16 @@ fn publish(job: &Job<'_>, plan: &Plan, name: &str, target: &dyn Target) -> Resul
     })
 }
 
-fn stored_event(plan: &Plan, place: usize, copy: &StoredCopy) -> EventDraft {
+fn stored_event(plan: &Plan, place: usize, copy: &StoredCopy, vouched: u64) -> EventDraft {
+    let by_word = match vouched {
+        0 => String::new(),
+        files => format!(", {files} of them by the SHA-256 that the store itself gives"),
+    };
     EventDraft {
         event_type: if place == 0 { EventType::Ingestion } else { EventType::Replication },
         outcome: Outcome::Success,
         detail: format!(
-            "version {} of {}, {} files and {} bytes written, read back and equal; inventory sha512 {}",
+            "version {} of {}, {} files and {} bytes written, read back and equal{by_word}; inventory sha512 {}",
             plan.version, plan.object, plan.copy_files, plan.copy_bytes, plan.inventory_sha512
         ),
         target: Some(copy.target.clone()),

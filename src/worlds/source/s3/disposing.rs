@@ -5,13 +5,15 @@
 //!   is not made again, and nothing that lies at the new place is overwritten.
 //! - A copy in parts that cannot be finished is given up, so that nobody pays for its parts.
 
-use super::sign::encoded;
-use super::{Details, S3Source, xml};
+use super::{S3Source, refusal};
 use crate::rules::address::shown;
 use crate::rules::http;
+use crate::worlds::net::ask::Body;
 use crate::worlds::net::client::{Answer, Method};
+use crate::worlds::s3::refusal::Refusal;
+use crate::worlds::s3::sign::encoded;
+use crate::worlds::s3::{Details, xml};
 use crate::worlds::source::ranged::{Pin, of_net};
-use crate::worlds::source::s3::refusal::Refusal;
 use crate::worlds::source::{Disposal, Disposed, SourceError};
 
 /// Largest object that services copy at once.
@@ -133,7 +135,7 @@ fn proved(source: &S3Source, key: &str, pin: &Pin, to: &str) -> Result<(), Sourc
 /// Headers that name what is to be copied.
 fn origin(source: &S3Source, from: &str, pin: &Pin) -> Vec<(&'static str, String)> {
     let version = pin.version.as_ref().map_or(String::new(), |id| format!("?versionId={}", encoded(id, "")));
-    let place = format!("/{}/{}{version}", source.site.bucket, encoded(from, "/"));
+    let place = format!("/{}/{}{version}", source.bucket.site.bucket, encoded(from, "/"));
     let mut headers = vec![("x-amz-copy-source", place)];
     headers.extend(pin.tag.iter().map(|tag| ("x-amz-copy-source-if-match", tag.clone())));
     headers
@@ -193,7 +195,7 @@ fn copy_parts(
     }
     list.push_str("</CompleteMultipartUpload>");
     let query = vec![("uploadId", id.to_string())];
-    let details = Details { query, body: list.into_bytes(), ..Details::default() };
+    let details = Details { query, body: Body::Bytes(list.into_bytes()), ..Details::default() };
     let answer = source.send(key, Method::Post, Some(to), &details)?;
     read_outcome(source, key, answer, "CompleteMultipartUploadResult").map(|_| ())
 }
@@ -207,9 +209,9 @@ fn read_outcome(
 ) -> Result<xml::Element, SourceError> {
     let (status, told) = (answer.status(), answer.told());
     let text = answer.into_text(ANSWER_MAX).map_err(|error| of_net(key, error))?;
-    let mut refusal = Refusal { status: 500, told, ..Refusal::default() };
-    if refusal.take(&text) {
-        return Err(refusal.error(key, source.clock.now()));
+    let mut refused = Refusal { status: 500, told, ..Refusal::default() };
+    if refused.take(&text) {
+        return Err(refusal::error(&refused, key, source.clock.now()));
     }
     match xml::parse(&text) {
         Ok(root) if root.name == wanted => Ok(root),

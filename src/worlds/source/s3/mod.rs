@@ -7,8 +7,6 @@
 
 mod disposing;
 mod refusal;
-mod sign;
-mod xml;
 
 use crate::model::digest::Algorithm;
 use crate::model::fact::BagPath;
@@ -18,8 +16,8 @@ use crate::rules::address::shown;
 use crate::rules::http;
 use crate::rules::read::ReadAt;
 use crate::worlds::clock::Clock;
-use crate::worlds::net::client::{Answer, Ask, Client, Method};
-use crate::worlds::net::keys::KeyRing;
+use crate::worlds::net::client::{Answer, Client, Method};
+use crate::worlds::s3::{Bucket, Details, Failure, decoded, xml};
 use crate::worlds::source::configured::{AfterKept, BucketPlace};
 use crate::worlds::source::ranged::{self, Pin, is_coded, of_net, range_header};
 use crate::worlds::source::web::{fetched_only, pinned};
@@ -27,15 +25,11 @@ use crate::worlds::source::{
     Arrival, Disposal, Disposed, Entry, GivenDigest, Listed, Page, Source, SourceError,
 };
 use jiff::Timestamp;
-use refusal::Refusal;
-use sign::{Request, Site};
 use std::io::Read;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// Longest page of a listing: a thousand keys of a thousand bytes, escaped.
 const PAGE_MAX: usize = 16 << 20;
-/// The region that is tried when nobody names one; a service that knows better says so.
-const REGION: &str = "us-east-1";
 
 /// Digests that a service may keep with an object, by the header that gives them.
 const CHECKSUMS: [(&str, Algorithm); 4] = [
@@ -47,11 +41,8 @@ const CHECKSUMS: [(&str, Algorithm); 4] = [
 
 /// Deposits in one bucket.
 pub struct S3Source {
-    site: Site,
+    bucket: Bucket,
     prefix: String,
-    region: Mutex<String>,
-    ring: KeyRing,
-    client: Arc<Client>,
     clock: Arc<dyn Clock>,
     /// Name of the configured source, when it is one.
     name: Option<String>,
@@ -61,30 +52,12 @@ pub struct S3Source {
     copied_at_once_max: u64,
 }
 
-/// What one request needs besides the key.
-#[derive(Default)]
-struct Details {
-    query: Vec<(&'static str, String)>,
-    signed: Vec<(&'static str, String)>,
-    plain: Vec<(&'static str, String)>,
-    body: Vec<u8>,
-}
-
 impl S3Source {
-    /// The bucket at this place. What the place leaves open the environment says: `AWS_ENDPOINT_URL_S3`,
-    /// `AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_DEFAULT_REGION`.
+    /// The bucket at this place.
     pub fn new(place: BucketPlace, client: Arc<Client>, clock: Arc<dyn Clock>) -> S3Source {
-        let variable = |names: [&str; 2]| {
-            names.iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
-        };
-        let endpoint = place.endpoint.or_else(|| variable(["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]));
-        let region = place.region.or_else(|| variable(["AWS_REGION", "AWS_DEFAULT_REGION"]));
         S3Source {
-            site: Site { endpoint, bucket: place.bucket, style: place.style },
+            bucket: Bucket::new(&place, client, clock.clone()),
             prefix: place.prefix,
-            region: Mutex::new(region.unwrap_or_else(|| REGION.into())),
-            ring: KeyRing::new(place.access),
-            client,
             clock,
             name: None,
             done: None,
@@ -110,7 +83,7 @@ impl S3Source {
     fn object(&self, key: &str) -> Result<String, SourceError> {
         let (start, prefix) = match &self.name {
             Some(name) => (format!("source://{name}/"), self.prefix.as_str()),
-            None => (format!("s3://{}/", self.site.bucket), ""),
+            None => (format!("s3://{}/", self.bucket.site.bucket), ""),
         };
         match key.strip_prefix(&start) {
             Some(rest) if !rest.is_empty() => Ok(format!("{prefix}{rest}")),
@@ -122,66 +95,26 @@ impl S3Source {
     fn key_of(&self, object: &str) -> String {
         match &self.name {
             Some(name) => format!("source://{name}/{}", object.strip_prefix(&self.prefix).unwrap_or(object)),
-            None => format!("s3://{}/{object}", self.site.bucket),
+            None => format!("s3://{}/{object}", self.bucket.site.bucket),
         }
     }
 
-    /// Sends a request; gives its answer when it is a success. A service that names another region, or finds our keys too
-    /// old, is asked once more.
+    /// Sends a request; gives its answer when it is a success.
     fn send(
         &self,
         key: &str,
         method: Method,
         object: Option<&str>,
-        details: &Details,
+        details: &Details<'_>,
     ) -> Result<Answer, SourceError> {
-        let first = match self.send_once(key, method, object, details)? {
-            Ok(answer) => return Ok(answer),
-            Err(refusal) => refusal,
-        };
-        if !self.learns_from(&first) {
-            return Err(first.error(key, self.clock.now()));
-        }
-        self.send_once(key, method, object, details)?.map_err(|refusal| refusal.error(key, self.clock.now()))
+        self.bucket.send(method, object, details).map_err(|failure| self.failed(key, failure))
     }
 
-    fn learns_from(&self, refusal: &Refusal) -> bool {
-        if refusal.is_of_old_keys() {
-            self.ring.forget();
-            return true;
-        }
-        let mut region = self.region.lock().unwrap_or_else(|broken| broken.into_inner());
-        match &refusal.region {
-            Some(other) if *other != *region && matches!(refusal.status, 301 | 307 | 400 | 403) => {
-                *region = other.clone();
-                true
-            }
-            _ => false,
-        }
-    }
-
-    fn send_once(
-        &self,
-        key: &str,
-        method: Method,
-        object: Option<&str>,
-        details: &Details,
-    ) -> Result<Result<Answer, Refusal>, SourceError> {
-        let denied = |why| SourceError::Denied { key: shown(key), why };
-        let now = self.clock.now();
-        let keys = self.ring.keys(now).map_err(denied)?;
-        let region = self.region.lock().unwrap_or_else(|broken| broken.into_inner()).clone();
-        let (query, headers) = (details.query.clone(), details.signed.clone());
-        let request = Request { method, key: object, query, headers };
-        let address = sign::signed(&self.site, &region, &request, keys.as_ref(), now).map_err(denied)?;
-        let mut ask = Ask::new(method, address).as_it_is().body(details.body.clone());
-        for (name, value) in details.signed.iter().chain(&details.plain) {
-            ask = ask.own_header(*name, value);
-        }
-        let answer = self.client.send(ask).map_err(|error| of_net(key, error))?;
-        match answer.status() {
-            200..=299 => Ok(Ok(answer)),
-            _ => Ok(Err(Refusal::read(answer, now))),
+    fn failed(&self, key: &str, failure: Failure) -> SourceError {
+        match failure {
+            Failure::Refused(refusal) => refusal::error(&refusal, key, self.clock.now()),
+            Failure::Net(error) => of_net(key, error),
+            Failure::Unsent(why) => SourceError::Denied { key: shown(key), why },
         }
     }
 
@@ -189,16 +122,16 @@ impl S3Source {
     fn head(&self, key: &str, object: &str) -> Result<Answer, SourceError> {
         let enabled = || vec![("x-amz-checksum-mode", "ENABLED".to_string())];
         let details = Details { signed: enabled(), ..Details::default() };
-        match self.send_once(key, Method::Head, Some(object), &details)? {
+        match self.bucket.send_once(Method::Head, Some(object), &details) {
             Ok(answer) => Ok(answer),
             // HEAD cannot say why; its first byte would be refused for the same reason, in words.
-            Err(refusal) if matches!(refusal.status, 301 | 307 | 400 | 403) => {
+            Err(Failure::Refused(refusal)) if matches!(refusal.status, 301 | 307 | 400 | 403) => {
                 let plain = vec![("range", "bytes=0-0".to_string())];
                 let asked = Details { plain, ..Details::default() };
                 drop(self.send(key, Method::Get, Some(object), &asked)?);
                 self.send(key, Method::Head, Some(object), &details)
             }
-            Err(refusal) => Err(refusal.error(key, self.clock.now())),
+            Err(failure) => Err(self.failed(key, failure)),
         }
     }
 
@@ -258,12 +191,6 @@ fn mark(bytes: u64, tag: &str, modified: Option<Timestamp>) -> String {
     }
 }
 
-/// Percent-decoded, `+` being a space.
-fn decoded(text: &str) -> String {
-    let spaced = text.replace('+', "%20");
-    crate::rules::address::percent_decoded(&spaced)
-}
-
 /// The digests that the head of an object gives.
 fn given(answer: &Answer) -> Vec<GivenDigest> {
     let mut given = Vec::new();
@@ -297,7 +224,7 @@ impl Source for S3Source {
         }
         let bytes = answer.header("content-length").and_then(http::number);
         let bytes = bytes.ok_or_else(|| wrong("it does not say how many bytes it has".into()))?;
-        let connections = self.client.reaching().connections;
+        let connections = self.bucket.client().reaching().connections;
         let pin = Pin::of(&answer, bytes).to_string();
         let modified = answer.header("last-modified").and_then(http::date);
         let mark = mark(bytes, answer.header("etag").unwrap_or_default(), modified);

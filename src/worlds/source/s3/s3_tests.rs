@@ -6,6 +6,7 @@ use crate::worlds::source::configured::Style;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::TcpStream;
+use std::sync::Mutex;
 
 /// Objects of the rehearsed bucket: bytes and tag.
 type Store = Arc<Mutex<BTreeMap<String, (Vec<u8>, String)>>>;
@@ -335,7 +336,7 @@ fn a_service_that_names_another_region_is_asked_again_there() {
     let path = folder.path().join("keys");
     std::fs::write(&path, "ID:s3cret\n").unwrap();
     std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    source.ring = KeyRing::new(Access::File { path, profile: None });
+    source.bucket.take_access(Access::File { path, profile: None });
     assert!(source.look("s3://b/k").is_ok());
     assert!(source.look("s3://b/k").is_ok());
     let asked = tiny.asked();

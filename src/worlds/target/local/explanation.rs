@@ -3,7 +3,7 @@
 //! - Every command in it works as it stands, in a storage root of ours; `tests/recovery.rs` types them.
 
 /// Text of `STRONGROOM.md`.
-pub(super) const EXPLANATION: &str = r#"# What lies here
+pub const EXPLANATION: &str = r#"# What lies here
 
 This folder is an OCFL 1.1 storage root (https://ocfl.io/1.1/spec/), written by strongroom. Everything in it can be read
 and checked without strongroom: `inventory.json` in each object's folder lists every file with its SHA-512.

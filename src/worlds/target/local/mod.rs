@@ -18,6 +18,7 @@ mod durable;
 mod explanation;
 mod folders;
 mod holdings;
+mod probing;
 mod publish;
 mod reading;
 mod staging;
@@ -27,9 +28,10 @@ use crate::model::object::ObjectId;
 use crate::rules::ocfl::inventory;
 use crate::rules::ocfl::layout;
 use crate::worlds::Space;
+use crate::worlds::target::probe::Ability;
 use crate::worlds::target::{Head, Publication, Put, Target, TargetError, Txn, Where};
 use durable::{fsync_folder, write_beside};
-use explanation::EXPLANATION;
+pub(super) use explanation::EXPLANATION;
 use folders::{entries, remove_tree};
 use reading::Direct;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -416,6 +418,11 @@ impl Target for LocalTarget {
     fn discard(&self, txn: &Txn) -> Result<(), TargetError> {
         self.look_for_marker()?;
         self.discard_item(txn)
+    }
+
+    fn probe(&self) -> Result<Vec<Ability>, TargetError> {
+        self.look_for_marker()?;
+        self.try_out()
     }
 }
 

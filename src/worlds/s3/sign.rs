@@ -6,7 +6,7 @@
 use crate::rules::address::Address;
 use crate::worlds::net::client::Method;
 use crate::worlds::net::keys::Keys;
-use crate::worlds::source::configured::Style;
+use crate::worlds::s3::Style;
 use jiff::Timestamp;
 use rusty_s3::{Bucket, UrlStyle};
 use std::fmt::Write;

@@ -200,7 +200,8 @@ mod tests {
         let nothing = Known::default();
         let starting = Known { at_work: true, ..Known::default() };
         let unsound = Lying::Unsound("torn".into());
-        let table: [(&Known, Lying, &[(Kind, Option<u32>)]); 17] = [
+        type Told<'a> = &'a [(Kind, Option<u32>)];
+        let table: [(&Known, Lying, Told<'_>); 17] = [
             (&two, copy(&["x", "y"]), &[]),
             (&two, Lying::Nothing, &[(Kind::Lost, Some(2))]),
             (&two, copy(&["x"]), &[(Kind::Lost, Some(2))]),

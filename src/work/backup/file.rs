@@ -248,14 +248,11 @@ pub fn compare(live: &dyn Book, copy: &dyn Book, through: u64) -> Result<u64, Ba
         let mine = if ahead.is_le() { live.take() } else { None };
         let theirs = if ahead.is_ge() { copy.take() } else { None };
         rows += u64::from(theirs.is_some());
-        match (mine, theirs) {
-            (Some((key, row)), theirs) if row.revision <= through => {
-                if theirs.is_none_or(|(_, copied)| copied.value != row.value) {
-                    return Err(differs(&key));
-                }
-            }
-            // It was written or taken away since.
-            _ => {}
+        // What is newer was written or taken away since.
+        if let Some((key, row)) = mine.filter(|(_, row)| row.revision <= through)
+            && theirs.is_none_or(|(_, copied)| copied.value != row.value)
+        {
+            return Err(differs(&key));
         }
     }
 }

@@ -8,6 +8,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, statat, unlinkat};
 use rustix::io::Errno;
 use std::ffi::{CStr, OsStr, OsString};
+use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -67,6 +68,19 @@ impl Entry {
             kind => Ok(kind == FileType::Directory),
         }
     }
+}
+
+/// Removes all that is in a folder.
+pub(super) fn empty_folder(folder: &Path) -> io::Result<()> {
+    for entry in entries(folder)? {
+        let entry = entry?;
+        if entry.is_dir()? {
+            remove_tree(&entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes a folder with all that is in it, following no link.

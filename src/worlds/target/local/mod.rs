@@ -32,7 +32,7 @@ use crate::worlds::target::probe::Ability;
 use crate::worlds::target::{Head, Publication, Put, Target, TargetError, Txn, Where};
 use durable::{fsync_folder, write_beside};
 pub(super) use explanation::EXPLANATION;
-use folders::{entries, remove_tree};
+use folders::{empty_folder, entries};
 use reading::Direct;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::{Deserialize, Serialize};
@@ -460,18 +460,6 @@ fn probe_with(a: &Path, b: &Path, inside: &Path) -> io::Result<Abilities> {
     let direct =
         Direct::open(big, true, Vec::new()).and_then(|mut file| file.chunk().map(|c| c.len() == 8192));
     Ok(Abilities { noreplace, exchange: swaps && links, direct: direct.unwrap_or(false) })
-}
-
-fn empty_folder(folder: &Path) -> io::Result<()> {
-    for entry in entries(folder)? {
-        let entry = entry?;
-        if entry.is_dir()? {
-            remove_tree(&entry.path())?;
-        } else {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
 }
 
 fn read_marker(name: &str, path: &Path) -> Result<Marker, TargetError> {

@@ -4,10 +4,10 @@
 //!   with an outdated lease still writes goes nowhere.
 //! - After `begin` it holds nothing but the content of the version it is for.
 
+use super::LocalTarget;
 use super::durable::{Batch, fsync_folder};
-use super::folders::{entries, remove_tree};
+use super::folders::{empty_folder, entries, remove_tree};
 use super::reading::CHUNK;
-use super::{LocalTarget, empty_folder};
 use crate::model::object::ObjectId;
 use crate::rules::ocfl::layout;
 use crate::worlds::target::{Put, TargetError, Txn};

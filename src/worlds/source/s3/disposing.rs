@@ -1,6 +1,7 @@
 //! Moving and deleting objects once they are kept.
 //!
 //! - Only what still is what was ingested: it is looked at right before, and every step names its tag or version again.
+//!   Services that pass over the tag at a delete (rclone's does) leave a gap of that one request; versions close it.
 //! - An object is deleted only after its copy was looked at and has as many bytes; a copy that an earlier attempt finished
 //!   is not made again, and nothing that lies at the new place is overwritten.
 //! - A copy in parts that cannot be finished is given up, so that nobody pays for its parts.

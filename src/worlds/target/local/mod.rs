@@ -134,7 +134,7 @@ impl LocalTarget {
             return Err(TargetError::Missing { target: name.into(), why: why.into() });
         }
         empty_folder(&path.join("work/tmp")).map_err(fail)?;
-        let abilities = probe(path).map_err(fail)?;
+        let abilities = probing::probe(path).map_err(fail)?;
         let target = LocalTarget {
             name: name.into(),
             path: path.into(),
@@ -424,42 +424,6 @@ impl Target for LocalTarget {
         self.look_for_marker()?;
         self.try_out()
     }
-}
-
-/// Tries what the file system can do, with files: a folder of ours in the root, however short, would be an error there.
-fn probe(path: &Path) -> io::Result<Abilities> {
-    let inside = path.join("ocfl/strongroom-probe");
-    let (a, b) = (path.join("work/tmp/probe-a"), path.join("work/tmp/probe-b"));
-    let _ = fs::remove_file(&inside);
-    let tried = probe_with(&a, &b, &inside);
-    // Also when it failed: a probe is nothing to leave behind on a full disk.
-    for file in [&a, &b, &inside] {
-        match fs::remove_file(file) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    tried
-}
-
-fn probe_with(a: &Path, b: &Path, inside: &Path) -> io::Result<Abilities> {
-    fs::write(a, [7; 8192])?;
-    fs::write(b, b"b")?;
-    let supported = |done: rustix::io::Result<()>| match done {
-        Ok(()) => Ok(true),
-        Err(error) if [rustix::io::Errno::INVAL, rustix::io::Errno::NOSYS].contains(&error) => Ok(false),
-        Err(error) => Err(io::Error::from(error)),
-    };
-    let noreplace = supported(renameat_with(CWD, a, CWD, inside, RenameFlags::NOREPLACE))?;
-    if !noreplace {
-        fs::rename(a, inside)?;
-    }
-    let swaps = supported(renameat_with(CWD, b, CWD, inside, RenameFlags::EXCHANGE))?;
-    let links = fs::hard_link(b, a).is_ok();
-    let big = if swaps { b } else { inside };
-    let direct =
-        Direct::open(big, true, Vec::new()).and_then(|mut file| file.chunk().map(|c| c.len() == 8192));
-    Ok(Abilities { noreplace, exchange: swaps && links, direct: direct.unwrap_or(false) })
 }
 
 fn read_marker(name: &str, path: &Path) -> Result<Marker, TargetError> {

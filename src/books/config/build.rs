@@ -22,6 +22,7 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
         Some(_) => from.flag("i_accept_copies_on_one_disk"),
         None => from.note("i_accept_copies_on_one_disk", "true", Origin::Default, true),
     };
+    let one_account_accepted = from.flag("i_accept_copies_on_one_credential");
     let ledger = from.path("ledger.path", Some(data.join("ledger")));
     let mirror = from.optional_path("ledger.mirror");
     let staging = from.places("staging", &data, &["staging"]);
@@ -60,6 +61,7 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
         serve,
         log_format,
         one_disk_accepted,
+        one_account_accepted,
         effective: from.effective,
     };
     let mut faults = from.faults;

@@ -80,9 +80,10 @@ const WEIGHS: Shape = Shape::OneOf(&["profile", "error", "warning", "note"]);
 
 /// The table.
 #[rustfmt::skip]
-pub const KEYS: [Key; 107] = [
+pub const KEYS: [Key; 108] = [
     key("data", Shape::Path, "\"./strongroom-data\"", "Folder below which everything lies that has no path of its own. A relative folder, so that a first try needs no rights; an installed service names /var/lib/strongroom."),
     key("i_accept_copies_on_one_disk", Shape::Flag, "false", "Two targets of one policy on one file system are refused, because one broken disk would take both copies. True is for trying out only; the embedded default without a file has it so."),
+    key("i_accept_copies_on_one_credential", Shape::Flag, "false", "Two targets of one policy in buckets that are reached with one access key are refused, because one stolen or mistyped key would take both copies. True is for trying out only."),
     key("accept", CONTAINERS, "[\"tar\"]", "Forms in which depositors may send a bag in one file. Plain tars only, because they are read in place: a packed deposit (a compressed tar, or a zip) is unpacked into staging first, which costs space and time, and one flipped bit may cost all of it. What a deposit is, its first bytes say, not its name; plain tars are always taken."),
     key("ledger.path", Shape::Path, "DATA/ledger", "Folder of the ledger: journal and index. Small, written often, synced always: put it on a fast and sound disk."),
     key("ledger.mirror", Shape::Path, "", "Second copy of the journal, on another disk than the ledger. None by default, because a mirror on the same disk would only look safe; with one, a lost or damaged journal is repaired on start."),

@@ -268,6 +268,8 @@ pub struct Config {
     pub log_format: String,
     /// True when copies on one disk were accepted.
     pub one_disk_accepted: bool,
+    /// True when copies in buckets of one account were accepted.
+    pub one_account_accepted: bool,
     /// Every effective value with its origin.
     pub effective: Vec<Effective>,
 }
@@ -412,6 +414,7 @@ impl Config {
     /// What is wrong with what it names on the disk: targets of one policy on one file system, profiles that are not there.
     pub fn faults_of_places(&self) -> Vec<Fault> {
         let mut faults = check::one_disk(self);
+        faults.extend(targets::one_account(self));
         faults.extend(self.faults_of_profiles());
         faults
     }

@@ -3,10 +3,12 @@
 //! - What a kind of target has no use for is a fault, not passed over: it would look as if it held.
 //! - A class of storage from which nothing can be read back is refused: its copies could not be proved.
 
-use super::At;
 use super::build::Builder;
 use super::fault::Fault;
+use super::{At, Config};
+use crate::worlds::clock::system::SystemClock;
 use crate::worlds::target::s3::{BucketTarget, ReadBack};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Keys that only one kind has a use for.
@@ -89,6 +91,34 @@ impl Builder {
     }
 }
 
+/// Targets of one policy whose buckets are reached with one access key, unless that was accepted. Where the key cannot be
+/// had now nothing is said; `doctor` says it.
+pub fn one_account(config: &Config) -> Vec<Fault> {
+    if config.one_account_accepted {
+        return Vec::new();
+    }
+    let clock = SystemClock::new();
+    let account = |name: &String| config.target(name)?.bucket()?.account(&clock).ok();
+    let mut faults = Vec::new();
+    for policy in &config.policies {
+        let mut seen: BTreeMap<String, &String> = BTreeMap::new();
+        for name in &policy.targets {
+            let Some(account) = account(name) else { continue };
+            let Some(other) = seen.insert(account, name) else { continue };
+            faults.push(Fault {
+                file: config.file.clone(),
+                ..Fault::new(format!("targets {other} and {name} of policy {} have one access key", policy.name))
+                    .because("their buckets are reached at one service with the same access key id")
+                    .so("whoever has that key, or loses it, has or loses both copies")
+                    .then_try(
+                        "give one of them another account; for trying out only: i_accept_copies_on_one_credential = true",
+                    )
+            });
+        }
+    }
+    faults
+}
+
 #[cfg(test)]
 mod tests {
     use crate::books::config::{At, Config, Given};
@@ -166,5 +196,35 @@ mod tests {
             "{LOCAL}{s3}bucket='x'\nprefix='v'\n[[target]]\nname='c'\nkind='s3'\nbucket='x'\nprefix='v2'\n"
         );
         assert!(read(&apart).is_ok());
+    }
+
+    #[test]
+    fn two_buckets_reached_with_one_access_key_are_refused_unless_it_is_meant() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = |file: &str, id: &str| {
+            let path = folder.path().join(file);
+            let text = format!("[default]\naws_access_key_id = {id}\naws_secret_access_key = s3cret\n");
+            std::fs::write(&path, text).unwrap();
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+            path.display().to_string()
+        };
+        let (one, same, other) = (keys("one", "AKIA1"), keys("same", "AKIA1"), keys("other", "AKIA2"));
+        let told = |first: &str, second: &str, said: &str| {
+            let bucket = |name: &str, file: &str| {
+                format!(
+                    "[[target]]\nname='{name}'\nkind='s3'\nbucket='{name}'\nendpoint='https://s3.example.org'\n\
+                     credentials='file:{file}'\n"
+                )
+            };
+            let text = format!("{said}{}{}", bucket("a", first), bucket("b", second));
+            super::one_account(&read(&text).unwrap()).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let refused = told(&one, &same, "");
+        assert_eq!(refused.len(), 1);
+        assert!(refused[0].contains("targets a and b of policy default have one access key"), "{refused:?}");
+        assert!(!refused[0].contains("s3cret"));
+        assert!(told(&one, &other, "").is_empty());
+        assert!(told(&one, &same, "i_accept_copies_on_one_credential = true\n").is_empty());
     }
 }

@@ -92,6 +92,10 @@ fn of_the_peer(tar: &[u8]) -> Option<Vec<(Vec<u8>, u64, u64)>> {
         if header[257..263] == *b"ustar\0" && header[263..265] != *b"00" {
             return None;
         }
+        // Likewise GNU's long names: it passes over them when their header has another version, and GNU tar takes them.
+        if header[257..263] == *b"ustar " && header[263..265] != *b" \0" {
+            return None;
+        }
         let name = entry.path_bytes().into_owned();
         let kind = entry.header().entry_type();
         // Old tars tell a folder by its name.

@@ -322,7 +322,9 @@ def one_depositors_flood_does_not_stop_the_listing_of_another(store):
         flood.fill([f"bag-{number:05}.tar" for number in range(keys)])
         other.put_file("small.tar", store.made["small"].path)
         config = '[[depositor]]\nname = "flood"\n[[depositor]]\nname = "other"\n'
-        run = store.run(config + flood.source("flood", "flood") + other.source("other", "other"))
+        # The page that is held back must not look like a stall.
+        config += flood.source("flood", "flood", more='timeout_answer = "200 s"') + other.source("other", "other")
+        run = store.run(config)
         pages, go = [0], threading.Event()
 
         def hold(request):

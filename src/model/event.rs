@@ -31,11 +31,21 @@ pub enum EventType {
     IngestionEnd,
     /// `dis`: the object was given back.
     Dissemination,
+    /// `pac`: a bag was packed to be given back.
+    Packing,
+    /// `qua`: bytes that were found wrong were put aside.
+    Quarantine,
+    /// `rec`: what was wrong or missing was put right from a proved copy.
+    Recovery,
+    /// `del`: a copy was deleted.
+    Deletion,
+    /// `dea`: the object was given up on two persons' word.
+    Deaccession,
 }
 
 impl EventType {
     /// Every kind.
-    pub const ALL: [EventType; 10] = [
+    pub const ALL: [EventType; 15] = [
         EventType::Transfer,
         EventType::Unpacking,
         EventType::MessageDigestCalculation,
@@ -46,6 +56,11 @@ impl EventType {
         EventType::Replication,
         EventType::IngestionEnd,
         EventType::Dissemination,
+        EventType::Packing,
+        EventType::Quarantine,
+        EventType::Recovery,
+        EventType::Deletion,
+        EventType::Deaccession,
     ];
 
     /// The kind of this term.
@@ -66,6 +81,11 @@ impl EventType {
             EventType::Replication => ("replication", "rep"),
             EventType::IngestionEnd => ("ingestion end", "ine"),
             EventType::Dissemination => ("dissemination", "dis"),
+            EventType::Packing => ("packing", "pac"),
+            EventType::Quarantine => ("quarantine", "qua"),
+            EventType::Recovery => ("recovery", "rec"),
+            EventType::Deletion => ("deletion", "del"),
+            EventType::Deaccession => ("deaccession", "dea"),
         }
     }
 }

@@ -31,4 +31,5 @@ pub mod fact;
 pub mod finding;
 pub mod item;
 pub mod object;
+pub mod proof;
 pub mod trouble;

@@ -4,7 +4,7 @@
 //! - An object with an item that stores just now is passed over; it is looked at again in the next round.
 //! - A target in trouble stops the copying to it for this round, and nothing else.
 
-use crate::books::ledger::{EventDraft, Ledger, LedgerError, TargetUse};
+use crate::books::ledger::{DamageMark, EventDraft, Ledger, LedgerError, TargetUse};
 use crate::model::checkpoint::Stage;
 use crate::model::event::{EventType, Outcome};
 use crate::model::object::{ObjectId, ObjectRow, StoredCopy, VersionRow};
@@ -198,10 +198,11 @@ fn let_go(leveller: &Leveller<'_>, object: &ObjectRow, versions: &[VersionRow]) 
             event_type: EventType::PolicyAssignment,
             outcome: Outcome::Success,
             detail: format!("{name} was retired{said}: its copy is left as it is, and counted no more"),
-            target: Some(name),
+            target: Some(name.clone()),
             at: None,
         };
-        logs::change(leveller.world, leveller.ledger, Change { object: row, versions, told })?;
+        let damage = vec![DamageMark::Over(name)];
+        logs::change(leveller.world, leveller.ledger, Change { object: row, versions, told, damage })?;
     }
     Ok(())
 }

@@ -385,7 +385,8 @@ impl Leveller<'_> {
             target: Some(to.into()),
             at: Some(now),
         };
-        logs::change(self.world, self.ledger, Change { object, versions: versions.to_vec(), told })?;
+        let change = Change { object, versions: versions.to_vec(), told, damage: Vec::new() };
+        logs::change(self.world, self.ledger, change)?;
         let folder = self.scratch(to)?;
         Ok(self.world.disk.remove(&folder)?)
     }

@@ -3,7 +3,7 @@
 //! - Registry and the file of events are one commit; the file is written to each target afterwards, as often as it takes.
 //! - A target that is away gets its files when it is back: they are immutable and named by their chain.
 
-use crate::books::ledger::{EventDraft, Ledger, LedgerError, ObjectChange, PendingLog};
+use crate::books::ledger::{DamageMark, EventDraft, Ledger, LedgerError, ObjectChange, PendingLog};
 use crate::model::object::{LastLog, ObjectId, ObjectRow, VersionRow};
 use crate::model::trouble::{Kind, Trouble};
 use crate::rules::premis::chain::{LogFile, LogRef};
@@ -21,11 +21,13 @@ pub struct Change {
     pub versions: Vec<VersionRow>,
     /// What happened; told of all versions.
     pub told: EventDraft,
+    /// Marks of damaged copies that change with it.
+    pub damage: Vec<DamageMark>,
 }
 
 /// Commits a change whose object the caller claims, and writes its events beside the copies.
 pub fn change(world: &World, ledger: &Ledger, change: Change) -> Result<ObjectRow, Trouble> {
-    let Change { mut object, versions, told } = change;
+    let Change { mut object, versions, told, damage } = change;
     let head = object.head;
     let told = EventDraft { at: told.at.or_else(|| Some(world.clock.now())), ..told };
     let event = ledger.object_event(&object.id, head, &told);
@@ -42,7 +44,7 @@ pub fn change(world: &World, ledger: &Ledger, change: Change) -> Result<ObjectRo
         left: targets.collect::<BTreeSet<_>>().into_iter().collect(),
     };
     let id = object.id.clone();
-    let change = ObjectChange { object, versions, events: vec![event], log: Some(log) };
+    let change = ObjectChange { object, versions, events: vec![event], log: Some(log), damage };
     let object = ledger.change_object(change).map_err(|error| failed(&error))?;
     // What cannot be written now is written by whoever keeps the copies.
     if let Err(trouble) = spread(world, ledger, Some(&id)) {

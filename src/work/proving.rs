@@ -5,8 +5,8 @@
 //! - Memory does not grow with the number of files: what should be there meets what is there in the external sorter.
 
 use crate::model::digest::{Algorithm, hex, unhex};
-use crate::model::finding::escape;
 use crate::model::object::ObjectId;
+pub use crate::model::proof::{Fault, Outcome, Proof};
 use crate::model::trouble::{Kind, Stop, Trouble};
 use crate::rules::digester::Digester;
 use crate::rules::ocfl::inventory::{self, InventoryError, Row};
@@ -14,97 +14,14 @@ use crate::rules::ocfl::layout;
 use crate::rules::read::Slice;
 use crate::rules::sort::{Scratch, Sorter};
 use crate::worlds::target::{Target, TargetError, Where};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
 
 /// Memory of the sorter.
 const BUDGET: usize = 8 << 20;
 
-/// Faults that are told one by one; the rest is counted.
-const FAULTS_MAX: usize = 100;
-
 /// Bytes of a side-car or declaration that are looked at.
 const SMALL_MAX: usize = 4_096;
-
-/// How it stands with one file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Outcome {
-    /// Its bytes have the digest that was recorded.
-    Matched,
-    /// Its bytes are others.
-    Mismatched,
-    /// It is not there.
-    Missing,
-    /// It is there and could not be read.
-    Unreadable,
-    /// It is there, and no inventory names it.
-    Extra,
-}
-
-impl Outcome {
-    /// Its word.
-    pub fn name(self) -> &'static str {
-        match self {
-            Outcome::Matched => "matched",
-            Outcome::Mismatched => "mismatched",
-            Outcome::Missing => "missing",
-            Outcome::Unreadable => "unreadable",
-            Outcome::Extra => "extra",
-        }
-    }
-}
-
-/// A file that is not as it should be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fault {
-    /// What is wrong.
-    pub outcome: Outcome,
-    /// Its path in the object, escaped for people.
-    pub path: String,
-    /// What was found.
-    pub why: String,
-}
-
-/// What proving one copy came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Proof {
-    /// Files whose bytes have their recorded digest.
-    pub matched: u64,
-    /// Files whose bytes are others.
-    pub mismatched: u64,
-    /// Files that are not there.
-    pub missing: u64,
-    /// Files that could not be read.
-    pub unreadable: u64,
-    /// Files that no inventory names.
-    pub extra: u64,
-    /// Bytes read.
-    pub bytes: u64,
-    /// The first faults.
-    pub faults: Vec<Fault>,
-}
-
-impl Proof {
-    /// True when every file was read and is as it should be, and nothing else is there.
-    pub fn is_sound(&self) -> bool {
-        self.matched > 0 && self.mismatched + self.missing + self.unreadable + self.extra == 0
-    }
-
-    fn count(&mut self, outcome: Outcome, path: &str, why: impl Into<String>) {
-        *match outcome {
-            Outcome::Matched => &mut self.matched,
-            Outcome::Mismatched => &mut self.mismatched,
-            Outcome::Missing => &mut self.missing,
-            Outcome::Unreadable => &mut self.unreadable,
-            Outcome::Extra => &mut self.extra,
-        } += 1;
-        if outcome != Outcome::Matched && self.faults.len() < FAULTS_MAX {
-            self.faults.push(Fault { outcome, path: escape(path.as_bytes()), why: why.into() });
-        }
-    }
-}
 
 /// What a copy must be held against.
 pub struct Wanted<'a> {

@@ -14,13 +14,14 @@
 //! | `a/ITEM/NUMBER` | attempts and requests of an item |
 //! | `e/ITEM/NUMBER` | events of an item |
 //! | `o/OBJECT`, `v/OBJECT/VERSION` | registry; `x/`, `t/`, `l/`: see `objects` |
-//! | `d/OBJECT`, `c/…` | tombstones: see `additions`; checks of targets: see `checks` |
+//! | `d/OBJECT`, `c/…`, `b/…` | tombstones: see `additions`; checks of targets: see `checks`; damaged copies: see `damage` |
 //! | `r/SOURCE/DIGEST` | keys seen at a source, by the digest of the key |
 //! | `q/SOURCE` | what a person said of a source, and how its last listing went |
 
 pub mod additions;
 mod backups;
 mod checks;
+mod damage;
 mod objects;
 mod read;
 mod rows;
@@ -30,6 +31,7 @@ mod told;
 
 pub use backups::{BackupPlace, BackupRow};
 pub use checks::{CheckFinding, CheckRow, Counts, Place};
+pub use damage::DamageMark;
 pub use objects::{ObjectChange, ObjectClaim, PendingLog, TargetRow, TargetUse};
 pub use read::ItemFilter;
 pub use seen::{LastScan, Listing, Paused, Seen, SourceRow, mark_of};

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Condvar, Mutex};
 
-use super::EventDraft;
+use super::{DamageMark, EventDraft};
 
 /// Objects that somebody is changing.
 #[derive(Default)]
@@ -92,6 +92,8 @@ pub struct ObjectChange {
     pub events: Vec<Event>,
     /// The file of these events, to be written beside the copies.
     pub log: Option<PendingLog>,
+    /// Marks of damaged copies that change with it.
+    pub damage: Vec<DamageMark>,
 }
 
 /// A file of events on its way to the copies of its object.
@@ -137,6 +139,9 @@ impl Ledger {
         }
         if let Some(log) = &change.log {
             batch.push(put(&log_key(log), log)?);
+        }
+        for mark in &change.damage {
+            batch.push(mark.write(&object.id)?);
         }
         batch.push(put(&key, &object)?);
         let guard = Guard { key, revision: known.map(|(revision, _)| revision) };

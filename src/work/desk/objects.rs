@@ -8,10 +8,11 @@ use super::keep_words::{KeepAnswer, ObjectEvent, ObjectFile, ProvedCopy};
 use super::words::{Answer, CopyView, ObjectView, ROWS_MAX};
 use super::{Desk, Told, of_ledger};
 use crate::books::facts::StagingScratch;
-use crate::books::ledger::EventDraft;
+use crate::books::ledger::{DamageMark, EventDraft};
 use crate::model::event::{EventType, Outcome};
 use crate::model::item::ItemId;
 use crate::model::object::{ObjectId, ObjectRow, VersionRow};
+use crate::model::proof::DamagedCopy;
 use crate::model::trouble::{Kind, Stop, Trouble};
 use crate::rules::ocfl::restore::restore_steps;
 use crate::rules::sort::Scratch;
@@ -280,7 +281,11 @@ impl Desk {
                     of_target.filter(|copy| copy.target == name).for_each(|copy| copy.proved_at = at);
                 }
                 let told = told(&row, &name, proof, at);
-                let change = Change { object: row, versions: versions.clone(), told };
+                let damage = vec![match proof.is_sound() {
+                    true => DamageMark::Over(name.clone()),
+                    false => DamageMark::Found(DamagedCopy::new(&row.id, &name, at, 0, proof)),
+                }];
+                let change = Change { object: row, versions: versions.clone(), told, damage };
                 row = logs::change(self.ledger.world(), &self.ledger, change).map_err(failed)?;
             }
             copies.push(ProvedCopy { target: name, proof, wrong, at });

@@ -1,14 +1,18 @@
 //! Backups of the ledger, as people and the schedule ask for them.
 
 use super::complaint::{Complaint, Sort};
-use super::words::Answer;
+use super::words::{Answer, Check};
 use super::{Desk, Told, of_ledger};
 use crate::work::backup::Backup;
+use jiff::Timestamp;
 use std::sync::TryLockError;
 use std::time::Duration;
 
 /// Folder of the scratch ledger, below the ledger's own.
 const SCRATCH: &str = "scratch-of-backup";
+
+/// So many times the pause between two backups, and the last one is too old.
+const OVERDUE: u32 = 3;
 
 impl Desk {
     pub(super) fn backup(&self) -> Told<Answer> {
@@ -44,6 +48,36 @@ impl Desk {
         let row = self.ledger.last_backup();
         let row = row.map_err(|error| of_ledger(&error, "the last backup is not shown"))?;
         Ok(Answer::BackedUp { backup: row.map(Box::new) })
+    }
+
+    /// What the doctor says of backups: nothing, while there is nothing to lose.
+    pub(super) fn check_backup(&self) -> Option<Check> {
+        let every = self.config().serve.backup_every?;
+        let now = self.ledger.world().clock.now();
+        let old = |at: Timestamp| {
+            Duration::try_from(now.duration_since(at)).is_ok_and(|age| age >= every * OVERDUE)
+        };
+        match self.ledger.last_backup() {
+            Ok(Some(row)) if row.good() < row.places.len() => {
+                let wrong = row.places.iter().filter(|place| place.wrong.is_some());
+                let names: Vec<&str> = wrong.map(|place| place.target.as_str()).collect();
+                let detail = format!("not on {}; strongroom state backup --last", names.join(", "));
+                Some(Check::warn(format!("backup of the ledger from {:.0}", row.at), detail))
+            }
+            Ok(Some(row)) if old(row.at) => {
+                let detail = "the daemon makes one by itself; at once: strongroom state backup";
+                Some(Check::warn(format!("the last backup of the ledger is from {:.0}", row.at), detail))
+            }
+            Ok(Some(row)) => {
+                Some(Check::ok(format!("backup of the ledger from {:.0} on {} targets", row.at, row.good())))
+            }
+            Ok(None) => {
+                let first = self.ledger.objects(None, 1).ok()?.into_iter().next()?;
+                let detail = "the daemon makes one by itself; at once: strongroom state backup";
+                old(first.created).then(|| Check::warn("there is no backup of the ledger", detail))
+            }
+            Err(error) => Some(Check::fail("backups of the ledger", error.to_string())),
+        }
     }
 
     /// True when the schedule asks for a backup.

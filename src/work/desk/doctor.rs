@@ -35,6 +35,8 @@ impl Desk {
         }
         checks.extend(self.intakes().iter().map(|intake| self.probe_one(intake)));
         checks.push(self.check_ledger());
+        checks.extend(self.check_backup());
+        checks.extend(self.check_reconciled());
         checks.extend(self.check_clock()?);
         Ok(Answer::Checks { checks })
     }

@@ -5,7 +5,7 @@
 //! - An answer takes a few seconds, however large the targets are.
 
 use super::complaint::{Complaint, Sort};
-use super::words::{Answer, ROWS_MAX};
+use super::words::{Answer, Check, ROWS_MAX};
 use super::{Desk, Told, of_ledger, unknown_among};
 use crate::books::ledger::CheckRow;
 use crate::model::item::Asker;
@@ -60,6 +60,18 @@ impl Desk {
         let more = findings.len() > limit;
         findings.truncate(limit);
         Ok(Answer::Reconciled { check: Some(Box::new(row)), findings, more })
+    }
+
+    /// What the doctor says of the last check of targets; nothing, if none was made.
+    pub(super) fn check_reconciled(&self) -> Option<Check> {
+        let row = self.ledger.check_last().ok()??;
+        let text = format!("check {} of {}", row.number, row.targets.join(", "));
+        Some(match row.wrong() {
+            0 => Check::ok(format!("{text}: nothing is wrong")),
+            wrong => {
+                Check::fail(format!("{text}: {wrong} things are wrong"), "strongroom target reconcile --last")
+            }
+        })
     }
 
     fn targets_to_check(&self, names: &[String]) -> Told<Vec<String>> {

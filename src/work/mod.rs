@@ -19,4 +19,5 @@ pub mod reconcile;
 pub mod restore;
 pub mod staged;
 pub mod stages;
+pub mod sweep;
 pub mod uses;

@@ -14,5 +14,6 @@ mod reconciling;
 mod rehearsal;
 mod restoring;
 mod signed;
+mod sweeping;
 mod trouble;
 mod waiting;

@@ -11,6 +11,7 @@
 mod build;
 mod check;
 pub mod fault;
+pub mod fixity;
 pub mod keys;
 mod show;
 mod sources;
@@ -256,6 +257,8 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     /// How copies are kept.
     pub keeping: KeepingConfig,
+    /// How copies are proved again.
+    pub fixity: fixity::FixityConfig,
     /// How many do something at once.
     pub workers: Workers,
     /// What is too much.

@@ -53,7 +53,7 @@ impl Reader<'_> {
     /// Digest and size of each of these files, in their order.
     pub fn digests(&self, files: &[Wish]) -> Result<Vec<Digested>, Stop> {
         let threads = self.threads.clamp(1, files.len().max(1));
-        if threads == 1 {
+        if threads == 1 && !self.gentle {
             return files.iter().map(|file| self.digest(file, Algorithm::Sha512)).collect();
         }
         // The large ones first, so that none of them is begun when all others are done.

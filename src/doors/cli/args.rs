@@ -3,6 +3,7 @@
 //! - Others' scripts rely on these words: they may grow, and never change their meaning.
 //! - Wherever an item is asked for, its number and its full name (`depositor/bag`) are both taken.
 
+pub use super::args_fixity::FixityVerb;
 pub use super::args_kept::{EventsFormat, EventsVerb, ObjectVerb, TargetVerb};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -157,6 +158,9 @@ pub enum Verb {
     /// Where copies are kept
     #[command(subcommand)]
     Target(TargetVerb),
+    /// Proving copies again: what is due, runs, and what they found
+    #[command(subcommand)]
+    Fixity(FixityVerb),
     /// What happened, as PREMIS
     #[command(subcommand)]
     Events(EventsVerb),
@@ -460,6 +464,9 @@ mod tests {
             "strongroom target reconcile vault-a vault-b --json",
             "strongroom target reconcile --last",
             "strongroom target probe vault-a --json",
+            "strongroom fixity run --for 4h --bytes 2T --target vault-a --target vault-b",
+            "strongroom fixity run --all --json",
+            "strongroom fixity failures --run 7",
             "strongroom rebuild --from vault-a --from vault-b --dry-run --json",
         ];
         for line in lines {

@@ -4,12 +4,14 @@
 //! - What fails says what, why, what happens now and what to type; and ends with the code of its sort.
 
 pub mod args;
+mod args_fixity;
 mod args_kept;
 mod backup;
 pub mod bag;
 pub mod codes;
 mod events;
 pub mod explain;
+pub mod fixity;
 mod ingest;
 mod letter;
 mod object;

@@ -8,6 +8,8 @@ mod backup;
 pub mod complaint;
 mod doctor;
 mod facts;
+mod fixity;
+pub mod fixity_words;
 pub mod keep_words;
 pub mod letter;
 mod look;
@@ -32,6 +34,7 @@ use crate::model::trouble::Kind;
 use crate::work::job::Settings;
 use crate::work::pipeline::Pipeline;
 use crate::work::receiving::{Intake, Receiving};
+use crate::work::sweep::running::Running;
 use complaint::{Complaint, Sort};
 use jiff::Timestamp;
 use std::sync::{Arc, Mutex, RwLock, Weak};
@@ -56,6 +59,7 @@ pub struct Desk {
     backing_up: Mutex<()>,
     // One step of one check of targets at a time.
     reconciling: Mutex<()>,
+    sweeping: Running,
     intakes: RwLock<Arc<Vec<Intake>>>,
 }
 
@@ -85,6 +89,7 @@ impl Desk {
             receiving: Receiving::default(),
             backing_up: Mutex::new(()),
             reconciling: Mutex::new(()),
+            sweeping: Running::default(),
             intakes,
         }
     }
@@ -137,6 +142,7 @@ impl Desk {
             Ask::Disk => Ok(Answer::Disk { places: self.places()? }),
             Ask::Objects { filter, after, limit } => self.objects(filter, after.as_deref(), *limit),
             Ask::Keep(ask) => self.keep(ask, asker),
+            Ask::Fixity(ask) => self.fixity(ask, asker),
             Ask::Object { object } => self.object(object),
             Ask::Rows { after, limit } => self.rows(after.as_deref(), *limit),
             Ask::Restore { object, to } => self.restore(object, to, asker),

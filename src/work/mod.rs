@@ -16,6 +16,7 @@ pub mod proving;
 pub mod rebuild;
 pub mod receiving;
 pub mod reconcile;
+pub mod repair;
 pub mod restore;
 pub mod staged;
 pub mod stages;

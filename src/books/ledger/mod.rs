@@ -15,6 +15,7 @@
 //! | `e/ITEM/NUMBER` | events of an item |
 //! | `o/OBJECT`, `v/OBJECT/VERSION` | registry; `x/`, `t/`, `l/`: see `objects` |
 //! | `d/OBJECT`, `c/…`, `b/…` | tombstones: see `additions`; checks of targets: see `checks`; damaged copies: see `damage` |
+//! | `mend/…` | repairs: see `repairs` |
 //! | `r/SOURCE/DIGEST` | keys seen at a source, by the digest of the key |
 //! | `q/SOURCE` | what a person said of a source, and how its last listing went |
 
@@ -24,6 +25,7 @@ mod checks;
 mod damage;
 mod objects;
 mod read;
+mod repairs;
 mod rows;
 mod seen;
 mod submitting;
@@ -34,6 +36,7 @@ pub use checks::{CheckFinding, CheckRow, Counts, Place};
 pub use damage::DamageMark;
 pub use objects::{ObjectChange, ObjectClaim, PendingLog, TargetRow, TargetUse};
 pub use read::ItemFilter;
+pub use repairs::{MendRow, RepairFailure, RepairPlace, RepairRun, RepairWanted};
 pub use seen::{LastScan, Listing, Paused, Seen, SourceRow, mark_of};
 pub use submitting::may_be_replaced;
 pub use told::EventDraft;

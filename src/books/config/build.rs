@@ -35,6 +35,7 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
     let network = from.network();
     let sources = from.sources(&depositors);
     let keeping = from.keeping();
+    let repair = from.repair();
     let workers = from.workers();
     let limits = from.limits();
     let retry = from.retry();
@@ -55,6 +56,7 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
         network,
         sources,
         keeping,
+        repair,
         workers,
         limits,
         retry,

@@ -80,7 +80,7 @@ const WEIGHS: Shape = Shape::OneOf(&["profile", "error", "warning", "note"]);
 
 /// The table.
 #[rustfmt::skip]
-pub const KEYS: [Key; 108] = [
+pub const KEYS: [Key; 109] = [
     key("data", Shape::Path, "\"./strongroom-data\"", "Folder below which everything lies that has no path of its own. A relative folder, so that a first try needs no rights; an installed service names /var/lib/strongroom."),
     key("i_accept_copies_on_one_disk", Shape::Flag, "false", "Two targets of one policy on one file system are refused, because one broken disk would take both copies. True is for trying out only; the embedded default without a file has it so."),
     key("i_accept_copies_on_one_credential", Shape::Flag, "false", "Two targets of one policy in buckets that are reached with one access key are refused, because one stolen or mistyped key would take both copies. True is for trying out only."),
@@ -162,6 +162,7 @@ pub const KEYS: [Key; 108] = [
     key("network.timeout_stall", Shape::Time, "\"25 s\"", "As for a source, for addresses that belong to none."),
     key("keeping.every", Shape::Time, "\"10 min\"", "How often the daemon looks whether a policy asks for copies that are not there, and makes them. Often enough that a target which was added fills up by itself, seldom enough that reading the registry costs nothing; 0 s: only when asked (strongroom target add)."),
     key("keeping.bandwidth", Shape::Text, "\"unlimited\"", "Bytes a second that are read for making such copies; written as for a source, by hours if need be, so that deposits come first by day."),
+    key("repair.mode", Shape::OneOf(&["plan", "auto"]), "\"plan\"", "Whether copies that a sweep found damaged are put right by themselves (auto), or when a person says so (plan). A person by default: one who looks first notices when many copies are bad for one reason. Either way only proved copies are taken from, what was wrong is kept, and a target that looks ill is left alone."),
     key("workers.download", WORKERS, "2", "Items that may be in this stage at once. Two, so that a small deposit is not behind a large one."),
     key("workers.unpack", WORKERS, "2", "Items that may be in this stage at once. It reads tar headers only."),
     key("workers.checksum", WORKERS, "1", "Items that may be in this stage at once. One, because one item already uses every core (workers.hashers)."),

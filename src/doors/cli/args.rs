@@ -4,6 +4,7 @@
 //! - Wherever an item is asked for, its number and its full name (`depositor/bag`) are both taken.
 
 pub use super::args_kept::{EventsFormat, EventsVerb, ObjectVerb, TargetVerb};
+pub use super::args_repair::RepairVerb;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -157,6 +158,9 @@ pub enum Verb {
     /// Where copies are kept
     #[command(subcommand)]
     Target(TargetVerb),
+    /// Put copies right in which something is wrong
+    #[command(subcommand)]
+    Repair(RepairVerb),
     /// What happened, as PREMIS
     #[command(subcommand)]
     Events(EventsVerb),
@@ -460,6 +464,9 @@ mod tests {
             "strongroom target reconcile vault-a vault-b --json",
             "strongroom target reconcile --last",
             "strongroom target probe vault-a --json",
+            "strongroom repair plan u/b --target vault-a --json",
+            "strongroom repair run --yes --json --bytes 2TiB --for 4h --lost",
+            "strongroom repair show --last 5",
             "strongroom rebuild --from vault-a --from vault-b --dry-run --json",
         ];
         for line in lines {

@@ -5,6 +5,7 @@
 
 pub mod args;
 mod args_kept;
+mod args_repair;
 mod backup;
 pub mod bag;
 pub mod codes;
@@ -18,6 +19,7 @@ pub mod overview;
 mod profile;
 mod rebuild;
 mod reconcile;
+pub mod repair;
 pub mod source;
 pub mod table;
 mod talk;

@@ -14,6 +14,8 @@ mod look;
 pub mod objects;
 mod probes;
 mod reconcile;
+mod repair;
+pub mod repair_words;
 mod source_view;
 mod sources;
 mod steer;
@@ -56,6 +58,8 @@ pub struct Desk {
     backing_up: Mutex<()>,
     // One step of one check of targets at a time.
     reconciling: Mutex<()>,
+    // One step of repairs at a time.
+    repairing: Mutex<()>,
     intakes: RwLock<Arc<Vec<Intake>>>,
 }
 
@@ -85,6 +89,7 @@ impl Desk {
             receiving: Receiving::default(),
             backing_up: Mutex::new(()),
             reconciling: Mutex::new(()),
+            repairing: Mutex::new(()),
             intakes,
         }
     }
@@ -137,6 +142,7 @@ impl Desk {
             Ask::Disk => Ok(Answer::Disk { places: self.places()? }),
             Ask::Objects { filter, after, limit } => self.objects(filter, after.as_deref(), *limit),
             Ask::Keep(ask) => self.keep(ask, asker),
+            Ask::Repair(ask) => self.repair(ask, asker),
             Ask::Object { object } => self.object(object),
             Ask::Rows { after, limit } => self.rows(after.as_deref(), *limit),
             Ask::Restore { object, to } => self.restore(object, to, asker),

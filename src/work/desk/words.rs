@@ -11,6 +11,7 @@ use crate::model::finding::Finding;
 use crate::model::object::{ObjectRow, VersionRow};
 pub use crate::work::desk::keep_words::{KeepAnswer, KeepAsk};
 pub use crate::work::desk::objects::ObjectFilter;
+pub use crate::work::desk::repair_words::{RepairAnswer, RepairAsk, RepairView, RepairWish};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -255,6 +256,8 @@ pub enum Ask {
     },
     /// About what is kept.
     Keep(KeepAsk),
+    /// About putting copies right.
+    Repair(RepairAsk),
     /// Make a backup of the ledger on every target.
     Backup,
     /// The last backup of the ledger.
@@ -350,6 +353,8 @@ pub enum Answer {
     },
     /// About what is kept.
     Keep(KeepAnswer),
+    /// About putting copies right.
+    Repair(RepairAnswer),
     /// One object.
     Object {
         /// Its row.

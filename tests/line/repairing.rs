@@ -209,49 +209,59 @@ fn whatever_is_wrong_is_put_right_and_told_once_and_what_was_wrong_is_in_quarant
 
 #[test]
 fn a_repair_that_is_cut_off_anywhere_ends_the_same_when_done_again() {
-    let (_, everything) = damages().pop().unwrap();
-    let pair = |house: &House| {
-        house.targets["b"].damage(&photos(), ALPHA, b"alphA".to_vec());
-        house.targets["b"].lose(&photos(), Some(NEW));
-        house.targets["b"].damage(&photos(), "v2/content/x", b"?".to_vec());
-    };
-    let gone = |house: &House| house.targets["b"].lose(&photos(), None);
-    let cases: [(&str, &dyn Fn(&House), usize); 3] =
-        [("several files", &pair, 2), ("everything", &|house| everything(house), 0), ("gone", &gone, 0)];
-    for (name, damage, aside) in cases {
-        for blow in [Blow::Error, Blow::Full, Blow::PowerBefore, Blow::PowerAfter] {
-            // Of a copy in which everything is wrong every third write will do.
-            for at in (1..).step_by(if name == "everything" { 3 } else { 1 }) {
-                let house = house();
-                let whole = files(&house, "b");
-                damage(&house);
-                mark(&house, "b", 3);
-                house.fate.plan(at, blow);
-                let first = repairer(&house).mend(&photos(), "b");
-                let struck = house.fate.writes() >= at;
-                house.fate.recover();
-                house.clock.advance(Duration::from_secs(60));
-                let again = repairer(&house).mend(&photos(), "b").unwrap();
-                let doing = format!("{name}: {blow:?} at {at}: {first:?}, then {again:?}");
-                assert!(matches!(again.came, Came::Whole | Came::Sound), "{doing}");
-                assert_eq!(files(&house, "b"), whole, "{doing}");
-                assert!(proof(&house, "b").is_sound() && !is_marked(&house, "b"), "{doing}");
-                if aside > 0 {
-                    assert_eq!(quarantine(&house, "b").len(), aside, "{doing}");
-                }
-                let recovered = told(&house, "b", &[EventType::Recovery]);
-                let successes = recovered.iter().filter(|event| event.outcome == Outcome::Success).count();
-                assert_eq!(successes, 1, "{doing}: {recovered:?}");
-                let put_aside = told(&house, "b", &[EventType::Quarantine]);
-                assert!(put_aside.len() <= if blow == Blow::Error { 2 } else { 1 }, "{doing}: {put_aside:?}");
-                assert_eq!(beside(&house, "b"), beside(&house, "a"), "{doing}");
-                assert_eq!(house.targets["b"].staged(), 0, "{doing}");
-                assert!(house.ledger.mend_of("b", &photos()).unwrap().is_none(), "{doing}");
-                if !struck {
-                    assert!(at > 8, "only {at} writes were struck");
-                    break;
-                }
-            }
+    std::thread::scope(|scope| {
+        for (number, blow) in
+            [Blow::Error, Blow::Full, Blow::PowerBefore, Blow::PowerAfter].into_iter().enumerate()
+        {
+            scope.spawn(move || {
+                cut_off("several files", several, blow, (1, 1));
+                cut_off("gone", |house| house.targets["b"].lose(&photos(), None), blow, (1, 1));
+                // Of a copy in which everything is wrong each tenth write will do: its files are alike.
+                let (_, everything) = damages().pop().unwrap();
+                cut_off("everything", everything, blow, (2 * number as u64 + 1, 10));
+            });
+        }
+    });
+}
+
+/// One mismatched, one missing, one extra.
+fn several(house: &House) {
+    house.targets["b"].damage(&photos(), ALPHA, b"alphA".to_vec());
+    house.targets["b"].lose(&photos(), Some(NEW));
+    house.targets["b"].damage(&photos(), "v2/content/x", b"?".to_vec());
+}
+
+fn cut_off(name: &str, damage: fn(&House), blow: Blow, (first, step): (u64, usize)) {
+    for at in (first..).step_by(step) {
+        let house = house();
+        let whole = files(&house, "b");
+        damage(&house);
+        mark(&house, "b", 3);
+        house.fate.plan(at, blow);
+        let tried = repairer(&house).mend(&photos(), "b");
+        let struck = house.fate.writes() >= at;
+        house.fate.recover();
+        house.clock.advance(Duration::from_secs(60));
+        let again = mend(&house, "b");
+        let doing = format!("{name}: {blow:?} at {at}: {tried:?}, then {again:?}");
+        assert!(matches!(again.came, Came::Whole | Came::Sound), "{doing}");
+        assert_eq!(files(&house, "b"), whole, "{doing}");
+        assert!(proof(&house, "b").is_sound() && !is_marked(&house, "b"), "{doing}");
+        if name == "several files" {
+            assert_eq!(quarantine(&house, "b").len(), 2, "{doing}");
+        }
+        let recovered = told(&house, "b", &[EventType::Recovery]);
+        let successes = recovered.iter().filter(|event| event.outcome == Outcome::Success).count();
+        assert_eq!(successes, 1, "{doing}: {recovered:?}");
+        // After an error that was told, what is left is another repair.
+        let put_aside = told(&house, "b", &[EventType::Quarantine]);
+        assert!(put_aside.len() <= if blow == Blow::Error { 2 } else { 1 }, "{doing}: {put_aside:?}");
+        assert_eq!(beside(&house, "b"), beside(&house, "a"), "{doing}");
+        assert_eq!(house.targets["b"].staged(), 0, "{doing}");
+        assert!(house.ledger.mend_of("b", &photos()).unwrap().is_none(), "{doing}");
+        if !struck {
+            assert!(at > 8, "only {at} writes were struck");
+            return;
         }
     }
 }
@@ -280,6 +290,38 @@ fn with_all_copies_bad_nothing_is_overwritten_and_nothing_put_aside() {
     }
     let after: Vec<_> = ["a", "b", "c"].map(|target| files(&house, target)).into();
     assert_eq!(before, after);
+}
+
+#[test]
+fn inventories_that_are_bad_on_every_target_come_from_the_ledgers_records() {
+    let house = house();
+    let whole = files(&house, "b");
+    for target in ["a", "b", "c"] {
+        for path in ["inventory.json", "v2/inventory.json", "v1/inventory.json"] {
+            house.targets[target].damage(&photos(), path, b"{}".to_vec());
+        }
+    }
+    house.targets["b"].damage(&photos(), NEW, b"dElta".to_vec());
+    let planned = plan(&house, "b");
+    assert_eq!((planned.from["ledger"], planned.files, planned.cannot), (3, 4, 0), "{planned:?}");
+    for target in ["a", "b", "c"] {
+        assert_eq!(mend(&house, target).came, Came::Whole);
+        assert_eq!(files(&house, target), whole);
+    }
+    // Without any inventory nothing can be said of content: it is not extra, and stays where it is.
+    let house = self::house();
+    for target in ["a", "b", "c"] {
+        for path in ["inventory.json", "v2/inventory.json"] {
+            house.targets[target].damage(&photos(), path, b"{}".to_vec());
+        }
+    }
+    let records = strongroom::worlds::disk::Place { volume: "records".into(), path: "inventories".into() };
+    house.world.disk.remove(&records).unwrap();
+    let (before, planned) = (files(&house, "b"), plan(&house, "b"));
+    assert_eq!((planned.files, planned.extra), (0, 0), "{planned:?}");
+    assert!(matches!(mend(&house, "b").came, Came::Failed(_)));
+    assert_eq!(files(&house, "b"), before);
+    assert_eq!(quarantine(&house, "b"), []);
 }
 
 #[test]

@@ -135,6 +135,7 @@ fn of_copy(style: &Style, copy: &CopyPlan) -> String {
         let how = match (&file.from, &file.cannot) {
             (_, Some(cannot)) => format!("no proved copy: {cannot}"),
             (Some(from), None) if from == "text" => "as the registry says".into(),
+            (Some(from), None) if from == "ledger" => "from the ledger's records".into(),
             (Some(from), None) => format!("from {from}"),
             (None, None) if copy.cannot > 0 => "left where it is".into(),
             (None, None) => "into quarantine".into(),

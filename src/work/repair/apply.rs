@@ -63,8 +63,7 @@ impl<'a> Repairer<'a> {
         aside: &Aside,
         done: &mut Done,
     ) -> Result<(), Stop> {
-        let sources = case.sources(self.step);
-        let fetched = sources.fetch((&step.path, sha512), origin, &*self.world.disk, &case.place)?;
+        let fetched = self.sources(case).fetch((&step.path, sha512), origin)?;
         let from = match fetched {
             Ok(from) => from,
             Err(why) => {

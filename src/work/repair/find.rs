@@ -30,10 +30,10 @@ pub(super) struct Found<'s> {
 
 impl<'a> Repairer<'a> {
     pub(super) fn find<'s>(&self, case: &Case<'a>, runs: &'s dyn Scratch) -> Result<Found<'s>, Stop> {
-        let sources = case.sources(self.step);
+        let sources = self.sources(case);
         let mut rows = Sorter::new(runs, BUDGET);
         let mut plan = CopyPlan::of(&case.row.id, case.to);
-        let inventory = sources.inventory(&*self.world.disk, &case.place)?;
+        let inventory = sources.inventory()?;
         let look = Look {
             target: case.target,
             object: &case.row.id,
@@ -89,6 +89,7 @@ fn keep(wrong: Wrong, right: Option<Right>, plan: &mut CopyPlan, rows: &mut Sort
                 Origin::Text(_) => "text".to_string(),
                 Origin::Own(_) => plan.target.clone(),
                 Origin::Copy(name) => name.clone(),
+                Origin::Record(_) => "ledger".to_string(),
             };
             plan.files += 1;
             plan.bytes += bytes;

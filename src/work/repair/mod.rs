@@ -33,6 +33,7 @@ use crate::work::levelling::Leveller;
 use crate::work::logs as events;
 use crate::work::policies::in_reading_order;
 use crate::work::proving::Step;
+use crate::work::stages::record::inventory_place;
 use crate::worlds::World;
 use crate::worlds::disk::Place;
 use crate::worlds::target::{Target, TargetError};
@@ -83,7 +84,8 @@ pub struct CopyPlan {
     pub bytes: u64,
     /// Files that would be put aside, because no inventory names them.
     pub extra: u64,
-    /// Files by the target that their right bytes would come from; `text`: they follow from the registry.
+    /// Files by the target that their right bytes would come from; `text`: they follow from the registry; `ledger`: an
+    /// inventory that is kept beside it.
     pub from: BTreeMap<String, u64>,
     /// Files that cannot be put right.
     pub cannot: u64,
@@ -182,20 +184,7 @@ struct Case<'a> {
     place: Place,
 }
 
-impl<'a> Case<'a> {
-    fn sources<'b>(&'b self, step: Step<'b>) -> Sources<'b>
-    where
-        'a: 'b,
-    {
-        Sources {
-            object: &self.row.id,
-            own: self.target,
-            others: self.others.iter().map(|(name, target)| (name.clone(), *target)).collect(),
-            inventories: &self.inventories,
-            step,
-        }
-    }
-
+impl Case<'_> {
     /// True when the registry counts this copy.
     fn is_counted(&self) -> bool {
         self.versions.iter().flat_map(|version| &version.copies).any(|copy| copy.target == self.to)
@@ -376,6 +365,20 @@ impl<'a> Repairer<'a> {
             self.apply(case, &begun, &plan, &mut rows, done)?;
         }
         unreachable!("the loop ends by its own count")
+    }
+
+    fn sources<'b>(&'b self, case: &'b Case<'a>) -> Sources<'b> {
+        let record = |version: &VersionRow| (version.version, inventory_place(self.settings, version.item));
+        Sources {
+            object: &case.row.id,
+            own: case.target,
+            others: case.others.iter().map(|(name, target)| (name.clone(), *target)).collect(),
+            inventories: &case.inventories,
+            records: case.versions.iter().map(record).collect(),
+            disk: &*self.world.disk,
+            folder: &case.place,
+            step: self.step,
+        }
     }
 
     fn leveller(&self) -> Leveller<'a> {

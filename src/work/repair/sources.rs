@@ -1,4 +1,5 @@
-//! Where right bytes come from: another copy, the same copy's other inventory, or a text that follows from the registry.
+//! Where right bytes come from: another copy, the same copy's other inventory, the inventory that is kept beside the ledger,
+//! or a text that follows from the registry.
 //!
 //! - Bytes count as right only when they were read, past the page cache, and have the digest that was recorded.
 //! - They are fetched into staging and compared again on the way, before anything is touched.
@@ -10,12 +11,13 @@ use crate::model::object::ObjectId;
 use crate::model::trouble::{Stop, Trouble};
 use crate::rules::digester::Digester;
 use crate::rules::ocfl::layout;
-use crate::rules::read::ReadAt;
+use crate::rules::read::{ReadAt, Slice};
 use crate::work::proving::Step;
 use crate::worlds::disk::{Disk, Place};
 use crate::worlds::target::{Target, TargetError, Where};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::io::{self, Read};
 
 /// Where the right bytes of a file are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +28,8 @@ pub(super) enum Origin {
     Own(String),
     /// In the copy on this target, at the same path.
     Copy(String),
+    /// Beside the ledger: the inventory of this version.
+    Record(u32),
 }
 
 /// Copies that may have right bytes.
@@ -36,6 +40,11 @@ pub(super) struct Sources<'a> {
     /// The others, in the order in which they are asked.
     pub(super) others: Vec<(String, &'a dyn Target)>,
     pub(super) inventories: &'a BTreeMap<u32, String>,
+    /// Where the ledger keeps the inventory of each version, compressed.
+    pub(super) records: BTreeMap<u32, Place>,
+    pub(super) disk: &'a dyn Disk,
+    /// A folder in staging.
+    pub(super) folder: &'a Place,
     pub(super) step: Step<'a>,
 }
 
@@ -65,6 +74,11 @@ impl<'a> Sources<'a> {
                 Err(stop) => return Err(stop),
             }
         }
+        if let Some(version) = self.version_of(path)
+            && let Some(blob) = self.record(version)?
+        {
+            return Ok(Ok((Origin::Record(version), blob.size())));
+        }
         Ok(Err(if why.is_empty() { "there is no other copy".into() } else { why.join(", ") }))
     }
 
@@ -73,18 +87,20 @@ impl<'a> Sources<'a> {
         &self,
         (path, sha512): (&str, &str),
         origin: &Origin,
-        disk: &dyn Disk,
-        folder: &Place,
     ) -> Result<Result<Box<dyn ReadAt>, String>, Stop> {
         let (name, target, at) = match origin {
             Origin::Text(text) => return Ok(Ok(Box::new(text.clone().into_bytes()))),
+            Origin::Record(version) => {
+                let blob = self.record(*version)?;
+                return Ok(blob.ok_or_else(|| "the inventory beside the ledger is not what it was".into()));
+            }
             Origin::Own(at) => ("itself", self.own, at.as_str()),
             Origin::Copy(name) => match self.others.iter().find(|(known, _)| known == name) {
                 Some((name, target)) => (name.as_str(), *target, path),
                 None => return Ok(Err(format!("{name} is not in the configuration any more"))),
             },
         };
-        match fetch(target, Where::Object(self.object, at), (disk, folder, "file"), self.step)? {
+        match fetch(target, Where::Object(self.object, at), (self.disk, self.folder, "file"), self.step)? {
             Ok((found, blob)) if found == sha512 => Ok(Ok(blob)),
             Ok((found, _)) => Ok(Err(format!("{name} gives sha512 {}… now", &found[..12]))),
             Err(error) => Ok(Err(format!("{name}: {}", Trouble::from(error).because))),
@@ -120,11 +136,7 @@ impl<'a> Sources<'a> {
     }
 
     /// The newest inventory, from whichever copy has it as it was recorded.
-    pub(super) fn inventory(
-        &self,
-        disk: &dyn Disk,
-        folder: &Place,
-    ) -> Result<Result<Box<dyn ReadAt>, String>, Stop> {
+    pub(super) fn inventory(&self) -> Result<Result<Box<dyn ReadAt>, String>, Stop> {
         let Some((head, sha512)) = self.inventories.last_key_value() else {
             return Ok(Err("no version is known".into()));
         };
@@ -134,14 +146,60 @@ impl<'a> Sources<'a> {
         for (name, target) in std::iter::once(&own).chain(&self.others) {
             for path in [layout::INVENTORY, of_head.as_str()] {
                 let at = Where::Object(self.object, path);
-                match fetch(*target, at, (disk, folder, "inventory"), self.step)? {
+                match fetch(*target, at, (self.disk, self.folder, "inventory"), self.step)? {
                     Ok((found, blob)) if found == *sha512 => return Ok(Ok(blob)),
                     Ok(_) => why.push(format!("{path} on {name} has other bytes")),
                     Err(error) => why.push(format!("{path} on {name}: {}", Trouble::from(error).because)),
                 }
             }
         }
-        Ok(Err(why.join(", ")))
+        match self.record(*head)? {
+            Some(blob) => Ok(Ok(blob)),
+            None => Ok(Err(why.join(", "))),
+        }
+    }
+
+    /// The version whose inventory lies at this path.
+    fn version_of(&self, path: &str) -> Option<u32> {
+        let folder = path.strip_suffix(layout::INVENTORY)?;
+        if folder.is_empty() {
+            return self.inventories.last_key_value().map(|(head, _)| *head);
+        }
+        folder.strip_suffix('/')?.strip_prefix('v')?.parse().ok()
+    }
+
+    /// The inventory of a version that is kept beside the ledger, if it still has the digest that was recorded.
+    fn record(&self, version: u32) -> Result<Option<Box<dyn ReadAt>>, Stop> {
+        let (Some(place), Some(sha512)) = (self.records.get(&version), self.inventories.get(&version)) else {
+            return Ok(None);
+        };
+        let Ok(packed) = self.disk.open(place) else { return Ok(None) };
+        let mut plain = flate2::read::MultiGzDecoder::new(Slice::whole(&*packed));
+        let mut digester = Digester::new(&[Algorithm::Sha512]);
+        let mut readable = true;
+        let name = format!("record-{version}");
+        let written = write_blob::<Stop>(self.disk, self.folder, &name, 1, &mut |out| {
+            let mut chunk = vec![0; 1 << 18];
+            loop {
+                match plain.read(&mut chunk) {
+                    Ok(0) => return Ok(()),
+                    Ok(got) => {
+                        digester.update(&chunk[..got]);
+                        out.write_all(&chunk[..got])
+                            .map_err(|error| scratch_stop(&self.folder.volume, error))?;
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(_) => {
+                        readable = false;
+                        return Ok(());
+                    }
+                }
+            }
+        })?;
+        match readable && digester.finish().get(Algorithm::Sha512) == Some(sha512) {
+            true => Ok(Some(open_blob(self.disk, self.folder, &written)?)),
+            false => Ok(None),
+        }
     }
 }
 

@@ -80,10 +80,14 @@ impl<'a> Repairer<'a> {
             event_type: EventType::Quarantine,
             outcome: Outcome::Success,
             detail: format!(
-                "{} files of the copy of {} on {} were found wrong, and put aside in its quarantine with {bytes} bytes: {}{more}",
-                aside.len(),
+                "of the copy of {} on {} {} put aside in its quarantine, for something was wrong: {bytes} bytes, {}{more}",
                 case.row.id,
                 case.to,
+                if aside.len() == 1 {
+                    "a file was".to_string()
+                } else {
+                    format!("{} files were", aside.len())
+                },
                 named.join(", ")
             ),
             target: Some(case.to.to_string()),
@@ -98,7 +102,7 @@ impl<'a> Repairer<'a> {
         let what = match found.matched + found.mismatched + found.missing + found.unreadable + found.extra {
             0 => "nothing of it was there; it was made anew".to_string(),
             _ => format!(
-                "{} files were mismatched, {} missing, {} unreadable, {} extra; they were put right",
+                "{} mismatched, {} missing, {} unreadable and {} extra were put right",
                 found.mismatched, found.missing, found.unreadable, found.extra
             ),
         };

@@ -346,7 +346,7 @@ impl Builder {
 
     fn workers(&mut self) -> Workers {
         let stages =
-            crate::model::checkpoint::Stage::ALL.map(|stage| self.count(&format!("workers.{stage}")));
+            crate::model::checkpoint::Stage::INGEST.map(|stage| self.count(&format!("workers.{stage}")));
         Workers { stages, hashers: self.count("workers.hashers"), copiers: self.count("workers.copiers") }
     }
 

@@ -10,7 +10,8 @@
 //! | `m/next` | number of the next item |
 //! | `i/ITEM` | item with its checkpoint |
 //! | `s/STANDING/STAGE/ITEM` | index of standings |
-//! | `n/DEPOSITOR/BAG/ITEM` | index of names |
+//! | `n/DEPOSITOR/BAG/ITEM` | index of names of deposits |
+//! | `w/OBJECT/ITEM` | index of errands: items that give an object back or up |
 //! | `a/ITEM/NUMBER` | attempts and requests of an item |
 //! | `e/ITEM/NUMBER` | events of an item |
 //! | `o/OBJECT`, `v/OBJECT/VERSION` | registry; `x/`, `t/`, `l/`: see `objects` |
@@ -22,6 +23,7 @@ pub mod additions;
 mod backups;
 mod checks;
 mod damage;
+mod errands;
 mod objects;
 mod read;
 mod rows;
@@ -32,6 +34,7 @@ mod told;
 pub use backups::{BackupPlace, BackupRow};
 pub use checks::{CheckFinding, CheckRow, Counts, Place};
 pub use damage::DamageMark;
+pub use errands::NewErrand;
 pub use objects::{ObjectChange, ObjectClaim, PendingLog, TargetRow, TargetUse};
 pub use read::ItemFilter;
 pub use seen::{LastScan, Listing, Paused, Seen, SourceRow, mark_of};
@@ -200,7 +203,7 @@ impl Ledger {
             return Ok(None);
         }
         let before = standing_key(&item);
-        item.checkpoint = next(&item.checkpoint, &Move::Claim, self.line)?;
+        item.checkpoint = next(&item.checkpoint, &Move::Claim, self.line_of(&item))?;
         item.promises = promises;
         item.volume = item.volume.or(volume);
         item.attempts += 1;
@@ -313,7 +316,7 @@ impl Ledger {
     fn moved(&self, mut item: Item, what: &Advance<'_>) -> Result<(Item, Vec<Write>), LedgerError> {
         let now = self.world.clock.now();
         let before = item.clone();
-        item.checkpoint = next(&item.checkpoint, what.then, self.line)?;
+        item.checkpoint = next(&item.checkpoint, what.then, self.line_of(&item))?;
         if let Some(found) = &what.report.found {
             item.found = found.clone();
         }
@@ -396,6 +399,12 @@ impl Ledger {
     /// The event that this draft becomes when it is committed with the item's next move; the draft must have a time.
     pub fn event_of(&self, item: &Item, draft: &EventDraft) -> Event {
         event(item, draft, item.received_at)
+    }
+
+    /// The stages that this item goes through.
+    fn line_of(&self, item: &Item) -> &'static [Stage] {
+        let stage = item.checkpoint.stage;
+        if self.line.contains(&stage) { self.line } else { stage.line() }
     }
 
     fn read_item(&self, id: ItemId) -> Result<Option<(u64, Item)>, LedgerError> {

@@ -6,6 +6,7 @@ pub mod bagging;
 pub mod copies;
 pub mod desk;
 pub mod job;
+pub mod jobs;
 pub mod judging;
 pub mod keeping;
 pub mod levelling;

@@ -6,6 +6,7 @@ mod checkpoint_early;
 mod every_fault;
 mod every_stage_twice;
 mod fetching;
+mod jobs;
 mod keeping;
 mod packed;
 mod rebuilding;

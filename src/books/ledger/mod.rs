@@ -16,12 +16,15 @@
 //! | `o/OBJECT`, `v/OBJECT/VERSION` | registry; `x/`, `t/`, `l/`: see `objects` |
 //! | `d/OBJECT`, `c/…`, `b/…` | tombstones: see `additions`; checks of targets: see `checks`; damaged copies: see `damage` |
 //! | `r/SOURCE/DIGEST` | keys seen at a source, by the digest of the key |
+//! | `j/…` | jobs, their runs and notices: see `jobs`, `notices` |
 //! | `q/SOURCE` | what a person said of a source, and how its last listing went |
 
 pub mod additions;
 mod backups;
 mod checks;
 mod damage;
+mod jobs;
+mod notices;
 mod objects;
 mod read;
 mod rows;
@@ -32,6 +35,8 @@ mod told;
 pub use backups::{BackupPlace, BackupRow};
 pub use checks::{CheckFinding, CheckRow, Counts, Place};
 pub use damage::DamageMark;
+pub use jobs::{JobRow, Running, Skip};
+pub use notices::{NOTICE_TEXT_MAX, NoticeRow, NoticesRow};
 pub use objects::{ObjectChange, ObjectClaim, PendingLog, TargetRow, TargetUse};
 pub use read::ItemFilter;
 pub use seen::{LastScan, Listing, Paused, Seen, SourceRow, mark_of};

@@ -4,6 +4,7 @@
 //! - What fails says what, why, what happens now and what to type; and ends with the code of its sort.
 
 pub mod args;
+pub mod args_jobs;
 mod args_kept;
 mod backup;
 pub mod bag;
@@ -11,6 +12,7 @@ pub mod codes;
 mod events;
 pub mod explain;
 mod ingest;
+pub mod job;
 mod letter;
 mod object;
 pub mod offline;
@@ -160,6 +162,7 @@ fn run(screen: &Screen, cli: Cli) -> Told<Exit> {
         Verb::Doctor => offline::doctor(screen, &config),
         Verb::State(args::StateVerb::Restore(what)) => backup::restore(screen, &config, &what),
         Verb::Rebuild(what) => rebuild::run(screen, &config, &what),
+        Verb::Job(verb) => job::run(screen, &config, verb),
         verb => verbs::run(screen, &config, verb),
     }
 }

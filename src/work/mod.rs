@@ -11,6 +11,7 @@ pub mod judging;
 pub mod keeping;
 pub mod levelling;
 pub mod logs;
+pub mod notices;
 pub mod pipeline;
 pub mod policies;
 pub mod proving;

@@ -8,6 +8,7 @@ mod every_stage_twice;
 mod fetching;
 mod jobs;
 mod keeping;
+mod notices;
 mod packed;
 mod rebuilding;
 mod receiving;

@@ -119,7 +119,7 @@ pub const KEYS: [Key; 120] = [
     key("depositor[].policy", Shape::Name, "\"default\"", "Policy that this depositor's objects follow."),
     key("depositor[].accept", CONTAINERS, "accept", "Forms in which this depositor may send a bag in one file, when others than everybody's."),
     key("depositor[].profile", Shape::Name, "", "Profile by which this depositor's bags are judged: one that comes with the program, or one that was taken in (strongroom profile list). None by default: BagIt itself asks for nothing more."),
-    key("depositor[].notify", Shape::Text, "", "Mail address that is told what became of this depositor's deposits: once a run of jobs, and only when something did. None by default: a person decides whom a machine writes to."),
+    key("depositor[].notify", Shape::Text, "", "Mail address that is told what became of this depositor's deposits: once a day, when a job runs, and only when something did. None by default: a person decides whom a machine writes to."),
     key("depositor[].strict", Shape::Flag, "false", "True makes errors of the warnings that have no reason to be in a new bag. Off, because bags made long ago are sent, too."),
     key("depositor[].rules.folder_name", WEIGHS, "\"profile\"", "A tar whose folder has another name. \"profile\": an error where the profile wants the same name, as APTrust's do; else a warning."),
     key("depositor[].rules.bagit_version", Shape::OneOf(&["profile", "current", "any"]), "\"profile\"", "Versions of BagIt. \"profile\": those that the profile accepts; \"current\": 0.97 and 1.0; \"any\": all that can be judged, also where the profile says less."),

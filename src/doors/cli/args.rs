@@ -3,7 +3,7 @@
 //! - Others' scripts rely on these words: they may grow, and never change their meaning.
 //! - Wherever an item is asked for, its number and its full name (`depositor/bag`) are both taken.
 
-pub use super::args_jobs::JobVerb;
+pub use super::args_jobs::{JobVerb, NoticeVerb};
 pub use super::args_kept::{EventsFormat, EventsVerb, ObjectVerb, TargetVerb};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -167,6 +167,9 @@ pub enum Verb {
     /// Scheduled work, and when it last did its duty
     #[command(subcommand)]
     Job(JobVerb),
+    /// What is told to people: mail, command, webhook
+    #[command(subcommand)]
+    Notice(NoticeVerb),
     /// Make the ledger anew from what lies on targets; needs the configuration only
     Rebuild(super::rebuild::Rebuilding),
     /// Profiles: what a receiver asks of bags beyond BagIt

@@ -44,3 +44,14 @@ pub enum JobVerb {
         end: bool,
     },
 }
+
+/// Verbs on notices.
+#[derive(Debug, Subcommand)]
+pub enum NoticeVerb {
+    /// Notices that could not go yet, and why
+    List,
+    /// Send what waits now
+    Send,
+    /// Write a notice to the operators and send it, to see whether it comes
+    Test,
+}

@@ -8,7 +8,7 @@ use super::args_jobs::JobVerb;
 use super::table::{Cell, Style, Table, Tone, moment};
 use super::talk::{Talk, Told, unexpected};
 use super::verbs::document;
-use super::{Screen, usage};
+use super::{Screen, notice, usage};
 use crate::books::config::Config;
 use crate::books::config::units::{exact_time, parse_time};
 use crate::doors::exit::{self, Exit};
@@ -115,7 +115,12 @@ fn steps(screen: &Screen, talk: &mut Talk, signals: &Signals, job: &str, cron: b
                     return stop(screen, talk, job, number, asked);
                 }
             }
-            JobStep::Over { run } => return Ok(over(screen, &run, cron)),
+            JobStep::Over { run } => {
+                let exit = over(screen, &run, cron);
+                // Nothing about the run depends on it.
+                notice::tell(screen, talk, cron);
+                return Ok(exit);
+            }
             JobStep::Runs { running } => {
                 let who = format!("{}, started by {}", moment(running.since), running.by);
                 return Ok(runs_already(screen, job, &who, cron));

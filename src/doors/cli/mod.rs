@@ -14,6 +14,7 @@ pub mod explain;
 mod ingest;
 pub mod job;
 mod letter;
+mod notice;
 mod object;
 pub mod offline;
 pub mod overview;
@@ -163,6 +164,7 @@ fn run(screen: &Screen, cli: Cli) -> Told<Exit> {
         Verb::State(args::StateVerb::Restore(what)) => backup::restore(screen, &config, &what),
         Verb::Rebuild(what) => rebuild::run(screen, &config, &what),
         Verb::Job(verb) => job::run(screen, &config, verb),
+        Verb::Notice(verb) => notice::run(screen, &config, &verb),
         verb => verbs::run(screen, &config, verb),
     }
 }

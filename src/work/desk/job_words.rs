@@ -1,6 +1,6 @@
 //! Words about jobs: starting them in steps, what they did, and leaving them out.
 
-use crate::books::ledger::{Running, Skip};
+use crate::books::ledger::{NoticeRow, Running, Skip};
 use crate::model::job::{Job, Run};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -75,6 +75,16 @@ pub enum JobAsk {
         /// Which job.
         job: String,
     },
+    /// Do the next part of telling people: write depositors' digests, or send the next notice after this one.
+    Tell {
+        /// The number of the last one that was tried; 0 at first.
+        #[serde(default)]
+        after: u64,
+    },
+    /// Notices on their way.
+    Notices,
+    /// Write a notice to the operators that says that it is a trial.
+    TryNotice,
 }
 
 /// An answer about jobs.
@@ -92,6 +102,24 @@ pub enum JobAnswer {
     Runs {
         /// The runs, newest first.
         runs: Vec<Run>,
+    },
+    /// What came of one part of telling people.
+    Telling {
+        /// The notice that was tried.
+        #[serde(default)]
+        number: Option<u64>,
+        /// Why it did not go everywhere.
+        #[serde(default)]
+        wrong: Option<String>,
+        /// True when there may be more to do.
+        more: bool,
+    },
+    /// Notices on their way, oldest first.
+    Notices {
+        /// The notices.
+        notices: Vec<NoticeRow>,
+        /// How many were given up, that nobody was told of.
+        untold: u64,
     },
 }
 

@@ -8,6 +8,7 @@ use crate::books::ledger::{LedgerError, Running, Skip};
 use crate::model::item::Asker;
 use crate::model::job::Job;
 use crate::work::jobs::{Begun, Due, Stepped, done_at, due, is_late};
+use crate::work::notices::{self, Sent};
 use jiff::Timestamp;
 
 /// Longest reason that is kept, in characters.
@@ -32,8 +33,41 @@ impl Desk {
                     .map_err(|error| of_ledger(&error, "the job is left out still"))?;
                 JobAnswer::Jobs { jobs: vec![self.job_shown(job)?] }
             }
+            JobAsk::Tell { after } => self.tell(*after)?,
+            JobAsk::Notices => self.notices_shown()?,
+            JobAsk::TryNotice => self.try_notice(asker)?,
         };
         Ok(Answer::Job(answer))
+    }
+
+    fn tell(&self, after: u64) -> Told<JobAnswer> {
+        let sent = self.notices.next(&self.ledger, self.ledger_id(), &self.config(), after);
+        let Sent { number, wrong, more } = sent.map_err(|error| of_ledger(&error, "nobody is told"))?;
+        Ok(JobAnswer::Telling { number, wrong, more })
+    }
+
+    fn notices_shown(&self) -> Told<JobAnswer> {
+        let failed = |error: LedgerError| of_ledger(&error, "the notices are not shown");
+        let notices = self.ledger.notices().map_err(failed)?;
+        let untold = self.ledger.notices_row().map_err(failed)?.untold;
+        Ok(JobAnswer::Notices { notices, untold })
+    }
+
+    fn try_notice(&self, asker: &Asker) -> Told<JobAnswer> {
+        let subject = format!("a trial by {}: nothing is wrong", asker.name);
+        let text = format!("{subject}.\nNotices about what runs of jobs find come this way.\n");
+        notices::to_operators(&self.ledger, &self.config(), "trial".into(), subject, text)
+            .map_err(|error| of_ledger(&error, "the trial is not written"))?;
+        let shown = self.notices_shown()?;
+        match &shown {
+            JobAnswer::Notices { notices, .. } if notices.iter().any(|notice| notice.about == "trial") => Ok(shown),
+            _ => Err(Box::new(
+                Complaint::new(Sort::Refused, "there is no way to tell anybody")
+                    .because("the configuration names no notice.command, no notice.smtp with notice.to, and no notice.webhook")
+                    .so("what runs find is in the ledger, and in cron's mail")
+                    .then_try("strongroom config show --sample"),
+            )),
+        }
     }
 
     fn run_job(
@@ -65,7 +99,13 @@ impl Desk {
         };
         match self.jobs.step(self, job, number, asker).map_err(failed)? {
             Stepped::Going(told) => Ok(JobStep::Going { run: number, told }),
-            Stepped::Over(run) => Ok(JobStep::Over { run }),
+            Stepped::Over(run) => {
+                // The record is made; whatever becomes of the notice changes nothing about it.
+                if let Err(error) = notices::of_run(&self.ledger, &self.config(), &run) {
+                    log::warn!("no notice is written of run {number} of {}: {error}", job.name());
+                }
+                Ok(JobStep::Over { run })
+            }
             Stepped::Unknown => Err(not_under_way(job, number)),
         }
     }

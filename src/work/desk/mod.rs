@@ -33,6 +33,7 @@ use crate::model::object::ObjectId;
 use crate::model::trouble::Kind;
 use crate::work::job::Settings;
 use crate::work::jobs::Jobs;
+use crate::work::notices::Notices;
 use crate::work::pipeline::Pipeline;
 use crate::work::receiving::{Intake, Receiving};
 use complaint::{Complaint, Sort};
@@ -58,6 +59,7 @@ pub struct Desk {
     receiving: Receiving,
     backing_up: Mutex<()>,
     jobs: Jobs,
+    notices: Notices,
     // One step of one check of targets at a time.
     reconciling: Mutex<()>,
     intakes: RwLock<Arc<Vec<Intake>>>,
@@ -89,6 +91,7 @@ impl Desk {
             receiving: Receiving::default(),
             backing_up: Mutex::new(()),
             jobs: Jobs::default(),
+            notices: Notices::default(),
             reconciling: Mutex::new(()),
             intakes,
         }

@@ -2,7 +2,7 @@
 //!
 //! - No shell reads anything of it. A program that does not end in time is ended, with all that it started.
 
-use super::Letter;
+use super::{Letter, Unsent};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
@@ -16,9 +16,9 @@ const LOOK: Duration = Duration::from_millis(20);
 const SAID_MAX: u64 = 300;
 
 /// Gives the letter to the program.
-pub(super) fn give(command: &[String], letter: &Letter, patience: Duration) -> Result<(), String> {
-    let (program, args) = command.split_first().ok_or("no command is named")?;
-    let failed = |error: std::io::Error| format!("{program}: {error}");
+pub(super) fn give(command: &[String], letter: &Letter, patience: Duration) -> Result<(), Unsent> {
+    let (program, args) = command.split_first().ok_or_else(|| Unsent::away("no command is named"))?;
+    let failed = |error: std::io::Error| Unsent::away(format!("{program}: {error}"));
     let mut child = Command::new(program)
         .args(args)
         .env("STRONGROOM_SUBJECT", &letter.subject)
@@ -39,10 +39,12 @@ pub(super) fn give(command: &[String], letter: &Letter, patience: Duration) -> R
     loop {
         match child.try_wait().map_err(failed)? {
             Some(code) if code.success() => return Ok(()),
-            Some(code) => return Err(format!("{program} ended with {code}{}", said(&mut child))),
+            Some(code) => {
+                return Err(Unsent::refused(format!("{program} ended with {code}{}", said(&mut child))));
+            }
             None if Instant::now() >= end => {
                 end_all(&mut child);
-                return Err(format!("{program} did not end within {} s", patience.as_secs()));
+                return Err(Unsent::away(format!("{program} did not end within {} s", patience.as_secs())));
             }
             None => std::thread::sleep(LOOK),
         }
@@ -104,7 +106,7 @@ mod tests {
     #[test]
     fn a_program_that_fails_hangs_or_is_not_there_is_told() {
         let run = |command: &[&str], millis| {
-            give(&words(command), &letter(), Duration::from_millis(millis)).unwrap_err()
+            give(&words(command), &letter(), Duration::from_millis(millis)).unwrap_err().why
         };
         let failed = run(&["/bin/sh", "-c", "echo no such user >&2; exit 3"], 20_000);
         assert!(failed.contains("exit status: 3") && failed.contains("no such user"), "{failed}");

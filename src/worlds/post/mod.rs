@@ -15,7 +15,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// Longest wait for one way.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,25 @@ pub struct Letter {
     pub text: String,
     /// When it was written (UTC).
     pub at: Timestamp,
+}
+
+/// Why a letter did not go, in words without a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsent {
+    /// Why.
+    pub why: String,
+    /// True when no letter goes this way now; false when it is about this one.
+    pub away: bool,
+}
+
+impl Unsent {
+    fn away(why: impl Into<String>) -> Unsent {
+        Unsent { why: why.into(), away: true }
+    }
+
+    fn refused(why: impl Into<String>) -> Unsent {
+        Unsent { why: why.into(), away: false }
+    }
 }
 
 /// Where a letter is posted on the web.
@@ -84,8 +103,17 @@ pub enum Way<'a> {
 }
 
 impl Way<'_> {
-    /// Sends it; why it did not go, in words without a secret.
-    pub fn send(&self, letter: &Letter) -> Result<(), String> {
+    /// Its word.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Way::Command(_) => "command",
+            Way::Mail { .. } => "smtp",
+            Way::Webhook { .. } => "webhook",
+        }
+    }
+
+    /// Sends it.
+    pub fn send(&self, letter: &Letter) -> Result<(), Unsent> {
         match self {
             Way::Command(command) => command::give(command, letter, PATIENCE),
             Way::Mail { relay, from } => smtp::send(relay, from, letter, PATIENCE),

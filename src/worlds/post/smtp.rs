@@ -7,7 +7,7 @@
 //! - A mail counts as sent when the relay took its last line with 250; anything else is an error, in the relay's words.
 //! - What the relay says is bounded, and so is the wait for it.
 
-use super::{Letter, mail};
+use super::{Letter, Unsent, mail};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
@@ -22,9 +22,9 @@ const LINES_MAX: usize = 60;
 const SAID_MAX: usize = 200;
 
 /// Sends it.
-pub(super) fn send(relay: &str, from: &str, letter: &Letter, patience: Duration) -> Result<(), String> {
+pub(super) fn send(relay: &str, from: &str, letter: &Letter, patience: Duration) -> Result<(), Unsent> {
     if letter.to.is_empty() {
-        return Err("there is nobody to send it to: notice.to is empty".into());
+        return Err(Unsent::refused("there is nobody to send it to"));
     }
     let host = own_name();
     let mut talk = Talk::connect(relay, patience)?;
@@ -72,9 +72,11 @@ struct Talk {
 }
 
 impl Talk {
-    fn connect(relay: &str, patience: Duration) -> Result<Talk, String> {
-        let failed = |error: std::io::Error| format!("the mail relay {relay} cannot be reached: {error}");
-        let mut last = format!("the mail relay {relay} has no address");
+    fn connect(relay: &str, patience: Duration) -> Result<Talk, Unsent> {
+        let failed = |error: std::io::Error| {
+            Unsent::away(format!("the mail relay {relay} cannot be reached: {error}"))
+        };
+        let mut last = Unsent::away(format!("the mail relay {relay} has no address"));
         for address in relay.to_socket_addrs().map_err(failed)? {
             match TcpStream::connect_timeout(&address, patience) {
                 Ok(stream) => {
@@ -89,7 +91,7 @@ impl Talk {
     }
 
     /// Says it, and takes an answer of this hundred only. Without words: waits for the greeting.
-    fn expect(&mut self, hundred: u16, words: Option<&str>) -> Result<(), String> {
+    fn expect(&mut self, hundred: u16, words: Option<&str>) -> Result<(), Unsent> {
         let said = match words {
             Some(words) => self.say(words)?,
             None => self.hear()?,
@@ -99,20 +101,23 @@ impl Talk {
         }
         let what = words.map_or("connecting", |words| words.split([' ', '\r']).next().unwrap_or_default());
         let what = if what.contains(':') { "the text" } else { what };
-        Err(format!("the mail relay {} refused {what}: {} {}", self.relay, said.code, said.text))
+        let why = format!("the mail relay {} refused {what}: {} {}", self.relay, said.code, said.text);
+        // Of whom and what is sent: another letter may go. Before that: none will.
+        Err(Unsent { why, away: !matches!(what, "RCPT" | "DATA" | "the text") })
     }
 
-    fn say(&mut self, words: &str) -> Result<Said, String> {
+    fn say(&mut self, words: &str) -> Result<Said, Unsent> {
         let relay = &self.relay;
-        let failed = |error: std::io::Error| format!("the mail relay {relay} broke off: {error}");
+        let failed =
+            |error: std::io::Error| Unsent::away(format!("the mail relay {relay} broke off: {error}"));
         let stream = self.stream.get_mut();
         stream.write_all(format!("{words}\r\n").as_bytes()).and_then(|()| stream.flush()).map_err(failed)?;
         self.hear()
     }
 
-    fn hear(&mut self) -> Result<Said, String> {
+    fn hear(&mut self) -> Result<Said, Unsent> {
         let relay = self.relay.clone();
-        let broken = |why: &str| format!("the mail relay {relay} broke off: {why}");
+        let broken = |why: &str| Unsent::away(format!("the mail relay {relay} broke off: {why}"));
         for _ in 0..LINES_MAX {
             let mut line = Vec::new();
             let got = (&mut self.stream).take(LINE_MAX).read_until(b'\n', &mut line);
@@ -207,7 +212,7 @@ mod tests {
     fn what_a_relay_refuses_is_told_in_its_words() {
         let (address, _) =
             relay(&["220 hi\r\n", "500 what\r\n", "250 ok\r\n", "250 ok\r\n", "550 no such user\r\n"]);
-        let why = send(&address, "s@r.org", &letter("x"), PATIENCE).unwrap_err();
+        let why = send(&address, "s@r.org", &letter("x"), PATIENCE).unwrap_err().why;
         assert!(why.ends_with("refused RCPT: 550 no such user"), "{why}");
         let (address, _) = relay(&[
             "220 hi\r\n",
@@ -218,10 +223,13 @@ mod tests {
             "354 go\r\n",
             "552 too much\r\n",
         ]);
-        let why = send(&address, "s@r.org", &letter("x"), PATIENCE).unwrap_err();
+        let why = send(&address, "s@r.org", &letter("x"), PATIENCE).unwrap_err().why;
         assert!(why.ends_with("refused the text: 552 too much"), "{why}");
         assert!(
-            send("127.0.0.1:1", "s@r.org", &letter("x"), PATIENCE).unwrap_err().contains("cannot be reached")
+            send("127.0.0.1:1", "s@r.org", &letter("x"), PATIENCE)
+                .unwrap_err()
+                .why
+                .contains("cannot be reached")
         );
     }
 
@@ -234,7 +242,7 @@ mod tests {
                 let (mut stream, _) = listener.accept().unwrap();
                 let _ = stream.write_all(answer.as_bytes());
             });
-            let why = send(&address, "s@r.org", &letter("x"), PATIENCE).unwrap_err();
+            let why = send(&address, "s@r.org", &letter("x"), PATIENCE).unwrap_err().why;
             assert!(why.contains("does not speak SMTP") || why.contains("does not end"), "{why}");
             thread.join().unwrap();
         }

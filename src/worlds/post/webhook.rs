@@ -3,7 +3,7 @@
 //! - The shape is what chat servers take (`text`), and what a program may want beside it.
 //! - A redirect is no success: what is posted to a place that moved has not arrived.
 
-use super::{Letter, Webhook};
+use super::{Letter, Unsent, Webhook};
 use crate::rules::address::Address;
 use crate::worlds::net::Reaching;
 use crate::worlds::net::ask::Body;
@@ -12,13 +12,13 @@ use crate::worlds::net::credentials::{Access, authorization, read, systemd_path}
 use serde_json::json;
 
 /// Posts it.
-pub(super) fn post(hook: &Webhook, reaching: &Reaching, letter: &Letter) -> Result<(), String> {
+pub(super) fn post(hook: &Webhook, reaching: &Reaching, letter: &Letter) -> Result<(), Unsent> {
     let (address, credentials) = match hook {
         Webhook::At { address, credentials } => (address.clone(), credentials),
-        Webhook::Within { address, credentials } => (within(address)?, credentials),
+        Webhook::Within { address, credentials } => (within(address).map_err(Unsent::away)?, credentials),
     };
     // The parser's words could quote what it read.
-    let address = Address::parse(&address).map_err(|_| format!("{hook:?} is no address"))?;
+    let address = Address::parse(&address).map_err(|_| Unsent::away(format!("{hook:?} is no address")))?;
     let document = json!({
         "text": format!("{}\n{}", letter.subject, letter.text), "subject": letter.subject, "body": letter.text,
         "depositor": letter.depositor, "notice": letter.name, "at": letter.at,
@@ -28,15 +28,18 @@ pub(super) fn post(hook: &Webhook, reaching: &Reaching, letter: &Letter) -> Resu
         .body(Body::Bytes(document.to_string().into_bytes()))
         .as_it_is();
     if let Some(access) = credentials
-        && let Some(proof) = authorization(access)?
+        && let Some(proof) = authorization(access).map_err(Unsent::away)?
     {
         ask = ask.own_header("authorization", proof.reveal());
     }
     let answer = Client::new(reaching.clone()).send(ask);
-    let answer = answer.map_err(|error| format!("the webhook: {error}"))?;
+    let answer = answer.map_err(|error| Unsent::away(format!("the webhook: {error}")))?;
     match answer.status() {
         200..=299 => Ok(()),
-        _ => Err(format!("the webhook answered {}", answer.told())),
+        status => {
+            let why = format!("the webhook answered {}", answer.told());
+            Err(Unsent { why, away: status >= 500 || status == 429 })
+        }
     }
 }
 

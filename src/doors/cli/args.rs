@@ -167,6 +167,8 @@ pub enum Verb {
     /// Scheduled work, and when it last did its duty
     #[command(subcommand)]
     Job(JobVerb),
+    /// Monitoring plugin: one line, exit 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN
+    Check(super::args_check::Checking),
     /// What is told to people: mail, command, webhook
     #[command(subcommand)]
     Notice(NoticeVerb),
@@ -467,6 +469,8 @@ mod tests {
             "strongroom target reconcile vault-a vault-b --json",
             "strongroom target reconcile --last",
             "strongroom target probe vault-a --json",
+            "strongroom check disk -w 20 -c 10 --offline",
+            "strongroom notice test",
             "strongroom job run reconcile --cron",
             "strongroom job list --json",
             "strongroom job history state-backup --all",

@@ -23,6 +23,7 @@ mod submit;
 mod targets_use;
 mod view;
 pub mod views;
+pub mod vitals;
 pub mod words;
 
 use crate::books::config::Config;
@@ -60,6 +61,7 @@ pub struct Desk {
     backing_up: Mutex<()>,
     jobs: Jobs,
     notices: Notices,
+    pulse: vitals::Pulse,
     // One step of one check of targets at a time.
     reconciling: Mutex<()>,
     intakes: RwLock<Arc<Vec<Intake>>>,
@@ -92,6 +94,7 @@ impl Desk {
             backing_up: Mutex::new(()),
             jobs: Jobs::default(),
             notices: Notices::default(),
+            pulse: vitals::Pulse::default(),
             reconciling: Mutex::new(()),
             intakes,
         }
@@ -151,6 +154,7 @@ impl Desk {
             Ask::Objects { filter, after, limit } => self.objects(filter, after.as_deref(), *limit),
             Ask::Keep(ask) => self.keep(ask, asker),
             Ask::Job(ask) => self.job(ask, asker),
+            Ask::Vitals => self.vitals(),
             Ask::Object { object } => self.object(object),
             Ask::Rows { after, limit } => self.rows(after.as_deref(), *limit),
             Ask::Restore { object, to } => self.restore(object, to, asker),

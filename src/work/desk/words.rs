@@ -12,6 +12,7 @@ use crate::model::object::{ObjectRow, VersionRow};
 pub use crate::work::desk::job_words::{JobAnswer, JobAsk, JobStep, JobView, Starter};
 pub use crate::work::desk::keep_words::{KeepAnswer, KeepAsk};
 pub use crate::work::desk::objects::ObjectFilter;
+use crate::work::desk::vitals::Vitals;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -258,6 +259,8 @@ pub enum Ask {
     Keep(KeepAsk),
     /// About jobs.
     Job(JobAsk),
+    /// Figures for monitoring.
+    Vitals,
     /// Make a backup of the ledger on every target.
     Backup,
     /// The last backup of the ledger.
@@ -355,6 +358,8 @@ pub enum Answer {
     Keep(KeepAnswer),
     /// About jobs.
     Job(JobAnswer),
+    /// Figures for monitoring.
+    Vitals(Box<Vitals>),
     /// One object.
     Object {
         /// Its row.

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod disk;
 pub mod fate;
 pub mod net;
+pub mod post;
 pub mod s3;
 pub mod source;
 pub mod target;

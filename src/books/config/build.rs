@@ -35,6 +35,8 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
     let network = from.network();
     let sources = from.sources(&depositors);
     let keeping = from.keeping();
+    let jobs = from.jobs();
+    let notice = from.notice(&network);
     let workers = from.workers();
     let limits = from.limits();
     let retry = from.retry();
@@ -55,6 +57,8 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
         network,
         sources,
         keeping,
+        jobs,
+        notice,
         workers,
         limits,
         retry,
@@ -312,6 +316,7 @@ impl Builder {
                 policy,
                 accept: accept.to_vec(),
                 judging: judging_without_settings(),
+                notify: None,
             }];
         }
         let mut depositors = Vec::new();
@@ -329,7 +334,8 @@ impl Builder {
                 false => self.note(&own, listed(accept), Origin::Default, accept.to_vec()),
             };
             let judging = self.judging(&at);
-            depositors.push(DepositorConfig { name, policy, accept, judging });
+            let notify = self.notify(&at);
+            depositors.push(DepositorConfig { name, policy, accept, judging, notify });
         }
         depositors
     }

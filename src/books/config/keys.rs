@@ -80,7 +80,7 @@ const WEIGHS: Shape = Shape::OneOf(&["profile", "error", "warning", "note"]);
 
 /// The table.
 #[rustfmt::skip]
-pub const KEYS: [Key; 108] = [
+pub const KEYS: [Key; 120] = [
     key("data", Shape::Path, "\"./strongroom-data\"", "Folder below which everything lies that has no path of its own. A relative folder, so that a first try needs no rights; an installed service names /var/lib/strongroom."),
     key("i_accept_copies_on_one_disk", Shape::Flag, "false", "Two targets of one policy on one file system are refused, because one broken disk would take both copies. True is for trying out only; the embedded default without a file has it so."),
     key("i_accept_copies_on_one_credential", Shape::Flag, "false", "Two targets of one policy in buckets that are reached with one access key are refused, because one stolen or mistyped key would take both copies. True is for trying out only."),
@@ -119,6 +119,7 @@ pub const KEYS: [Key; 108] = [
     key("depositor[].policy", Shape::Name, "\"default\"", "Policy that this depositor's objects follow."),
     key("depositor[].accept", CONTAINERS, "accept", "Forms in which this depositor may send a bag in one file, when others than everybody's."),
     key("depositor[].profile", Shape::Name, "", "Profile by which this depositor's bags are judged: one that comes with the program, or one that was taken in (strongroom profile list). None by default: BagIt itself asks for nothing more."),
+    key("depositor[].notify", Shape::Text, "", "Mail address that is told what became of this depositor's deposits: once a day, when a job runs, and only when something did. None by default: a person decides whom a machine writes to."),
     key("depositor[].strict", Shape::Flag, "false", "True makes errors of the warnings that have no reason to be in a new bag. Off, because bags made long ago are sent, too."),
     key("depositor[].rules.folder_name", WEIGHS, "\"profile\"", "A tar whose folder has another name. \"profile\": an error where the profile wants the same name, as APTrust's do; else a warning."),
     key("depositor[].rules.bagit_version", Shape::OneOf(&["profile", "current", "any"]), "\"profile\"", "Versions of BagIt. \"profile\": those that the profile accepts; \"current\": 0.97 and 1.0; \"any\": all that can be judged, also where the profile says less."),
@@ -188,6 +189,17 @@ pub const KEYS: [Key; 108] = [
     key("serve.reconcile_every", Shape::Time, "\"7 d\"", "How often the daemon holds what lies on every target against the registry, both ways: what is lost, damaged, orphaned or extra. Once a week, because it lists every file and reads every inventory, but no content; 0 s: only when asked (strongroom target reconcile)."),
     key("serve.backup_every", Shape::Time, "\"1 d\"", "How often the daemon makes a backup of the ledger on every target, restored into a scratch ledger before it is called good. Once a day: what is newer is read back from the targets (strongroom rebuild --into-existing); 0 s: only when asked (strongroom state backup)."),
     key("serve.backups", Shape::Count(1, 10_000), "14", "Backups of the ledger that stay on each target. Two weeks of daily ones, so that a mistake that is noticed late can still be looked at."),
+    key("jobs.reconcile", Shape::Time, "\"7 d\"", "How often the job reconcile is due (strongroom job run reconcile --cron): targets are held against the registry. What the daemon did by itself (serve.reconcile_every) counts. A job is due a little before its time is over, so that a start that comes at the same hour is never too early by seconds. 0 s: only when a person asks."),
+    key("jobs.retention", Shape::Time, "\"1 d\"", "How often the job retention is due: leftovers of processes that ended in the middle of something are removed. 0 s: only when a person asks."),
+    key("jobs.state_backup", Shape::Time, "\"1 d\"", "How often the job state-backup is due. What the daemon did by itself (serve.backup_every) counts. 0 s: only when a person asks."),
+    key("notice.command", Shape::Texts, "[]", "Program and its arguments that is given what a run found: the text at stdin, STRONGROOM_SUBJECT, STRONGROOM_DEPOSITOR and STRONGROOM_TO in the environment. No shell reads them. None by default."),
+    key("notice.smtp", Shape::Text, "", "Mail relay, host:port, that takes mail of this machine without password and TLS: the one that runs on it, as a rule. None by default: what is found is in the ledger, and cron's own mail tells it, too."),
+    key("notice.from", Shape::Text, "", "Whose mail it is. Must be given with notice.smtp."),
+    key("notice.to", Shape::Texts, "[]", "Mail addresses of the operators. They are told of every run that found something, and get the report."),
+    key("notice.webhook", Shape::Text, "", "Address that the same is posted to as JSON (text, subject, body). One that is a secret itself, as those of chat servers are, stands in a file: file:PATH or systemd:NAME. None by default."),
+    key("notice.webhook_credentials", Shape::Text, "", "File with bearer TOKEN or user:password for the webhook: file:PATH or systemd:NAME. None by default."),
+    key("notice.allow_private", Shape::Flag, "false", "The webhook may lie on this machine or in a private network; then no proxy is asked."),
+    key("notice.ca_file", Shape::Path, "", "Certificates (PEM) that the webhook's own is signed by, instead of those of network.ca_file or the system."),
     key("log.format", Shape::OneOf(&["auto", "text", "journald", "json"]), "\"auto\"", "How the log is written to stderr: fields for journald when it listens, else text for people."),
 ];
 

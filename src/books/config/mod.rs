@@ -11,6 +11,7 @@
 mod build;
 mod check;
 pub mod fault;
+pub mod jobs;
 pub mod keys;
 mod show;
 mod sources;
@@ -98,6 +99,8 @@ pub struct DepositorConfig {
     pub accept: Vec<String>,
     /// How its bags are judged.
     pub judging: Judging,
+    /// Mail address that is told what became of its deposits.
+    pub notify: Option<String>,
 }
 
 /// How a depositor's bags are judged.
@@ -256,6 +259,10 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     /// How copies are kept.
     pub keeping: KeepingConfig,
+    /// How often each job has to do its work.
+    pub jobs: jobs::Periods,
+    /// Who is told, and how.
+    pub notice: jobs::NoticeConfig,
     /// How many do something at once.
     pub workers: Workers,
     /// What is too much.
@@ -383,6 +390,7 @@ impl Config {
             policy,
             accept: self.accept.clone(),
             judging: self.judging(name),
+            notify: None,
         })
     }
 

@@ -17,6 +17,7 @@
 //! | `o/OBJECT`, `v/OBJECT/VERSION` | registry; `x/`, `t/`, `l/`: see `objects` |
 //! | `d/OBJECT`, `c/…`, `b/…` | tombstones: see `additions`; checks of targets: see `checks`; damaged copies: see `damage` |
 //! | `r/SOURCE/DIGEST` | keys seen at a source, by the digest of the key |
+//! | `j/…` | jobs, their runs and notices: see `jobs`, `notices` |
 //! | `q/SOURCE` | what a person said of a source, and how its last listing went |
 
 pub mod additions;
@@ -24,6 +25,8 @@ mod backups;
 mod checks;
 mod damage;
 mod errands;
+mod jobs;
+mod notices;
 mod objects;
 mod read;
 mod rows;
@@ -35,6 +38,8 @@ pub use backups::{BackupPlace, BackupRow};
 pub use checks::{CheckFinding, CheckRow, Counts, Place};
 pub use damage::DamageMark;
 pub use errands::NewErrand;
+pub use jobs::{JobRow, Running, Skip};
+pub use notices::{NOTICE_TEXT_MAX, NoticeRow, NoticesRow};
 pub use objects::{ObjectChange, ObjectClaim, PendingLog, TargetRow, TargetUse};
 pub use read::ItemFilter;
 pub use seen::{LastScan, Listing, Paused, Seen, SourceRow, mark_of};

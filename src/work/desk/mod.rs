@@ -8,6 +8,8 @@ mod backup;
 pub mod complaint;
 mod doctor;
 mod facts;
+pub mod job_words;
+mod jobs;
 pub mod keep_words;
 pub mod letter;
 mod look;
@@ -21,6 +23,7 @@ mod submit;
 mod targets_use;
 mod view;
 pub mod views;
+pub mod vitals;
 pub mod words;
 
 use crate::books::config::Config;
@@ -30,6 +33,8 @@ use crate::model::item::{Asker, Item, ItemId};
 use crate::model::object::ObjectId;
 use crate::model::trouble::Kind;
 use crate::work::job::Settings;
+use crate::work::jobs::Jobs;
+use crate::work::notices::Notices;
 use crate::work::pipeline::Pipeline;
 use crate::work::receiving::{Intake, Receiving};
 use complaint::{Complaint, Sort};
@@ -54,6 +59,9 @@ pub struct Desk {
     submitting: Mutex<()>,
     receiving: Receiving,
     backing_up: Mutex<()>,
+    jobs: Jobs,
+    notices: Notices,
+    pulse: vitals::Pulse,
     // One step of one check of targets at a time.
     reconciling: Mutex<()>,
     intakes: RwLock<Arc<Vec<Intake>>>,
@@ -84,6 +92,9 @@ impl Desk {
             submitting: Mutex::new(()),
             receiving: Receiving::default(),
             backing_up: Mutex::new(()),
+            jobs: Jobs::default(),
+            notices: Notices::default(),
+            pulse: vitals::Pulse::default(),
             reconciling: Mutex::new(()),
             intakes,
         }
@@ -113,6 +124,11 @@ impl Desk {
         &self.ledger
     }
 
+    /// The name of this ledger among others that share a place.
+    pub fn ledger_id(&self) -> &str {
+        &self.settings.ledger_id
+    }
+
     fn told(&self, ask: &Ask, asker: &Asker) -> Told<Answer> {
         match ask {
             Ask::Hello => Ok(Answer::Hello(self.hello())),
@@ -137,6 +153,8 @@ impl Desk {
             Ask::Disk => Ok(Answer::Disk { places: self.places()? }),
             Ask::Objects { filter, after, limit } => self.objects(filter, after.as_deref(), *limit),
             Ask::Keep(ask) => self.keep(ask, asker),
+            Ask::Job(ask) => self.job(ask, asker),
+            Ask::Vitals => self.vitals(),
             Ask::Object { object } => self.object(object),
             Ask::Rows { after, limit } => self.rows(after.as_deref(), *limit),
             Ask::Restore { object, to } => self.restore(object, to, asker),

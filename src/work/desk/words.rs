@@ -9,8 +9,10 @@ use crate::books::ledger::{BackupRow, CheckFinding, CheckRow, LastScan};
 use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::object::{ObjectRow, VersionRow};
+pub use crate::work::desk::job_words::{JobAnswer, JobAsk, JobStep, JobView, Starter};
 pub use crate::work::desk::keep_words::{KeepAnswer, KeepAsk};
 pub use crate::work::desk::objects::ObjectFilter;
+use crate::work::desk::vitals::Vitals;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -255,6 +257,10 @@ pub enum Ask {
     },
     /// About what is kept.
     Keep(KeepAsk),
+    /// About jobs.
+    Job(JobAsk),
+    /// Figures for monitoring.
+    Vitals,
     /// Make a backup of the ledger on every target.
     Backup,
     /// The last backup of the ledger.
@@ -350,6 +356,10 @@ pub enum Answer {
     },
     /// About what is kept.
     Keep(KeepAnswer),
+    /// About jobs.
+    Job(JobAnswer),
+    /// Figures for monitoring.
+    Vitals(Box<Vitals>),
     /// One object.
     Object {
         /// Its row.

@@ -21,4 +21,5 @@ pub mod reconcile;
 pub mod restore;
 pub mod staged;
 pub mod stages;
+pub mod sweep;
 pub mod uses;

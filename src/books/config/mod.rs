@@ -11,6 +11,7 @@
 mod build;
 mod check;
 pub mod fault;
+pub mod fixity;
 pub mod jobs;
 pub mod keys;
 mod show;
@@ -263,6 +264,8 @@ pub struct Config {
     pub jobs: jobs::Periods,
     /// Who is told, and how.
     pub notice: jobs::NoticeConfig,
+    /// How copies are proved again.
+    pub fixity: fixity::FixityConfig,
     /// How many do something at once.
     pub workers: Workers,
     /// What is too much.

@@ -64,6 +64,10 @@ impl Target for LaterTarget {
         self.target()?.read(at, sink)
     }
 
+    fn read_while(&self, at: Where<'_>, sink: &mut dyn FnMut(&[u8]) -> bool) -> Result<u64, TargetError> {
+        self.target()?.read_while(at, sink)
+    }
+
     fn readers(&self) -> usize {
         self.target().map_or(1, |target| target.readers())
     }

@@ -193,6 +193,18 @@ pub trait Target: Holdings {
     /// Gives all bytes of a file to `sink`, past the page cache, and their number.
     fn read(&self, at: Where<'_>, sink: &mut dyn FnMut(&[u8])) -> Result<u64, TargetError>;
 
+    /// As `read`, but no further than `sink` says: false ends it. Gives the bytes that were given.
+    fn read_while(&self, at: Where<'_>, sink: &mut dyn FnMut(&[u8]) -> bool) -> Result<u64, TargetError> {
+        let (mut on, mut given) = (true, 0);
+        self.read(at, &mut |bytes| {
+            if on {
+                given += bytes.len() as u64;
+                on = sink(bytes);
+            }
+        })?;
+        Ok(given)
+    }
+
     /// How many files are best read at once by one who has many to read.
     fn readers(&self) -> usize {
         1

@@ -400,6 +400,13 @@ impl Target for LocalTarget {
     }
 
     fn read(&self, at: Where<'_>, sink: &mut dyn FnMut(&[u8])) -> Result<u64, TargetError> {
+        self.read_while(at, &mut |bytes| {
+            sink(bytes);
+            true
+        })
+    }
+
+    fn read_while(&self, at: Where<'_>, sink: &mut dyn FnMut(&[u8]) -> bool) -> Result<u64, TargetError> {
         self.read_file(&self.path_of(at)?, sink)
     }
 

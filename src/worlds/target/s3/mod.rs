@@ -449,6 +449,10 @@ impl Target for S3Target {
         self.talk.read(&self.key_of(at)?, sink)
     }
 
+    fn read_while(&self, at: Where<'_>, sink: &mut dyn FnMut(&[u8]) -> bool) -> Result<u64, TargetError> {
+        self.talk.read_while(&self.key_of(at)?, sink)
+    }
+
     fn readers(&self) -> usize {
         self.talk.connections
     }

@@ -3,6 +3,7 @@
 //! - As long as it cannot be opened, every verb says why; as soon as it can, every verb works.
 
 use super::holdings::{Holdings, KeptFile, Lies, UnderWay};
+use super::mending::{Aside, Mend, Mended, Mending, Quarantined};
 use super::probe::Ability;
 use super::{Head, Publication, Put, Target, TargetError, Txn, Vouched, Where};
 use crate::model::object::ObjectId;
@@ -120,6 +121,20 @@ impl Holdings for LaterTarget {
 
     fn forget(&self, name: &str) -> Result<(), TargetError> {
         self.target()?.forget(name)
+    }
+}
+
+impl Mending for LaterTarget {
+    fn mend(&self, what: &Mend<'_>) -> Result<Mended, TargetError> {
+        self.target()?.mend(what)
+    }
+
+    fn set_aside(&self, aside: &Aside) -> Result<Option<u64>, TargetError> {
+        self.target()?.set_aside(aside)
+    }
+
+    fn quarantine(&self, starts: &str) -> Result<Vec<Quarantined>, TargetError> {
+        self.target()?.quarantine(starts)
     }
 }
 

@@ -8,6 +8,7 @@
 pub mod holdings;
 pub mod later;
 pub mod local;
+pub mod mending;
 pub mod probe;
 pub mod rehearsal;
 pub mod s3;
@@ -17,6 +18,7 @@ use crate::model::trouble::{Kind, Stop, Trouble, Wait};
 use crate::rules::read::ReadAt;
 use crate::worlds::Space;
 use crate::worlds::target::holdings::Holdings;
+use crate::worlds::target::mending::Mending;
 use crate::worlds::target::probe::Ability;
 
 /// A transaction: one item's copy on its way to one target.
@@ -174,7 +176,7 @@ impl From<TargetError> for Stop {
 }
 
 /// Where copies are kept.
-pub trait Target: Holdings {
+pub trait Target: Holdings + Mending {
     /// The storage root, as people and validators name it.
     fn root(&self) -> String;
 

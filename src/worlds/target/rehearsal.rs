@@ -4,6 +4,8 @@
 //!   write of its `Fate`.
 //! - What a write left before the power was cut is there after it; a cut `publish` has happened or has not.
 
+mod mending;
+
 use crate::model::digest::hex;
 use crate::model::object::ObjectId;
 use crate::rules::ocfl::inventory::{self, Row};
@@ -12,6 +14,7 @@ use crate::rules::read::{ReadAt, Slice};
 use crate::worlds::Space;
 use crate::worlds::fate::{Fate, Struck};
 use crate::worlds::target::holdings::{Holdings, KeptFile, Lies, UnderWay, is_plain_name};
+use crate::worlds::target::mending::Aside;
 use crate::worlds::target::{Head, Publication, Put, Target, TargetError, Txn, Where};
 use sha2::{Digest, Sha512};
 use std::collections::BTreeMap;
@@ -53,6 +56,7 @@ struct State {
     /// Which object lies in which folder.
     folders: BTreeMap<String, ObjectId>,
     kept: BTreeMap<String, Arc<Vec<u8>>>,
+    quarantine: BTreeMap<String, (Aside, Arc<Vec<u8>>)>,
     rot: Option<Rot>,
     puts: u64,
     gone: bool,

@@ -18,6 +18,7 @@ mod durable;
 mod explanation;
 mod folders;
 mod holdings;
+mod mending;
 mod probing;
 mod publish;
 mod reading;
@@ -75,6 +76,8 @@ pub struct LocalTarget {
     /// Objects being changed now; one change at a time each.
     busy: Mutex<BTreeSet<ObjectId>>,
     freed: Condvar,
+    /// One file is put right at a time.
+    mending: Mutex<()>,
     /// Buffers for copying and reading, used again.
     buffers: Mutex<Vec<Vec<u8>>>,
     /// Held as long as the target is open; the lock dies with the process.
@@ -143,11 +146,13 @@ impl LocalTarget {
             abilities,
             busy: Mutex::default(),
             freed: Condvar::new(),
+            mending: Mutex::default(),
             buffers: Mutex::default(),
             _lock: lock,
         };
         target.make_root()?;
         target.put_strangers_aside()?;
+        target.finish_mending()?;
         Ok(target)
     }
 
@@ -175,6 +180,7 @@ impl LocalTarget {
             abilities: Abilities { noreplace: false, exchange: false, direct: false },
             busy: Mutex::default(),
             freed: Condvar::new(),
+            mending: Mutex::default(),
             buffers: Mutex::default(),
             _lock: lock,
         })

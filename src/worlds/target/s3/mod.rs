@@ -20,6 +20,7 @@ mod abilities;
 mod holdings;
 mod intents;
 mod lease;
+mod mending;
 mod objects;
 mod publish;
 mod putting;

@@ -2,6 +2,7 @@
 //!
 //! - As long as it cannot be opened, every verb says why; as soon as it can, every verb works.
 
+use super::burial::{Burial, Buried, GoOn};
 use super::holdings::{Holdings, KeptFile, Lies, UnderWay};
 use super::probe::Ability;
 use super::{Head, Publication, Put, Target, TargetError, Txn, Vouched, Where};
@@ -78,6 +79,10 @@ impl Target for LaterTarget {
 
     fn log(&self, object: &ObjectId, name: &str, bytes: &[u8]) -> Result<(), TargetError> {
         self.target()?.log(object, name, bytes)
+    }
+
+    fn entomb(&self, txn: &Txn, what: &Burial<'_>, go_on: GoOn<'_>) -> Result<Buried, TargetError> {
+        self.target()?.entomb(txn, what, go_on)
     }
 
     fn discard(&self, txn: &Txn) -> Result<(), TargetError> {

@@ -2,6 +2,7 @@
 //!
 //! - As long as it cannot be opened, every verb says why; as soon as it can, every verb works.
 
+use super::burial::{Burial, Buried, GoOn};
 use super::holdings::{Holdings, KeptFile, Lies, UnderWay};
 use super::mending::{Aside, Mend, Mended, Mending, Quarantined};
 use super::probe::Ability;
@@ -83,6 +84,10 @@ impl Target for LaterTarget {
 
     fn log(&self, object: &ObjectId, name: &str, bytes: &[u8]) -> Result<(), TargetError> {
         self.target()?.log(object, name, bytes)
+    }
+
+    fn entomb(&self, txn: &Txn, what: &Burial<'_>, go_on: GoOn<'_>) -> Result<Buried, TargetError> {
+        self.target()?.entomb(txn, what, go_on)
     }
 
     fn discard(&self, txn: &Txn) -> Result<(), TargetError> {

@@ -187,6 +187,8 @@ fn merged(old: &Config, new: Config) -> Config {
         })
         .collect();
     merged.repair = new.repair;
+    merged.jobs = new.jobs;
+    merged.notice = new.notice;
     merged.serve.drain = new.serve.drain;
     merged.serve.inbox_settle = new.serve.inbox_settle;
     merged.effective = new.effective;

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests, too
 
+#[path = "target_burial.rs"]
+mod burial;
 #[path = "target_local.rs"]
 mod local;
 #[path = "target_mending.rs"]

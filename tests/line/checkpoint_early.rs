@@ -8,6 +8,7 @@ use strongroom::rules::ocfl::layout;
 use strongroom::rules::read::ReadAt;
 use strongroom::worlds::Space;
 use strongroom::worlds::fate::Blow;
+use strongroom::worlds::target::burial::{Burial, Buried, GoOn};
 use strongroom::worlds::target::holdings::{Holdings, KeptFile, Lies, UnderWay};
 use strongroom::worlds::target::mending::{Aside, Mend, Mended, Mending, Quarantined};
 use strongroom::worlds::target::rehearsal::RehearsalTarget;
@@ -92,6 +93,10 @@ impl Target for Hasty {
 
     fn log(&self, object: &ObjectId, name: &str, bytes: &[u8]) -> Result<(), TargetError> {
         self.pay()?.log(object, name, bytes)
+    }
+
+    fn entomb(&self, txn: &Txn, what: &Burial<'_>, go_on: GoOn<'_>) -> Result<Buried, TargetError> {
+        self.pay()?.entomb(txn, what, go_on)
     }
 
     fn discard(&self, txn: &Txn) -> Result<(), TargetError> {

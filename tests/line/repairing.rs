@@ -511,7 +511,12 @@ fn by_itself_only_what_a_sweep_found_on_a_target_that_is_well_is_put_right() {
     let done = run(&house, by_itself());
     assert_eq!((done.repaired, done.skipped), (0, 1), "{done:?}");
     mark(&house, "b", 7);
-    let ill = strongroom::worlds::book::Write::Put("f/ill/b".into(), b"{}".to_vec());
+    let row = strongroom::books::ledger::Ill {
+        run: 7,
+        at: house.world.clock.now(),
+        because: "ten copies in a row are unreadable".into(),
+    };
+    let ill = strongroom::worlds::book::Write::Put("f/ill/b".into(), serde_json::to_vec(&row).unwrap());
     house.world.book.commit(&[ill], &[]).unwrap();
     let done = run(&house, by_itself());
     assert_eq!((done.repaired, done.skipped), (0, 1), "{done:?}");

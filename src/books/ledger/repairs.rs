@@ -161,11 +161,6 @@ impl Ledger {
         Ok(())
     }
 
-    /// True when a sweep said of this target that it looks ill: nothing is to be put right on it by itself.
-    pub fn looks_ill(&self, target: &str) -> Result<bool, LedgerError> {
-        Ok(self.read::<serde_json::Value>(&format!("f/ill/{target}"))?.is_some())
-    }
-
     /// Begins a run; gives it its number.
     pub fn begin_repair(&self, asked_by: &str, wanted: RepairWanted) -> Result<RepairRun, LedgerError> {
         let last = self.repairs(usize::MAX)?.first().map_or(0, |run| run.number);

@@ -3,6 +3,7 @@
 //! - Others' scripts rely on these words: they may grow, and never change their meaning.
 //! - Wherever an item is asked for, its number and its full name (`depositor/bag`) are both taken.
 
+pub use super::args_jobs::{JobVerb, NoticeVerb};
 pub use super::args_kept::{EventsFormat, EventsVerb, ObjectVerb, TargetVerb};
 pub use super::args_repair::RepairVerb;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -167,6 +168,14 @@ pub enum Verb {
     /// Where deposits arrive by themselves
     #[command(subcommand)]
     Source(SourceVerb),
+    /// Scheduled work, and when it last did its duty
+    #[command(subcommand)]
+    Job(JobVerb),
+    /// Monitoring plugin: one line, exit 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN
+    Check(super::args_check::Checking),
+    /// What is told to people: mail, command, webhook
+    #[command(subcommand)]
+    Notice(NoticeVerb),
     /// Make the ledger anew from what lies on targets; needs the configuration only
     Rebuild(super::rebuild::Rebuilding),
     /// Profiles: what a receiver asks of bags beyond BagIt
@@ -467,6 +476,12 @@ mod tests {
             "strongroom repair plan u/b --target vault-a --json",
             "strongroom repair run --yes --json --bytes 2TiB --for 4h --lost",
             "strongroom repair show --last 5",
+            "strongroom check disk -w 20 -c 10 --offline",
+            "strongroom notice test",
+            "strongroom job run reconcile --cron",
+            "strongroom job list --json",
+            "strongroom job history state-backup --all",
+            "strongroom job skip reconcile --times 2 --reason why",
             "strongroom rebuild --from vault-a --from vault-b --dry-run --json",
         ];
         for line in lines {

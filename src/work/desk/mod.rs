@@ -8,6 +8,8 @@ mod backup;
 pub mod complaint;
 mod doctor;
 mod facts;
+pub mod job_words;
+mod jobs;
 pub mod keep_words;
 pub mod letter;
 mod look;
@@ -23,6 +25,7 @@ mod submit;
 mod targets_use;
 mod view;
 pub mod views;
+pub mod vitals;
 pub mod words;
 
 use crate::books::config::Config;
@@ -32,6 +35,8 @@ use crate::model::item::{Asker, Item, ItemId};
 use crate::model::object::ObjectId;
 use crate::model::trouble::Kind;
 use crate::work::job::Settings;
+use crate::work::jobs::Jobs;
+use crate::work::notices::Notices;
 use crate::work::pipeline::Pipeline;
 use crate::work::receiving::{Intake, Receiving};
 use complaint::{Complaint, Sort};
@@ -56,6 +61,9 @@ pub struct Desk {
     submitting: Mutex<()>,
     receiving: Receiving,
     backing_up: Mutex<()>,
+    jobs: Jobs,
+    notices: Notices,
+    pulse: vitals::Pulse,
     // One step of one check of targets at a time.
     reconciling: Mutex<()>,
     // One step of repairs at a time.
@@ -88,6 +96,9 @@ impl Desk {
             submitting: Mutex::new(()),
             receiving: Receiving::default(),
             backing_up: Mutex::new(()),
+            jobs: Jobs::default(),
+            notices: Notices::default(),
+            pulse: vitals::Pulse::default(),
             reconciling: Mutex::new(()),
             repairing: Mutex::new(()),
             intakes,
@@ -118,6 +129,11 @@ impl Desk {
         &self.ledger
     }
 
+    /// The name of this ledger among others that share a place.
+    pub fn ledger_id(&self) -> &str {
+        &self.settings.ledger_id
+    }
+
     fn told(&self, ask: &Ask, asker: &Asker) -> Told<Answer> {
         match ask {
             Ask::Hello => Ok(Answer::Hello(self.hello())),
@@ -143,6 +159,8 @@ impl Desk {
             Ask::Objects { filter, after, limit } => self.objects(filter, after.as_deref(), *limit),
             Ask::Keep(ask) => self.keep(ask, asker),
             Ask::Repair(ask) => self.repair(ask, asker),
+            Ask::Job(ask) => self.job(ask, asker),
+            Ask::Vitals => self.vitals(),
             Ask::Object { object } => self.object(object),
             Ask::Rows { after, limit } => self.rows(after.as_deref(), *limit),
             Ask::Restore { object, to } => self.restore(object, to, asker),

@@ -160,7 +160,7 @@ impl Desk {
                         || copy.found_at > last.started
                         || now.duration_since(last.started) > AGAIN
                 });
-                if is_new && !self.ledger.looks_ill(&copy.target)? {
+                if is_new && self.ledger.ill(&copy.target)?.is_none() {
                     return Ok(true);
                 }
             }

@@ -9,9 +9,11 @@ use crate::books::ledger::{BackupRow, CheckFinding, CheckRow, LastScan};
 use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::object::{ObjectRow, VersionRow};
+pub use crate::work::desk::job_words::{JobAnswer, JobAsk, JobStep, JobView, Starter};
 pub use crate::work::desk::keep_words::{KeepAnswer, KeepAsk};
 pub use crate::work::desk::objects::ObjectFilter;
 pub use crate::work::desk::repair_words::{RepairAnswer, RepairAsk, RepairView, RepairWish};
+use crate::work::desk::vitals::Vitals;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -258,6 +260,10 @@ pub enum Ask {
     Keep(KeepAsk),
     /// About putting copies right.
     Repair(RepairAsk),
+    /// About jobs.
+    Job(JobAsk),
+    /// Figures for monitoring.
+    Vitals,
     /// Make a backup of the ledger on every target.
     Backup,
     /// The last backup of the ledger.
@@ -355,6 +361,10 @@ pub enum Answer {
     Keep(KeepAnswer),
     /// About putting copies right.
     Repair(RepairAnswer),
+    /// About jobs.
+    Job(JobAnswer),
+    /// Figures for monitoring.
+    Vitals(Box<Vitals>),
     /// One object.
     Object {
         /// Its row.

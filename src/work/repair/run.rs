@@ -146,7 +146,7 @@ impl Repairer<'_> {
         if copy.run == 0 {
             return Ok(Some("no sweep found it; a person had it looked at, and decides".into()));
         }
-        if self.ledger.looks_ill(&copy.target).map_err(failed)? {
+        if self.ledger.ill(&copy.target).map_err(failed)?.is_some() {
             return Ok(Some(format!("{} looks ill: too much of one kind is wrong there", copy.target)));
         }
         Ok(None)

@@ -124,6 +124,7 @@ impl<'a> Repairer<'a> {
         let ended = row.ended.unwrap_or_else(|| self.world.clock.now());
         let row = MendRow { ended: Some(ended), ..row.clone() };
         self.ledger.keep_mend(&row).map_err(failed)?;
+        self.ledger.forget_partial(case.to, &case.row.id).map_err(failed)?;
         let told = self.recovery(case, &row, ended);
         self.tell(case, told, Some(ended), vec![DamageMark::Over(case.to.to_string())])?;
         self.ledger.forget_mend(&row).map_err(failed)?;

@@ -46,7 +46,11 @@ impl LocalTarget {
     /// SHA-512 of a file, read past the page cache; none when it cannot be had.
     fn sha512_of(&self, path: &Path) -> Option<String> {
         let mut hash = Sha512::new();
-        self.read_file(path, &mut |chunk| hash.update(chunk)).ok()?;
+        self.read_file(path, &mut |chunk| {
+            hash.update(chunk);
+            true
+        })
+        .ok()?;
         Some(hex(&hash.finalize()))
     }
 

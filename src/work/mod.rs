@@ -22,4 +22,5 @@ pub mod reports;
 pub mod restore;
 pub mod staged;
 pub mod stages;
+pub mod sweep;
 pub mod uses;

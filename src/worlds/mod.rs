@@ -10,6 +10,7 @@ pub mod book;
 pub mod clock;
 pub mod disk;
 pub mod fate;
+pub mod gentle;
 pub mod net;
 pub mod post;
 pub mod s3;

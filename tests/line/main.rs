@@ -16,5 +16,6 @@ mod reconciling;
 mod rehearsal;
 mod restoring;
 mod signed;
+mod sweeping;
 mod trouble;
 mod waiting;

@@ -37,6 +37,7 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
     let keeping = from.keeping();
     let jobs = from.jobs();
     let notice = from.notice(&network);
+    let fixity = from.fixity();
     let workers = from.workers();
     let limits = from.limits();
     let retry = from.retry();
@@ -59,6 +60,7 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
         keeping,
         jobs,
         notice,
+        fixity,
         workers,
         limits,
         retry,
@@ -352,7 +354,7 @@ impl Builder {
 
     fn workers(&mut self) -> Workers {
         let stages =
-            crate::model::checkpoint::Stage::ALL.map(|stage| self.count(&format!("workers.{stage}")));
+            crate::model::checkpoint::Stage::INGEST.map(|stage| self.count(&format!("workers.{stage}")));
         Workers { stages, hashers: self.count("workers.hashers"), copiers: self.count("workers.copiers") }
     }
 

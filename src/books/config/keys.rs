@@ -80,7 +80,7 @@ const WEIGHS: Shape = Shape::OneOf(&["profile", "error", "warning", "note"]);
 
 /// The table.
 #[rustfmt::skip]
-pub const KEYS: [Key; 121] = [
+pub const KEYS: [Key; 129] = [
     key("data", Shape::Path, "\"./strongroom-data\"", "Folder below which everything lies that has no path of its own. A relative folder, so that a first try needs no rights; an installed service names /var/lib/strongroom."),
     key("i_accept_copies_on_one_disk", Shape::Flag, "false", "Two targets of one policy on one file system are refused, because one broken disk would take both copies. True is for trying out only; the embedded default without a file has it so."),
     key("i_accept_copies_on_one_credential", Shape::Flag, "false", "Two targets of one policy in buckets that are reached with one access key are refused, because one stolen or mistyped key would take both copies. True is for trying out only."),
@@ -94,6 +94,7 @@ pub const KEYS: [Key; 121] = [
     key("target[].kind", Shape::OneOf(&["local", "s3"]), "\"local\"", "What kind of storage it is: a folder on a mounted file system, or a bucket that speaks S3."),
     key("target[].path", Shape::Path, "DATA/NAME", "Folder of a target of the kind local; the OCFL storage root lies in it. It is refused when its marker file is absent, so that a missing mount is not filled."),
     key("target[].floor", Shape::Size, "\"1 GiB\"", "Space that is never promised on this target; unless given, at most 2 % of the file system."),
+    key("target[].fixity_every", Shape::Time, "", "How long after it was proved a copy on this target is due again, where that is not what fixity.every says: cold storage that is paid by what is read, or disks that are trusted less."),
     key("target[].endpoint", Shape::Text, "", "Address of the service of a target of the kind s3. Without it AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL counts, else Amazon's service in the region."),
     key("target[].bucket", Shape::Text, "", "Bucket of a target of the kind s3. It must be there; strongroom makes none."),
     key("target[].prefix", Shape::Text, "", "Where in the bucket the target lies: the storage root is PREFIX/ocfl. None: the whole bucket is the target's."),
@@ -163,6 +164,13 @@ pub const KEYS: [Key; 121] = [
     key("network.timeout_stall", Shape::Time, "\"25 s\"", "As for a source, for addresses that belong to none."),
     key("keeping.every", Shape::Time, "\"10 min\"", "How often the daemon looks whether a policy asks for copies that are not there, and makes them. Often enough that a target which was added fills up by itself, seldom enough that reading the registry costs nothing; 0 s: only when asked (strongroom target add)."),
     key("keeping.bandwidth", Shape::Text, "\"unlimited\"", "Bytes a second that are read for making such copies; written as for a source, by hours if need be, so that deposits come first by day."),
+    key("fixity.every", Shape::Time, "\"90 d\"", "How long after a copy was proved it is due to be read and compared again. A quarter: long enough that disks have other work, short enough that a second fault in the same object has little time to come about."),
+    key("fixity.recheck", Shape::Time, "\"7 d\"", "How long after a copy was found damaged a sweep reads it again, while nobody put it right. Not at every run, so that one large bad copy does not take the time of all others."),
+    key("fixity.run_for", Shape::Time, "\"0 s\"", "How long a run of fixity may take when it is not told (--for); 0 s: until nothing is due."),
+    key("fixity.run_bytes", Shape::Size, "\"0 B\"", "How many bytes a run of fixity may read when it is not told (--bytes); 0 B: as many as are due."),
+    key("fixity.bandwidth", Shape::Text, "\"unlimited\"", "Bytes a second that sweeps read, all targets together; written as for a source, by hours if need be."),
+    key("fixity.share", Shape::Count(1, 100), "10", "Percent of the time in which a sweep works while deposits are in work; the rest of it waits. A tenth, so that deposits hardly notice it and it still goes on. Its threads always let others go first."),
+    key("fixity.breaker", Shape::Count(2, 1_000), "10", "Copies that may fail in one way in a row, or make up half of the first five times as many, before the target itself is taken for ill: its sweep stops with one alert, and no copy is marked to be put right."),
     key("workers.download", WORKERS, "2", "Items that may be in this stage at once. Two, so that a small deposit is not behind a large one."),
     key("workers.unpack", WORKERS, "2", "Items that may be in this stage at once. It reads tar headers only."),
     key("workers.checksum", WORKERS, "1", "Items that may be in this stage at once. One, because one item already uses every core (workers.hashers)."),

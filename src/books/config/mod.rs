@@ -11,6 +11,7 @@
 mod build;
 mod check;
 pub mod fault;
+pub mod fixity;
 pub mod jobs;
 pub mod keys;
 mod show;
@@ -117,7 +118,7 @@ pub struct Judging {
 /// How many do something at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workers {
-    /// Items at once, by stage, in the order of `Stage::ALL`.
+    /// Items at once, by stage, in the order of `Stage::INGEST`.
     pub stages: [usize; 6],
     /// Threads that digest one item.
     pub hashers: usize,
@@ -126,10 +127,10 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Items that may be in this stage at once.
+    /// Items that may be in this stage at once; one at a time in lines that are not ingest.
     pub fn of(&self, stage: Stage) -> usize {
-        let place = Stage::ALL.iter().position(|known| *known == stage).expect("ALL holds every stage");
-        self.stages[place]
+        let place = Stage::INGEST.iter().position(|known| *known == stage);
+        place.map_or(1, |place| self.stages[place])
     }
 }
 
@@ -263,6 +264,8 @@ pub struct Config {
     pub jobs: jobs::Periods,
     /// Who is told, and how.
     pub notice: jobs::NoticeConfig,
+    /// How copies are proved again.
+    pub fixity: fixity::FixityConfig,
     /// How many do something at once.
     pub workers: Workers,
     /// What is too much.

@@ -56,6 +56,7 @@ fn example(key: &Key) -> String {
         "target[].credentials" => "\"systemd:vault-b\"".into(),
         "target[].storage_class" => "\"GLACIER_IR\"".into(),
         "target[].quota" => "\"50 TiB\"".into(),
+        "target[].fixity_every" => "\"180 d\"".into(),
         "target[].ca_file" => "\"/etc/strongroom/vault-b.pem\"".into(),
         "depositor[].profile" => "\"aptrust-2.3\"".into(),
         "source[].name" => "\"uva\"".into(),

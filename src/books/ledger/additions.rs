@@ -131,7 +131,12 @@ impl<'a> Additions<'a> {
         if let Some(object) = &made.object {
             let known = self.read::<ObjectRow>(&object_key(&object.id))?;
             let behind = known.as_ref().is_none_or(|known| is_behind(known, object, &made.chain));
+            let before = self.versions_of(&object.id)?;
             self.add_versions(made.versions, &numbers, behind, &mut added, differs)?;
+            for write in super::due::moved(&before, &self.versions_of(&object.id)?)? {
+                let (Write::Put(key, _) | Write::Delete(key)) = &write;
+                self.rows.insert(key.clone(), write);
+            }
             if behind && differs.is_empty() {
                 self.put_events(&object.id, &made.events)?;
                 let events = known.as_ref().map_or(0, |known| known.events);
@@ -175,6 +180,23 @@ impl<'a> Additions<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Versions of an object, those of the next commit among them.
+    fn versions_of(&self, object: &ObjectId) -> Result<Vec<VersionRow>, LedgerError> {
+        let known = self.ledger.map_or_else(|| Ok(Vec::new()), |ledger| ledger.versions(object))?;
+        let mut versions: BTreeMap<u32, VersionRow> =
+            known.into_iter().map(|version| (version.version, version)).collect();
+        let prefix = format!("v/{object}/");
+        for (key, write) in self.rows.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix))
+        {
+            if let Write::Put(_, value) = write
+                && let Some(version) = value_of::<VersionRow>(key, value)?
+            {
+                versions.insert(version.version, version);
+            }
+        }
+        Ok(versions.into_values().collect())
     }
 
     fn put_events(&mut self, object: &ObjectId, events: &[Event]) -> Result<(), LedgerError> {

@@ -5,6 +5,7 @@
 //! - What a stage found is void when the item is requeued from that stage or an earlier one.
 
 use crate::model::checkpoint::{Checkpoint, Stage};
+use crate::model::errand::Errand;
 use crate::model::object::{ObjectId, StoredCopy};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -261,7 +262,7 @@ impl Found {
     }
 }
 
-/// One deposit being taken in.
+/// One deposit being taken in; or one object being given back or up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
     /// Its number.
@@ -272,6 +273,9 @@ pub struct Item {
     pub bag: String,
     /// The deposit.
     pub deposit: Deposit,
+    /// What it does with an object that is kept already; none: it takes the deposit in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errand: Option<Errand>,
     /// Policy it will be stored by, unless its bag or its object is of another one; `chosen_policy` says.
     pub policy: String,
     /// True when a person asked for this policy.

@@ -252,6 +252,8 @@ pub enum Wait {
         /// The older item.
         behind: u64,
     },
+    /// A time of grace that people have to think again.
+    Grace,
 }
 
 /// Why a stage did not finish.

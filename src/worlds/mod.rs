@@ -12,6 +12,7 @@ pub mod disk;
 pub mod fate;
 pub mod gentle;
 pub mod net;
+pub mod post;
 pub mod s3;
 pub mod source;
 pub mod target;

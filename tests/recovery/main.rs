@@ -8,3 +8,4 @@ mod gone;
 mod house;
 mod rebuilding;
 mod reconciling;
+mod repairing;

@@ -35,6 +35,9 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
     let network = from.network();
     let sources = from.sources(&depositors);
     let keeping = from.keeping();
+    let repair = from.repair();
+    let jobs = from.jobs();
+    let notice = from.notice(&network);
     let fixity = from.fixity();
     let workers = from.workers();
     let limits = from.limits();
@@ -56,6 +59,9 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
         network,
         sources,
         keeping,
+        repair,
+        jobs,
+        notice,
         fixity,
         workers,
         limits,
@@ -314,6 +320,7 @@ impl Builder {
                 policy,
                 accept: accept.to_vec(),
                 judging: judging_without_settings(),
+                notify: None,
             }];
         }
         let mut depositors = Vec::new();
@@ -331,7 +338,8 @@ impl Builder {
                 false => self.note(&own, listed(accept), Origin::Default, accept.to_vec()),
             };
             let judging = self.judging(&at);
-            depositors.push(DepositorConfig { name, policy, accept, judging });
+            let notify = self.notify(&at);
+            depositors.push(DepositorConfig { name, policy, accept, judging, notify });
         }
         depositors
     }
@@ -348,7 +356,7 @@ impl Builder {
 
     fn workers(&mut self) -> Workers {
         let stages =
-            crate::model::checkpoint::Stage::ALL.map(|stage| self.count(&format!("workers.{stage}")));
+            crate::model::checkpoint::Stage::INGEST.map(|stage| self.count(&format!("workers.{stage}")));
         Workers { stages, hashers: self.count("workers.hashers"), copiers: self.count("workers.copiers") }
     }
 

@@ -80,7 +80,7 @@ const WEIGHS: Shape = Shape::OneOf(&["profile", "error", "warning", "note"]);
 
 /// The table.
 #[rustfmt::skip]
-pub const KEYS: [Key; 116] = [
+pub const KEYS: [Key; 130] = [
     key("data", Shape::Path, "\"./strongroom-data\"", "Folder below which everything lies that has no path of its own. A relative folder, so that a first try needs no rights; an installed service names /var/lib/strongroom."),
     key("i_accept_copies_on_one_disk", Shape::Flag, "false", "Two targets of one policy on one file system are refused, because one broken disk would take both copies. True is for trying out only; the embedded default without a file has it so."),
     key("i_accept_copies_on_one_credential", Shape::Flag, "false", "Two targets of one policy in buckets that are reached with one access key are refused, because one stolen or mistyped key would take both copies. True is for trying out only."),
@@ -120,6 +120,7 @@ pub const KEYS: [Key; 116] = [
     key("depositor[].policy", Shape::Name, "\"default\"", "Policy that this depositor's objects follow."),
     key("depositor[].accept", CONTAINERS, "accept", "Forms in which this depositor may send a bag in one file, when others than everybody's."),
     key("depositor[].profile", Shape::Name, "", "Profile by which this depositor's bags are judged: one that comes with the program, or one that was taken in (strongroom profile list). None by default: BagIt itself asks for nothing more."),
+    key("depositor[].notify", Shape::Text, "", "Mail address that is told what became of this depositor's deposits: once a day, when a job runs, and only when something did. None by default: a person decides whom a machine writes to."),
     key("depositor[].strict", Shape::Flag, "false", "True makes errors of the warnings that have no reason to be in a new bag. Off, because bags made long ago are sent, too."),
     key("depositor[].rules.folder_name", WEIGHS, "\"profile\"", "A tar whose folder has another name. \"profile\": an error where the profile wants the same name, as APTrust's do; else a warning."),
     key("depositor[].rules.bagit_version", Shape::OneOf(&["profile", "current", "any"]), "\"profile\"", "Versions of BagIt. \"profile\": those that the profile accepts; \"current\": 0.97 and 1.0; \"any\": all that can be judged, also where the profile says less."),
@@ -163,6 +164,7 @@ pub const KEYS: [Key; 116] = [
     key("network.timeout_stall", Shape::Time, "\"25 s\"", "As for a source, for addresses that belong to none."),
     key("keeping.every", Shape::Time, "\"10 min\"", "How often the daemon looks whether a policy asks for copies that are not there, and makes them. Often enough that a target which was added fills up by itself, seldom enough that reading the registry costs nothing; 0 s: only when asked (strongroom target add)."),
     key("keeping.bandwidth", Shape::Text, "\"unlimited\"", "Bytes a second that are read for making such copies; written as for a source, by hours if need be, so that deposits come first by day."),
+    key("repair.mode", Shape::OneOf(&["plan", "auto"]), "\"plan\"", "Whether copies that a sweep found damaged are put right by themselves (auto), or when a person says so (plan). A person by default: one who looks first notices when many copies are bad for one reason. Either way only proved copies are taken from, what was wrong is kept, and a target that looks ill is left alone."),
     key("fixity.every", Shape::Time, "\"90 d\"", "How long after a copy was proved it is due to be read and compared again. A quarter: long enough that disks have other work, short enough that a second fault in the same object has little time to come about."),
     key("fixity.recheck", Shape::Time, "\"7 d\"", "How long after a copy was found damaged a sweep reads it again, while nobody put it right. Not at every run, so that one large bad copy does not take the time of all others."),
     key("fixity.run_for", Shape::Time, "\"0 s\"", "How long a run of fixity may take when it is not told (--for); 0 s: until nothing is due."),
@@ -196,6 +198,18 @@ pub const KEYS: [Key; 116] = [
     key("serve.reconcile_every", Shape::Time, "\"7 d\"", "How often the daemon holds what lies on every target against the registry, both ways: what is lost, damaged, orphaned or extra. Once a week, because it lists every file and reads every inventory, but no content; 0 s: only when asked (strongroom target reconcile)."),
     key("serve.backup_every", Shape::Time, "\"1 d\"", "How often the daemon makes a backup of the ledger on every target, restored into a scratch ledger before it is called good. Once a day: what is newer is read back from the targets (strongroom rebuild --into-existing); 0 s: only when asked (strongroom state backup)."),
     key("serve.backups", Shape::Count(1, 10_000), "14", "Backups of the ledger that stay on each target. Two weeks of daily ones, so that a mistake that is noticed late can still be looked at."),
+    key("jobs.reconcile", Shape::Time, "\"7 d\"", "How often the job reconcile is due (strongroom job run reconcile --cron): targets are held against the registry. What the daemon did by itself (serve.reconcile_every) counts. A job is due a little before its time is over, so that a start that comes at the same hour is never too early by seconds. 0 s: only when a person asks."),
+    key("jobs.retention", Shape::Time, "\"1 d\"", "How often the job retention is due: leftovers of processes that ended in the middle of something are removed. 0 s: only when a person asks."),
+    key("jobs.state_backup", Shape::Time, "\"1 d\"", "How often the job state-backup is due. What the daemon did by itself (serve.backup_every) counts. 0 s: only when a person asks."),
+    key("jobs.report", Shape::Time, "\"7 d\"", "How often the job report is due: what happened since the last one is told to the operators. Once a week: seldom enough to be read. 0 s: only when a person asks."),
+    key("notice.command", Shape::Texts, "[]", "Program and its arguments that is given what a run found: the text at stdin, STRONGROOM_SUBJECT, STRONGROOM_DEPOSITOR and STRONGROOM_TO in the environment. No shell reads them. None by default."),
+    key("notice.smtp", Shape::Text, "", "Mail relay, host:port, that takes mail of this machine without password and TLS: the one that runs on it, as a rule. None by default: what is found is in the ledger, and cron's own mail tells it, too."),
+    key("notice.from", Shape::Text, "", "Whose mail it is. Must be given with notice.smtp."),
+    key("notice.to", Shape::Texts, "[]", "Mail addresses of the operators. They are told of every run that found something, and get the report."),
+    key("notice.webhook", Shape::Text, "", "Address that the same is posted to as JSON (text, subject, body). One that is a secret itself, as those of chat servers are, stands in a file: file:PATH or systemd:NAME. None by default."),
+    key("notice.webhook_credentials", Shape::Text, "", "File with bearer TOKEN or user:password for the webhook: file:PATH or systemd:NAME. None by default."),
+    key("notice.allow_private", Shape::Flag, "false", "The webhook may lie on this machine or in a private network; then no proxy is asked."),
+    key("notice.ca_file", Shape::Path, "", "Certificates (PEM) that the webhook's own is signed by, instead of those of network.ca_file or the system."),
     key("log.format", Shape::OneOf(&["auto", "text", "journald", "json"]), "\"auto\"", "How the log is written to stderr: fields for journald when it listens, else text for people."),
 ];
 

@@ -12,7 +12,9 @@ mod build;
 mod check;
 pub mod fault;
 pub mod fixity;
+pub mod jobs;
 pub mod keys;
+mod repair;
 mod show;
 mod sources;
 mod targets;
@@ -30,6 +32,7 @@ use crate::worlds::target::s3::BucketTarget;
 pub use build::absolute;
 pub use check::changes;
 use fault::{Fault, Faults};
+pub use repair::{RepairConfig, RepairMode};
 pub use show::{defaults, sample};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -99,6 +102,8 @@ pub struct DepositorConfig {
     pub accept: Vec<String>,
     /// How its bags are judged.
     pub judging: Judging,
+    /// Mail address that is told what became of its deposits.
+    pub notify: Option<String>,
 }
 
 /// How a depositor's bags are judged.
@@ -115,7 +120,7 @@ pub struct Judging {
 /// How many do something at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workers {
-    /// Items at once, by stage, in the order of `Stage::ALL`.
+    /// Items at once, by stage, in the order of `Stage::INGEST`.
     pub stages: [usize; 6],
     /// Threads that digest one item.
     pub hashers: usize,
@@ -124,10 +129,10 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Items that may be in this stage at once.
+    /// Items that may be in this stage at once; one at a time in lines that are not ingest.
     pub fn of(&self, stage: Stage) -> usize {
-        let place = Stage::ALL.iter().position(|known| *known == stage).expect("ALL holds every stage");
-        self.stages[place]
+        let place = Stage::INGEST.iter().position(|known| *known == stage);
+        place.map_or(1, |place| self.stages[place])
     }
 }
 
@@ -257,6 +262,12 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     /// How copies are kept.
     pub keeping: KeepingConfig,
+    /// How copies are put right.
+    pub repair: RepairConfig,
+    /// How often each job has to do its work.
+    pub jobs: jobs::Periods,
+    /// Who is told, and how.
+    pub notice: jobs::NoticeConfig,
     /// How copies are proved again.
     pub fixity: fixity::FixityConfig,
     /// How many do something at once.
@@ -386,6 +397,7 @@ impl Config {
             policy,
             accept: self.accept.clone(),
             judging: self.judging(name),
+            notify: None,
         })
     }
 

@@ -37,7 +37,7 @@ pub fn status(style: &Style, status: &Status) -> String {
         of("waiting"),
         status.kept
     ));
-    let stages: Vec<String> = crate::model::checkpoint::Stage::ALL
+    let stages: Vec<String> = crate::model::checkpoint::Stage::INGEST
         .iter()
         .map(|stage| {
             let alive = |row: &&crate::work::desk::words::CountRow| {

@@ -207,6 +207,7 @@ impl Desk {
             if let Standing::Waiting { why: WaitWhy::For(wait), .. } = &item.checkpoint.standing {
                 let what = match wait {
                     Wait::Space { place, .. } => format!("space on {place}"),
+                    Wait::Grace => "the end of the time of grace".to_string(),
                     Wait::Turn { .. } => "an older deposit of the same bag".to_string(),
                 };
                 *waits.entry(what).or_insert(0) += 1;

@@ -82,7 +82,7 @@ impl Pipeline {
     ) -> Result<Pipeline, LedgerError> {
         let mut bells = BTreeMap::new();
         let mut channels = BTreeMap::new();
-        for stage in stages::INGEST_LINE {
+        for stage in stages::all().map(|work| work.name()) {
             let (bell, rung) = bounded(CHANNEL);
             bells.insert(stage, bell);
             channels.insert(stage, rung);

@@ -78,8 +78,9 @@ impl Shared {
                 continue;
             };
             let item = self.ledger.item(ItemId(id)).ok().flatten();
-            let over = item
-                .is_some_and(|item| matches!(item.checkpoint.standing, Standing::Kept | Standing::Cancelled));
+            let over = item.is_some_and(|item| {
+                matches!(item.checkpoint.standing, Standing::Kept | Standing::Done | Standing::Cancelled)
+            });
             if over {
                 let path = staging_name(&self.settings.ledger_id, ItemId(id));
                 self.world.disk.remove(&Place { volume: volume.into(), path })?;
@@ -128,7 +129,7 @@ impl Shared {
             WaitWhy::For(Wait::Turn { behind }) => {
                 self.ledger.item(ItemId(*behind))?.is_none_or(|older| older.checkpoint.standing.rests())
             }
-            WaitWhy::Trouble(_) => now >= *until,
+            WaitWhy::For(Wait::Grace) | WaitWhy::Trouble(_) => now >= *until,
         })
     }
 

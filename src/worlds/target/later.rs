@@ -2,7 +2,9 @@
 //!
 //! - As long as it cannot be opened, every verb says why; as soon as it can, every verb works.
 
+use super::burial::{Burial, Buried, GoOn};
 use super::holdings::{Holdings, KeptFile, Lies, UnderWay};
+use super::mending::{Aside, Mend, Mended, Mending, Quarantined};
 use super::probe::Ability;
 use super::{Head, Publication, Put, Sink, Target, TargetError, Txn, Vouched, Where};
 use crate::model::object::ObjectId;
@@ -84,6 +86,10 @@ impl Target for LaterTarget {
         self.target()?.log(object, name, bytes)
     }
 
+    fn entomb(&self, txn: &Txn, what: &Burial<'_>, go_on: GoOn<'_>) -> Result<Buried, TargetError> {
+        self.target()?.entomb(txn, what, go_on)
+    }
+
     fn discard(&self, txn: &Txn) -> Result<(), TargetError> {
         self.target()?.discard(txn)
     }
@@ -120,6 +126,20 @@ impl Holdings for LaterTarget {
 
     fn forget(&self, name: &str) -> Result<(), TargetError> {
         self.target()?.forget(name)
+    }
+}
+
+impl Mending for LaterTarget {
+    fn mend(&self, what: &Mend<'_>) -> Result<Mended, TargetError> {
+        self.target()?.mend(what)
+    }
+
+    fn set_aside(&self, aside: &Aside) -> Result<Option<u64>, TargetError> {
+        self.target()?.set_aside(aside)
+    }
+
+    fn quarantine(&self, starts: &str) -> Result<Vec<Quarantined>, TargetError> {
+        self.target()?.quarantine(starts)
     }
 }
 

@@ -5,9 +5,11 @@
 //! - `put` returns when its files would survive a power cut; `publish` when the object would.
 //! - `read` goes past the page cache, so it proves the medium and not our memory.
 
+pub mod burial;
 pub mod holdings;
 pub mod later;
 pub mod local;
+pub mod mending;
 pub mod probe;
 pub mod rehearsal;
 pub mod s3;
@@ -16,7 +18,9 @@ use crate::model::object::ObjectId;
 use crate::model::trouble::{Kind, Stop, Trouble, Wait};
 use crate::rules::read::ReadAt;
 use crate::worlds::Space;
+use crate::worlds::target::burial::{Burial, Buried, GoOn};
 use crate::worlds::target::holdings::Holdings;
+use crate::worlds::target::mending::Mending;
 use crate::worlds::target::probe::Ability;
 
 /// A transaction: one item's copy on its way to one target.
@@ -177,7 +181,7 @@ impl From<TargetError> for Stop {
 pub type Sink<'a> = &'a mut dyn FnMut(&[u8]) -> bool;
 
 /// Where copies are kept.
-pub trait Target: Holdings {
+pub trait Target: Holdings + Mending {
     /// The storage root, as people and validators name it.
     fn root(&self) -> String;
 
@@ -229,6 +233,10 @@ pub trait Target: Holdings {
 
     /// Adds one immutable file under the object's `logs/premis/`; the same name and bytes again change nothing.
     fn log(&self, object: &ObjectId, name: &str, bytes: &[u8]) -> Result<(), TargetError>;
+
+    /// Puts the tombstone that the transaction staged in the place of its object, with the object's logs, and removes the
+    /// object file by file. Begun before: goes on. No such object: the tombstone is put there all the same.
+    fn entomb(&self, txn: &Txn, what: &Burial<'_>, go_on: GoOn<'_>) -> Result<Buried, TargetError>;
 
     /// Removes what any fence of this item staged.
     fn discard(&self, txn: &Txn) -> Result<(), TargetError>;

@@ -265,7 +265,7 @@ impl<'a> Repairer<'a> {
             Ok(gone) => gone,
             Err(error) => return Ok(Err(Trouble::from(error).sentence())),
         };
-        if !gone && let Some(why) = self.unknown_version(&row, &versions, target)? {
+        if !gone && let Some(why) = self.unknown_version(&row, &versions, (to, target))? {
             return Ok(Err(why));
         }
         let inventories = inventories_on(&versions, to);
@@ -296,7 +296,7 @@ impl<'a> Repairer<'a> {
         &self,
         row: &ObjectRow,
         versions: &[VersionRow],
-        target: &dyn Target,
+        (to, target): (&str, &dyn Target),
     ) -> Result<Option<String>, Stop> {
         // One whose side-car or declaration does not agree is damaged, and no version.
         if let Ok(Some(head)) = target.head(&row.id) {
@@ -309,11 +309,13 @@ impl<'a> Repairer<'a> {
                 )));
             }
         }
+        // What is on its way to a target that no version counts is a copy being made anew: it goes on.
+        let counted = versions.iter().flat_map(|version| &version.copies).any(|copy| copy.target == to);
         let Ok(under_way) = target.under_way() else { return Ok(None) };
         let path = layout::object_path(&row.id);
         let on_its_way = under_way
             .iter()
-            .find(|way| way.path.as_ref() == Some(&path) && way.ledger == self.settings.ledger_id);
+            .find(|way| counted && way.path.as_ref() == Some(&path) && way.ledger == self.settings.ledger_id);
         Ok(on_its_way.map(|way| format!("item {} is on its way there and not at its end", way.item)))
     }
 

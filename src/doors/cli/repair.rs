@@ -120,8 +120,11 @@ fn of_copy(style: &Style, copy: &CopyPlan) -> String {
         );
     }
     let word = if copy.cannot > 0 { style.paint(Tone::Bad, "FAIL") } else { style.paint(Tone::Warn, "mend") };
-    let files = if copy.files == 0 { "nothing".to_string() } else { counted(copy.files, "file") };
-    let mut text = format!("{word}  {name}: {files} would be put right ({size})");
+    let files = match copy.files {
+        0 => "nothing would be put right".to_string(),
+        files => format!("{} would be put right ({size})", counted(files, "file")),
+    };
+    let mut text = format!("{word}  {name}: {files}");
     if copy.extra > 0 && copy.cannot == 0 {
         text.push_str(&format!(", {} put aside", copy.extra));
     }

@@ -155,7 +155,7 @@ enum Ended {
     /// The last look found nothing wrong.
     Sound,
     /// Nothing more can be done.
-    Stuck(CopyPlan, Proof),
+    Stuck(Box<(CopyPlan, Proof)>),
 }
 
 /// Who puts copies right.
@@ -338,7 +338,7 @@ impl<'a> Repairer<'a> {
         let mut row = self.begun_before(case)?;
         let mut done = Done::only(Came::Sound);
         done.came = match self.rounds(case, &mut row, &mut done)? {
-            Ended::Stuck(plan, proof) => self.tell_failure(case, row.as_ref(), &plan, &proof)?,
+            Ended::Stuck(stuck) => self.tell_failure(case, row.as_ref(), &stuck.0, &stuck.1)?,
             Ended::Sound => match &row {
                 Some(row) => self.tell_whole(case, row)?,
                 None => self.tell_sound(case)?,
@@ -357,7 +357,7 @@ impl<'a> Repairer<'a> {
             }
             let doable = plan.files + if plan.cannot > 0 { 0 } else { plan.extra };
             if doable == 0 || round == ROUNDS {
-                return Ok(Ended::Stuck(plan, proof));
+                return Ok(Ended::Stuck(Box::new((plan, proof))));
             }
             self.room(case, &plan)?;
             let begun = match row {

@@ -16,11 +16,13 @@ pub enum Job {
     Retention,
     /// Backs up the ledger on every target.
     StateBackup,
+    /// Tells what happened since the last time.
+    Report,
 }
 
 impl Job {
     /// Every job, in the order in which a list shows them.
-    pub const ALL: [Job; 3] = [Job::Reconcile, Job::Retention, Job::StateBackup];
+    pub const ALL: [Job; 4] = [Job::Reconcile, Job::Retention, Job::StateBackup, Job::Report];
 
     /// Its word.
     pub fn name(self) -> &'static str {
@@ -28,6 +30,7 @@ impl Job {
             Job::Reconcile => "reconcile",
             Job::Retention => "retention",
             Job::StateBackup => "state-backup",
+            Job::Report => "report",
         }
     }
 
@@ -42,6 +45,7 @@ impl Job {
             Job::Reconcile => "holds what lies on targets against the registry",
             Job::Retention => "removes leftovers that nothing needs",
             Job::StateBackup => "backs up the ledger on every target",
+            Job::Report => "tells the operators what happened since the last one",
         }
     }
 }

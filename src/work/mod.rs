@@ -19,6 +19,7 @@ pub mod rebuild;
 pub mod receiving;
 pub mod reconcile;
 pub mod repair;
+pub mod reports;
 pub mod restore;
 pub mod staged;
 pub mod stages;

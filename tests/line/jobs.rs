@@ -236,3 +236,55 @@ fn the_runs_that_are_kept_are_bounded() {
     let older = ledger.runs(Job::Retention, Some(440), 5).unwrap();
     assert_eq!(older.iter().map(|run| run.number).collect::<Vec<_>>(), [439, 438, 437, 436, 435]);
 }
+
+#[test]
+fn a_report_tells_of_the_time_since_the_last_one_and_of_no_other() {
+    let office = office("");
+    office.house.deposit("first", &[("a.txt", "hello")]);
+    office.house.run();
+    office.house.clock.advance(HOUR);
+    let run = office.cron("report").unwrap();
+    assert_eq!(run.end, RunEnd::Well);
+    assert!(
+        run.told.line.starts_with("report: 1 deposits received: 1 kept, 0 refused, 0 held; 1 versions kept"),
+        "{run:?}"
+    );
+    assert!(run.told.lines.iter().any(|line| line.starts_with("2 copies on 2 targets")), "{run:?}");
+    assert_eq!(office.cron("report"), None);
+    office.house.clock.advance(7 * 24 * HOUR);
+    let run = office.cron("report").unwrap();
+    assert!(run.told.line.starts_with("report: 0 deposits received: 0 kept"), "{run:?}");
+    assert!(run.told.line.contains("2 copies on 2 targets"), "{run:?}");
+}
+
+#[test]
+fn what_is_counted_in_many_parts_is_what_is_counted_in_one() {
+    use strongroom::work::reports::Kind;
+    use strongroom::work::reports::tally::{Period, Tally, part};
+    let office = office("");
+    for number in 0..12 {
+        office.house.deposit(&format!("bag-{number}"), &[("a.txt", "hello")]);
+    }
+    office.house.run();
+    let (ledger, settings) = (&office.house.ledger, &office.house.settings);
+    let period = Period {
+        since: "2026-01-01T00:00:00Z".parse().unwrap(),
+        until: "2027-01-01T00:00:00Z".parse().unwrap(),
+    };
+    for walk in Kind::Audit.walks() {
+        let whole = part(ledger, settings, *walk, period, None, HOUR).unwrap();
+        assert_eq!(whole.1, None);
+        let (mut sum, mut after, mut parts) = (Tally::default(), None, 0);
+        loop {
+            let (more, next) = part(ledger, settings, *walk, period, after, Duration::ZERO).unwrap();
+            sum.add(more);
+            parts += 1;
+            after = next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(sum, whole.0, "{walk:?}");
+        assert!(parts >= 1);
+    }
+}

@@ -80,7 +80,7 @@ const WEIGHS: Shape = Shape::OneOf(&["profile", "error", "warning", "note"]);
 
 /// The table.
 #[rustfmt::skip]
-pub const KEYS: [Key; 129] = [
+pub const KEYS: [Key; 130] = [
     key("data", Shape::Path, "\"./strongroom-data\"", "Folder below which everything lies that has no path of its own. A relative folder, so that a first try needs no rights; an installed service names /var/lib/strongroom."),
     key("i_accept_copies_on_one_disk", Shape::Flag, "false", "Two targets of one policy on one file system are refused, because one broken disk would take both copies. True is for trying out only; the embedded default without a file has it so."),
     key("i_accept_copies_on_one_credential", Shape::Flag, "false", "Two targets of one policy in buckets that are reached with one access key are refused, because one stolen or mistyped key would take both copies. True is for trying out only."),
@@ -201,6 +201,7 @@ pub const KEYS: [Key; 129] = [
     key("jobs.reconcile", Shape::Time, "\"7 d\"", "How often the job reconcile is due (strongroom job run reconcile --cron): targets are held against the registry. What the daemon did by itself (serve.reconcile_every) counts. A job is due a little before its time is over, so that a start that comes at the same hour is never too early by seconds. 0 s: only when a person asks."),
     key("jobs.retention", Shape::Time, "\"1 d\"", "How often the job retention is due: leftovers of processes that ended in the middle of something are removed. 0 s: only when a person asks."),
     key("jobs.state_backup", Shape::Time, "\"1 d\"", "How often the job state-backup is due. What the daemon did by itself (serve.backup_every) counts. 0 s: only when a person asks."),
+    key("jobs.report", Shape::Time, "\"7 d\"", "How often the job report is due: what happened since the last one is told to the operators. Once a week: seldom enough to be read. 0 s: only when a person asks."),
     key("notice.command", Shape::Texts, "[]", "Program and its arguments that is given what a run found: the text at stdin, STRONGROOM_SUBJECT, STRONGROOM_DEPOSITOR and STRONGROOM_TO in the environment. No shell reads them. None by default."),
     key("notice.smtp", Shape::Text, "", "Mail relay, host:port, that takes mail of this machine without password and TLS: the one that runs on it, as a rule. None by default: what is found is in the ledger, and cron's own mail tells it, too."),
     key("notice.from", Shape::Text, "", "Whose mail it is. Must be given with notice.smtp."),

@@ -173,6 +173,8 @@ pub enum Verb {
     Job(JobVerb),
     /// Monitoring plugin: one line, exit 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN
     Check(super::args_check::Checking),
+    /// For managers and auditors: what happened in a time, what lies where, how it is proved
+    Report(super::report::Reporting),
     /// What is told to people: mail, command, webhook
     #[command(subcommand)]
     Notice(NoticeVerb),
@@ -478,6 +480,7 @@ mod tests {
             "strongroom repair show --last 5",
             "strongroom check disk -w 20 -c 10 --offline",
             "strongroom notice test",
+            "strongroom report audit --format html --since 2026-10-01 --until 2026-11-01",
             "strongroom job run reconcile --cron",
             "strongroom job list --json",
             "strongroom job history state-backup --all",

@@ -24,6 +24,13 @@ use std::time::{Duration, Instant};
 /// A line about how far it is, at least so often.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
+/// Without a daemon the ledger may be in use by another job that was started at the same minute. Nobody waits for a scheduled
+/// start, so it waits so long for its turn.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// How often it looks whether it is its turn.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// Runs of a history without `--all`.
 const RUNS_SHOWN: usize = 20;
 
@@ -75,16 +82,22 @@ fn history(screen: &Screen, talk: &mut Talk, ask: JobAsk, all: bool) -> Told<Exi
 
 fn start(screen: &Screen, config: &Arc<Config>, job: &str, cron: bool) -> Told<Exit> {
     let signals = Signals::listen();
-    let opened = Talk::open(config).or_else(|complaint| match other_starter(&complaint, job) {
-        Some(who) => Err(Err(who)),
-        None => Err(Ok(complaint)),
-    });
-    let done = match opened {
-        Ok(mut talk) => steps(screen, &mut talk, &signals, job, cron),
-        Err(Err(who)) => return Ok(runs_already(screen, job, &who, cron)),
-        Err(Ok(complaint)) => Err(complaint),
+    let began = Instant::now();
+    let opened = loop {
+        let complaint = match Talk::open(config) {
+            Ok(talk) => break Ok(talk),
+            Err(complaint) => complaint,
+        };
+        if let Some(who) = other_starter(&complaint, job) {
+            return Ok(runs_already(screen, job, &who, cron));
+        }
+        let waits = cron && complaint.sort == Sort::Busy && began.elapsed() < PATIENCE;
+        if !waits || signals.asked().is_some() {
+            break Err(complaint);
+        }
+        std::thread::sleep(PAUSE);
     };
-    match done {
+    match opened.and_then(|mut talk| steps(screen, &mut talk, &signals, job, cron)) {
         // One line, because of cron's mail: what, why, what to type.
         Err(complaint) if cron && !screen.json => {
             screen.line(&format!("{job} was not done: {}", in_one_line(&complaint)));

@@ -25,6 +25,7 @@ mod profile;
 mod rebuild;
 mod reconcile;
 pub mod repair;
+mod report;
 pub mod source;
 pub mod table;
 mod talk;
@@ -176,6 +177,7 @@ fn run(screen: &Screen, cli: Cli) -> Told<Exit> {
         Verb::State(args::StateVerb::Restore(what)) => backup::restore(screen, &config, &what),
         Verb::Rebuild(what) => rebuild::run(screen, &config, &what),
         Verb::Job(verb) => job::run(screen, &config, verb),
+        Verb::Report(what) => report::run(screen, &config, &what),
         Verb::Check(what) => Ok(check::run(screen, &config, &what)),
         Verb::Notice(verb) => notice::run(screen, &config, &verb),
         verb => verbs::run(screen, &config, verb),

@@ -336,7 +336,7 @@ fn filter(screen: &Screen, which: &Which, standings: Vec<String>) -> Told<Filter
 }
 
 /// A moment, a day, or an age.
-fn since(text: &str, now: jiff::Timestamp) -> Told<jiff::Timestamp> {
+pub fn since(text: &str, now: jiff::Timestamp) -> Told<jiff::Timestamp> {
     let wrong = || {
         usage(
             format!("--since {text}: it is no time, no day and no age"),

@@ -161,6 +161,7 @@ impl Desk {
             Ask::Repair(ask) => self.repair(ask, asker),
             Ask::Job(ask) => self.job(ask, asker),
             Ask::Vitals => self.vitals(),
+            Ask::Tally { walk, period, after } => self.tally(*walk, *period, after.clone()),
             Ask::Object { object } => self.object(object),
             Ask::Rows { after, limit } => self.rows(after.as_deref(), *limit),
             Ask::Restore { object, to } => self.restore(object, to, asker),

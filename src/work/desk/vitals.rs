@@ -6,13 +6,18 @@ use super::words::{Answer, SourceView};
 use super::{Desk, Told, of_ledger};
 use crate::model::checkpoint::Stage;
 use crate::model::object::ObjectId;
+use crate::work::reports::tally::{self, Period, Walk};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::time::Duration;
 
 /// Damaged copies that are counted one by one.
 const DAMAGED_MAX: usize = 10_000;
+
+/// How long one part of counting takes.
+const PART: Duration = Duration::from_secs(2);
 
 /// Rows read at once.
 const PAGE: usize = 512;
@@ -36,8 +41,9 @@ pub struct Vitals {
     /// True when there are more than were counted.
     #[serde(default)]
     pub damaged_more: bool,
-    /// True when something is kept.
-    pub has_objects: bool,
+    /// When one of the kept objects was kept first (UTC); nothing is kept, if absent.
+    #[serde(default)]
+    pub first_object: Option<Timestamp>,
     /// Notices that could not go.
     pub notices: u64,
     /// Since when (UTC).
@@ -83,11 +89,18 @@ impl Desk {
             last_kept: self.last_kept()?,
             damaged,
             damaged_more,
-            has_objects: !self.ledger.objects(None, 1).map_err(failed)?.is_empty(),
+            first_object: self.ledger.objects(None, 1).map_err(failed)?.first().map(|object| object.created),
             notices: late.len() as u64,
             notices_since: late.iter().map(|notice| notice.at).min(),
             sources: self.ailing_sources()?.0,
         })))
+    }
+
+    /// Counts a part for a report.
+    pub(super) fn tally(&self, walk: Walk, period: Period, after: Option<String>) -> Told<Answer> {
+        let part = tally::part(&self.ledger, &self.settings, walk, period, after, PART);
+        let (sums, next) = part.map_err(|error| of_ledger(&error, "counting for the report"))?;
+        Ok(Answer::Tallied { tally: Box::new(sums), next })
     }
 
     fn damaged_counts(&self) -> Told<(BTreeMap<String, u64>, bool)> {

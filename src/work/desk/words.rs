@@ -14,6 +14,7 @@ pub use crate::work::desk::keep_words::{KeepAnswer, KeepAsk};
 pub use crate::work::desk::objects::ObjectFilter;
 pub use crate::work::desk::repair_words::{RepairAnswer, RepairAsk, RepairView, RepairWish};
 use crate::work::desk::vitals::Vitals;
+use crate::work::reports::tally::{Period, Tally, Walk};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -264,6 +265,16 @@ pub enum Ask {
     Job(JobAsk),
     /// Figures for monitoring.
     Vitals,
+    /// Count for a report: one part, of a few seconds.
+    Tally {
+        /// What is counted.
+        walk: Walk,
+        /// Of which time.
+        period: Period,
+        /// Where the last part ended.
+        #[serde(default)]
+        after: Option<String>,
+    },
     /// Make a backup of the ledger on every target.
     Backup,
     /// The last backup of the ledger.
@@ -365,6 +376,14 @@ pub enum Answer {
     Job(JobAnswer),
     /// Figures for monitoring.
     Vitals(Box<Vitals>),
+    /// Sums of a part, to be added to those of the others.
+    Tallied {
+        /// The sums.
+        tally: Box<Tally>,
+        /// Where the next part starts; none: that was all.
+        #[serde(default)]
+        next: Option<String>,
+    },
     /// One object.
     Object {
         /// Its row.

@@ -14,6 +14,7 @@
 mod backup;
 mod due;
 mod reconcile;
+mod report;
 mod retention;
 
 use crate::books::ledger::{JobRow, LedgerError, Running, Skip};
@@ -52,6 +53,7 @@ fn work_of(job: Job) -> Box<dyn Work> {
         Job::Reconcile => Box::new(reconcile::Reconcile::default()),
         Job::Retention => Box::new(retention::Retention::default()),
         Job::StateBackup => Box::new(backup::StateBackup),
+        Job::Report => Box::new(report::Digest::default()),
     }
 }
 
@@ -60,7 +62,7 @@ pub fn done_at(desk: &Desk, job: Job, row: &JobRow) -> Option<Timestamp> {
     let otherwise = match job {
         Job::Reconcile => reconcile::done(desk),
         Job::StateBackup => backup::done(desk),
-        Job::Retention => None,
+        Job::Retention | Job::Report => None,
     };
     row.done.max(otherwise)
 }

@@ -170,7 +170,7 @@ pub fn fixity(vitals: &Vitals, usage: &[UsageRow], limits: Limits, now: Timestam
         let label = format!("oldest_proof_{target}");
         verdict.figure(Figure::new(label, seconds, "s").limits(limits.warning, limits.critical));
     }
-    if !vitals.has_objects {
+    if vitals.first_object.is_none() {
         verdict.add(Grade::Ok, "nothing is kept yet");
     }
     verdict.figure(Figure::new("damaged", damaged, "").limits(1, 1));
@@ -243,13 +243,17 @@ pub fn stalled(vitals: &Vitals, limits: Limits, now: Timestamp) -> Verdict {
 }
 
 /// The age of the last backup, and on how many targets it lies.
-pub fn backup(row: Option<&BackupRow>, has_objects: bool, limits: Limits, now: Timestamp) -> Verdict {
+pub fn backup(row: Option<&BackupRow>, first: Option<Timestamp>, limits: Limits, now: Timestamp) -> Verdict {
     let Some(row) = row else {
-        return match has_objects {
-            true => Verdict::new()
-                .with(Grade::Critical, "there is no backup of the ledger; strongroom state backup"),
-            false => Verdict::new().with(Grade::Ok, "nothing is kept yet, and no backup was made"),
+        let Some(first) = first else {
+            return Verdict::new().with(Grade::Ok, "nothing is kept yet, and no backup was made");
         };
+        let seconds = age(first, now);
+        let grade = Grade::of(seconds, limits.warning, limits.critical);
+        let next = if grade > Grade::Ok { "; strongroom state backup" } else { "" };
+        let text =
+            format!("there is no backup of the ledger, and something is kept since {}{next}", shown(seconds));
+        return Verdict::new().with(grade, text);
     };
     let seconds = age(row.at, now);
     let (good, all) = (row.good(), row.places.len());

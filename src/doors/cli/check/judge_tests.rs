@@ -86,7 +86,7 @@ fn usage(target: &str, hours: Option<i64>) -> UsageRow {
 fn fixity_is_as_good_as_its_worst_target_and_damage_is_critical() {
     let limits = Limits { warning: 90 * DAY, critical: 120 * DAY };
     let vitals = |damaged: u64| Vitals {
-        has_objects: true,
+        first_object: Some(ago(9_000)),
         damaged: (damaged > 0).then(|| ("a".to_string(), damaged)).into_iter().collect(),
         ..Vitals::default()
     };
@@ -140,9 +140,12 @@ fn a_backup_is_judged_by_its_age_and_by_where_it_lies() {
         .unwrap()
     };
     let limits = Limits { warning: 2 * DAY, critical: 4 * DAY };
-    let judge = |row: Option<&BackupRow>, objects| backup(row, objects, limits, now());
-    assert_eq!(judge(None, false).grade, Grade::Ok);
-    assert_eq!(judge(None, true).grade, Grade::Critical);
+    let judge = |row: Option<&BackupRow>, first: Option<i64>| backup(row, first.map(ago), limits, now());
+    for (first, grade) in
+        [(None, Grade::Ok), (Some(47), Grade::Ok), (Some(48), Grade::Warning), (Some(96), Grade::Critical)]
+    {
+        assert_eq!(judge(None, first).grade, grade, "{first:?}");
+    }
     for (hours, wrong, grade) in [
         (1, vec![false, false], Grade::Ok),
         (48, vec![false, false], Grade::Warning),
@@ -150,10 +153,10 @@ fn a_backup_is_judged_by_its_age_and_by_where_it_lies() {
         (1, vec![false, true], Grade::Warning),
         (1, vec![true, true], Grade::Critical),
     ] {
-        assert_eq!(judge(Some(&row(hours, &wrong)), true).grade, grade, "{hours} {wrong:?}");
+        assert_eq!(judge(Some(&row(hours, &wrong)), Some(1)).grade, grade, "{hours} {wrong:?}");
     }
     assert_eq!(
-        judge(Some(&row(1, &[false, true])), true).line(),
+        judge(Some(&row(1, &[false, true])), Some(1)).line(),
         "WARNING: it is not on t1; strongroom state backup --last | age=3600s;172800;345600;0 targets=1;;;0;2"
     );
 }

@@ -175,7 +175,7 @@ fn ask(config: &Arc<Config>, what: &Checking, limits: (Limits, u64), now: Timest
         CheckVerb::Backup { .. } => {
             let answer = talk.ask(&Ask::LastBackup)?;
             let Answer::BackedUp { backup } = answer else { return Err(unexpected(&answer)) };
-            Ok(judge::backup(backup.as_deref(), vitals(talk)?.has_objects, limits, now))
+            Ok(judge::backup(backup.as_deref(), vitals(talk)?.first_object, limits, now))
         }
     }
 }

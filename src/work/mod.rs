@@ -18,6 +18,7 @@ pub mod proving;
 pub mod rebuild;
 pub mod receiving;
 pub mod reconcile;
+pub mod repair;
 pub mod reports;
 pub mod restore;
 pub mod staged;

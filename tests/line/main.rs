@@ -14,6 +14,7 @@ mod rebuilding;
 mod receiving;
 mod reconciling;
 mod rehearsal;
+mod repairing;
 mod restoring;
 mod signed;
 mod sweeping;

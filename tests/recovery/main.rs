@@ -7,3 +7,4 @@ mod gone;
 mod house;
 mod rebuilding;
 mod reconciling;
+mod repairing;

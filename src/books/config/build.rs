@@ -35,6 +35,7 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
     let network = from.network();
     let sources = from.sources(&depositors);
     let keeping = from.keeping();
+    let repair = from.repair();
     let jobs = from.jobs();
     let notice = from.notice(&network);
     let fixity = from.fixity();
@@ -58,6 +59,7 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
         network,
         sources,
         keeping,
+        repair,
         jobs,
         notice,
         fixity,

@@ -80,7 +80,7 @@ const WEIGHS: Shape = Shape::OneOf(&["profile", "error", "warning", "note"]);
 
 /// The table.
 #[rustfmt::skip]
-pub const KEYS: [Key; 129] = [
+pub const KEYS: [Key; 130] = [
     key("data", Shape::Path, "\"./strongroom-data\"", "Folder below which everything lies that has no path of its own. A relative folder, so that a first try needs no rights; an installed service names /var/lib/strongroom."),
     key("i_accept_copies_on_one_disk", Shape::Flag, "false", "Two targets of one policy on one file system are refused, because one broken disk would take both copies. True is for trying out only; the embedded default without a file has it so."),
     key("i_accept_copies_on_one_credential", Shape::Flag, "false", "Two targets of one policy in buckets that are reached with one access key are refused, because one stolen or mistyped key would take both copies. True is for trying out only."),
@@ -164,6 +164,7 @@ pub const KEYS: [Key; 129] = [
     key("network.timeout_stall", Shape::Time, "\"25 s\"", "As for a source, for addresses that belong to none."),
     key("keeping.every", Shape::Time, "\"10 min\"", "How often the daemon looks whether a policy asks for copies that are not there, and makes them. Often enough that a target which was added fills up by itself, seldom enough that reading the registry costs nothing; 0 s: only when asked (strongroom target add)."),
     key("keeping.bandwidth", Shape::Text, "\"unlimited\"", "Bytes a second that are read for making such copies; written as for a source, by hours if need be, so that deposits come first by day."),
+    key("repair.mode", Shape::OneOf(&["plan", "auto"]), "\"plan\"", "Whether copies that a sweep found damaged are put right by themselves (auto), or when a person says so (plan). A person by default: one who looks first notices when many copies are bad for one reason. Either way only proved copies are taken from, what was wrong is kept, and a target that looks ill is left alone."),
     key("fixity.every", Shape::Time, "\"90 d\"", "How long after a copy was proved it is due to be read and compared again. A quarter: long enough that disks have other work, short enough that a second fault in the same object has little time to come about."),
     key("fixity.recheck", Shape::Time, "\"7 d\"", "How long after a copy was found damaged a sweep reads it again, while nobody put it right. Not at every run, so that one large bad copy does not take the time of all others."),
     key("fixity.run_for", Shape::Time, "\"0 s\"", "How long a run of fixity may take when it is not told (--for); 0 s: until nothing is due."),

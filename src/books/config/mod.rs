@@ -14,6 +14,7 @@ pub mod fault;
 pub mod fixity;
 pub mod jobs;
 pub mod keys;
+mod repair;
 mod show;
 mod sources;
 mod targets;
@@ -31,6 +32,7 @@ use crate::worlds::target::s3::BucketTarget;
 pub use build::absolute;
 pub use check::changes;
 use fault::{Fault, Faults};
+pub use repair::{RepairConfig, RepairMode};
 pub use show::{defaults, sample};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -260,6 +262,8 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     /// How copies are kept.
     pub keeping: KeepingConfig,
+    /// How copies are put right.
+    pub repair: RepairConfig,
     /// How often each job has to do its work.
     pub jobs: jobs::Periods,
     /// Who is told, and how.

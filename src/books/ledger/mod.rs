@@ -16,6 +16,7 @@
 //! | `e/ITEM/NUMBER` | events of an item |
 //! | `o/OBJECT`, `v/OBJECT/VERSION` | registry; `x/`, `t/`, `l/`: see `objects` |
 //! | `d/OBJECT`, `c/…`, `b/…` | tombstones: see `additions`; checks of targets: see `checks`; damaged copies: see `damage` |
+//! | `mend/…` | repairs: see `repairs` |
 //! | `r/SOURCE/DIGEST` | keys seen at a source, by the digest of the key |
 //! | `j/…` | jobs, their runs and notices: see `jobs`, `notices` |
 //! | `u/…`, `f/…` | copies by the time of their proof: see `due`; sweeps: see `sweeps` |
@@ -31,6 +32,7 @@ mod jobs;
 mod notices;
 mod objects;
 mod read;
+mod repairs;
 mod rows;
 mod seen;
 mod submitting;
@@ -46,6 +48,7 @@ pub use jobs::{JobRow, Running, Skip};
 pub use notices::{NOTICE_TEXT_MAX, NoticeRow, NoticesRow};
 pub use objects::{ObjectChange, ObjectClaim, PendingLog, TargetRow, TargetUse};
 pub use read::ItemFilter;
+pub use repairs::{MendRow, RepairFailure, RepairPlace, RepairRun, RepairWanted};
 pub use seen::{LastScan, Listing, Paused, Seen, SourceRow, mark_of};
 pub use submitting::may_be_replaced;
 pub use sweeps::{Ill, Partial, SweepFinding, SweepNews, SweepRow, SweepState, SweepTarget};

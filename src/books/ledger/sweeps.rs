@@ -283,6 +283,14 @@ impl Ledger {
         Ok(self.read(&partial_key(target))?.map(|(_, row)| row))
     }
 
+    /// Forgets how far proving this copy came: it was put right meanwhile, and what was found up to there holds no more.
+    pub fn forget_partial(&self, target: &str, object: &ObjectId) -> Result<(), LedgerError> {
+        if self.partial(target)?.is_some_and(|partial| partial.object == *object) {
+            self.world.book.commit(&[Write::Delete(partial_key(target))], &[])?;
+        }
+        Ok(())
+    }
+
     /// Why this target looks ill, if it does: nothing is to be put right on it by itself.
     pub fn ill(&self, target: &str) -> Result<Option<Ill>, LedgerError> {
         Ok(self.read(&ill_key(target))?.map(|(_, row)| row))

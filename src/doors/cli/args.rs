@@ -5,6 +5,7 @@
 
 pub use super::args_jobs::{JobVerb, NoticeVerb};
 pub use super::args_kept::{EventsFormat, EventsVerb, ObjectVerb, TargetVerb};
+pub use super::args_repair::RepairVerb;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -158,6 +159,9 @@ pub enum Verb {
     /// Where copies are kept
     #[command(subcommand)]
     Target(TargetVerb),
+    /// Put copies right in which something is wrong
+    #[command(subcommand)]
+    Repair(RepairVerb),
     /// What happened, as PREMIS
     #[command(subcommand)]
     Events(EventsVerb),
@@ -471,6 +475,9 @@ mod tests {
             "strongroom target reconcile vault-a vault-b --json",
             "strongroom target reconcile --last",
             "strongroom target probe vault-a --json",
+            "strongroom repair plan u/b --target vault-a --json",
+            "strongroom repair run --yes --json --bytes 2TiB --for 4h --lost",
+            "strongroom repair show --last 5",
             "strongroom check disk -w 20 -c 10 --offline",
             "strongroom notice test",
             "strongroom report audit --format html --since 2026-10-01 --until 2026-11-01",

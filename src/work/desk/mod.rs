@@ -16,6 +16,8 @@ mod look;
 pub mod objects;
 mod probes;
 mod reconcile;
+mod repair;
+pub mod repair_words;
 mod source_view;
 mod sources;
 mod steer;
@@ -64,6 +66,8 @@ pub struct Desk {
     pulse: vitals::Pulse,
     // One step of one check of targets at a time.
     reconciling: Mutex<()>,
+    // One step of repairs at a time.
+    repairing: Mutex<()>,
     intakes: RwLock<Arc<Vec<Intake>>>,
 }
 
@@ -96,6 +100,7 @@ impl Desk {
             notices: Notices::default(),
             pulse: vitals::Pulse::default(),
             reconciling: Mutex::new(()),
+            repairing: Mutex::new(()),
             intakes,
         }
     }
@@ -153,6 +158,7 @@ impl Desk {
             Ask::Disk => Ok(Answer::Disk { places: self.places()? }),
             Ask::Objects { filter, after, limit } => self.objects(filter, after.as_deref(), *limit),
             Ask::Keep(ask) => self.keep(ask, asker),
+            Ask::Repair(ask) => self.repair(ask, asker),
             Ask::Job(ask) => self.job(ask, asker),
             Ask::Vitals => self.vitals(),
             Ask::Tally { walk, period, after } => self.tally(*walk, *period, after.clone()),

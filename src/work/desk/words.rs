@@ -12,6 +12,7 @@ use crate::model::object::{ObjectRow, VersionRow};
 pub use crate::work::desk::job_words::{JobAnswer, JobAsk, JobStep, JobView, Starter};
 pub use crate::work::desk::keep_words::{KeepAnswer, KeepAsk};
 pub use crate::work::desk::objects::ObjectFilter;
+pub use crate::work::desk::repair_words::{RepairAnswer, RepairAsk, RepairView, RepairWish};
 use crate::work::desk::vitals::Vitals;
 use crate::work::reports::tally::{Period, Tally, Walk};
 use jiff::Timestamp;
@@ -258,6 +259,8 @@ pub enum Ask {
     },
     /// About what is kept.
     Keep(KeepAsk),
+    /// About putting copies right.
+    Repair(RepairAsk),
     /// About jobs.
     Job(JobAsk),
     /// Figures for monitoring.
@@ -367,6 +370,8 @@ pub enum Answer {
     },
     /// About what is kept.
     Keep(KeepAnswer),
+    /// About putting copies right.
+    Repair(RepairAnswer),
     /// About jobs.
     Job(JobAnswer),
     /// Figures for monitoring.

@@ -14,6 +14,7 @@
 mod backup;
 mod due;
 mod reconcile;
+mod repair;
 mod report;
 mod retention;
 
@@ -50,6 +51,7 @@ pub trait Work: Send {
 /// The work of a job; a new job is one line here.
 fn work_of(job: Job) -> Box<dyn Work> {
     match job {
+        Job::Repair => Box::new(repair::Repair::default()),
         Job::Reconcile => Box::new(reconcile::Reconcile::default()),
         Job::Retention => Box::new(retention::Retention::default()),
         Job::StateBackup => Box::new(backup::StateBackup),
@@ -62,7 +64,7 @@ pub fn done_at(desk: &Desk, job: Job, row: &JobRow) -> Option<Timestamp> {
     let otherwise = match job {
         Job::Reconcile => reconcile::done(desk),
         Job::StateBackup => backup::done(desk),
-        Job::Retention | Job::Report => None,
+        Job::Repair | Job::Retention | Job::Report => None,
     };
     row.done.max(otherwise)
 }

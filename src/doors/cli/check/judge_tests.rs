@@ -38,7 +38,7 @@ fn a_disk_is_judged_by_what_is_free_and_by_what_can_be_promised() {
         (place(500, 490, Some("it is not mounted")), Grade::Critical),
     ];
     for (place, grade) in table {
-        assert_eq!(disk(&[place.clone()], limits).grade, grade, "{place:?}");
+        assert_eq!(disk(std::slice::from_ref(&place), limits).grade, grade, "{place:?}");
     }
     let line = disk(&[place(99, 89, None)], limits).line();
     assert_eq!(line, "WARNING: target vault-a: 99 B of 1000 B free | vault-a=901B;900;950;0;1000");

@@ -73,6 +73,7 @@ pub fn serve(screen: &Screen, config: Arc<Config>, given: &Given) -> Result<Exit
     let drain = daemon.desk.config().serve.drain;
     notify.stopping(drain);
     daemon.desk.stop_receiving();
+    daemon.desk.stop_sweeping();
     drop(daemon);
     drop(looking);
     drop(reconciling);

@@ -20,6 +20,7 @@ use crate::model::object::{ObjectId, ObjectRow, VersionRow};
 use crate::rules::ocfl::metadata::Tombstone;
 use crate::rules::registry::{ItemMade, Made};
 use crate::worlds::book::Write;
+use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -133,10 +134,8 @@ impl<'a> Additions<'a> {
             let behind = known.as_ref().is_none_or(|known| is_behind(known, object, &made.chain));
             let before = self.versions_of(&object.id)?;
             self.add_versions(made.versions, &numbers, behind, &mut added, differs)?;
-            for write in super::due::moved(&before, &self.versions_of(&object.id)?)? {
-                let (Write::Put(key, _) | Write::Delete(key)) = &write;
-                self.rows.insert(key.clone(), write);
-            }
+            let after = self.versions_of(&object.id)?;
+            self.index(&before, &after)?;
             if behind && differs.is_empty() {
                 self.put_events(&object.id, &made.events)?;
                 let events = known.as_ref().map_or(0, |known| known.events);
@@ -204,6 +203,30 @@ impl<'a> Additions<'a> {
             .iter()
             .zip(1..)
             .try_for_each(|(event, number)| self.put(&object_event_key(object, number), event))
+    }
+
+    /// A report says that this copy was proved then: versions that were kept before it have that time, unless theirs is later.
+    pub fn proved(&mut self, target: &str, object: &ObjectId, at: Timestamp) -> Result<(), LedgerError> {
+        let before = self.versions_of(object)?;
+        let mut after = before.clone();
+        for version in after.iter_mut().filter(|version| version.kept_at <= at) {
+            let copies = version.copies.iter_mut().filter(|copy| copy.target == target);
+            copies.for_each(|copy| copy.proved_at = copy.proved_at.max(at));
+        }
+        for version in after.iter().filter(|version| !before.contains(version)) {
+            self.put(&version_key(object, version.version), version)?;
+        }
+        self.index(&before, &after)?;
+        self.commit_if_large()
+    }
+
+    /// What of the index of proofs changes with an object's versions.
+    fn index(&mut self, before: &[VersionRow], after: &[VersionRow]) -> Result<(), LedgerError> {
+        for write in super::due::moved(before, after)? {
+            let (Write::Put(key, _) | Write::Delete(key)) = &write;
+            self.rows.insert(key.clone(), write);
+        }
+        Ok(())
     }
 
     /// Commits what is left, and that the run is over.

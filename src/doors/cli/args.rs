@@ -3,6 +3,7 @@
 //! - Others' scripts rely on these words: they may grow, and never change their meaning.
 //! - Wherever an item is asked for, its number and its full name (`depositor/bag`) are both taken.
 
+pub use super::args_fixity::FixityVerb;
 pub use super::args_jobs::{JobVerb, NoticeVerb};
 pub use super::args_kept::{EventsFormat, EventsVerb, ObjectVerb, TargetVerb};
 pub use super::args_repair::RepairVerb;
@@ -162,6 +163,9 @@ pub enum Verb {
     /// Put copies right in which something is wrong
     #[command(subcommand)]
     Repair(RepairVerb),
+    /// Proving copies again: what is due, runs, and what they found
+    #[command(subcommand)]
+    Fixity(FixityVerb),
     /// What happened, as PREMIS
     #[command(subcommand)]
     Events(EventsVerb),
@@ -485,6 +489,9 @@ mod tests {
             "strongroom job list --json",
             "strongroom job history state-backup --all",
             "strongroom job skip reconcile --times 2 --reason why",
+            "strongroom fixity run --for 4h --bytes 2T --target vault-a --target vault-b",
+            "strongroom fixity run --all --json",
+            "strongroom fixity failures --run 7",
             "strongroom rebuild --from vault-a --from vault-b --dry-run --json",
         ];
         for line in lines {

@@ -5,6 +5,7 @@
 
 pub mod args;
 mod args_check;
+mod args_fixity;
 pub mod args_jobs;
 mod args_kept;
 mod args_repair;
@@ -14,6 +15,7 @@ mod check;
 pub mod codes;
 mod events;
 pub mod explain;
+pub mod fixity;
 mod ingest;
 pub mod job;
 mod letter;

@@ -61,6 +61,7 @@ pub fn run(screen: &Screen, config: &Arc<Config>, verb: Verb) -> Told<Exit> {
         Verb::Object(verb) => super::object::run(screen, talk, verb),
         Verb::Target(verb) => super::targets::run(screen, talk, verb),
         Verb::Repair(verb) => super::repair::run(screen, talk, verb),
+        Verb::Fixity(verb) => super::fixity::run(screen, talk, verb),
         Verb::Events(verb) => super::events::run(screen, talk, verb),
         Verb::Source(verb) => super::source::run(screen, talk, verb),
         Verb::Config(ConfigVerb::Show { .. }) => whole::config_show(screen, talk),

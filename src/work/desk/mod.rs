@@ -8,6 +8,8 @@ mod backup;
 pub mod complaint;
 mod doctor;
 mod facts;
+mod fixity;
+pub mod fixity_words;
 pub mod job_words;
 mod jobs;
 pub mod keep_words;
@@ -39,6 +41,7 @@ use crate::work::jobs::Jobs;
 use crate::work::notices::Notices;
 use crate::work::pipeline::Pipeline;
 use crate::work::receiving::{Intake, Receiving};
+use crate::work::sweep::running::Running;
 use complaint::{Complaint, Sort};
 use jiff::Timestamp;
 use std::sync::{Arc, Mutex, RwLock, Weak};
@@ -68,6 +71,7 @@ pub struct Desk {
     reconciling: Mutex<()>,
     // One step of repairs at a time.
     repairing: Mutex<()>,
+    sweeping: Running,
     intakes: RwLock<Arc<Vec<Intake>>>,
 }
 
@@ -101,6 +105,7 @@ impl Desk {
             pulse: vitals::Pulse::default(),
             reconciling: Mutex::new(()),
             repairing: Mutex::new(()),
+            sweeping: Running::default(),
             intakes,
         }
     }
@@ -162,6 +167,7 @@ impl Desk {
             Ask::Job(ask) => self.job(ask, asker),
             Ask::Vitals => self.vitals(),
             Ask::Tally { walk, period, after } => self.tally(*walk, *period, after.clone()),
+            Ask::Fixity(ask) => self.fixity(ask, asker),
             Ask::Object { object } => self.object(object),
             Ask::Rows { after, limit } => self.rows(after.as_deref(), *limit),
             Ask::Restore { object, to } => self.restore(object, to, asker),

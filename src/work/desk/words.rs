@@ -9,6 +9,7 @@ use crate::books::ledger::{BackupRow, CheckFinding, CheckRow, LastScan};
 use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::object::{ObjectRow, VersionRow};
+pub use crate::work::desk::fixity_words::{FixityAnswer, FixityAsk};
 pub use crate::work::desk::job_words::{JobAnswer, JobAsk, JobStep, JobView, Starter};
 pub use crate::work::desk::keep_words::{KeepAnswer, KeepAsk};
 pub use crate::work::desk::objects::ObjectFilter;
@@ -275,6 +276,8 @@ pub enum Ask {
         #[serde(default)]
         after: Option<String>,
     },
+    /// About proving copies again.
+    Fixity(FixityAsk),
     /// Make a backup of the ledger on every target.
     Backup,
     /// The last backup of the ledger.
@@ -384,6 +387,8 @@ pub enum Answer {
         #[serde(default)]
         next: Option<String>,
     },
+    /// About proving copies again.
+    Fixity(FixityAnswer),
     /// One object.
     Object {
         /// Its row.

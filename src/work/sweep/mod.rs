@@ -20,6 +20,7 @@ mod look;
 mod recording;
 pub mod report;
 mod round;
+pub mod running;
 
 use crate::books::config::fixity::FixityConfig;
 use crate::books::ledger::{Ledger, LedgerError, SweepRow, SweepState, SweepTarget, TargetUse};

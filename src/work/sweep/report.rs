@@ -18,6 +18,9 @@ pub const PREFIX: &str = "fixity-";
 /// Lines of one file; a longer report is several.
 const LINES_MAX: usize = 20_000;
 
+/// Bytes of one file at most; a line has an id and a time.
+pub const BYTES_MAX: u64 = 64 << 20;
+
 /// Number of the form of these files.
 const SCHEMA: u32 = 1;
 

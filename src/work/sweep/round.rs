@@ -16,7 +16,6 @@ use crate::books::ledger::{
 use crate::model::proof::{DamagedCopy, Proof};
 use crate::rules::due;
 use crate::worlds::target::Target;
-use jiff::Timestamp;
 use std::time::Duration;
 
 /// Copies read from the index at once, and proved before their times are committed.
@@ -210,7 +209,7 @@ impl Round<'_> {
         }
         let ended = part.state;
         match ended {
-            SweepState::Done => news.place = self.end_place(part),
+            SweepState::Done => news.place = None,
             SweepState::Away => {}
             _ => news.place.clone_from(&news.looked),
         }
@@ -235,11 +234,6 @@ impl Round<'_> {
             _ => None,
         };
         self.commit(part, &SweepNews { ill, ..SweepNews::default() })
-    }
-
-    /// Behind everything that was due.
-    fn end_place(&self, part: &SweepTarget) -> Option<String> {
-        Some(Ledger::proofs_after(&part.target, Timestamp::MAX))
     }
 
     fn commit(&self, part: &mut SweepTarget, news: &SweepNews<'_>) -> Result<(), LedgerError> {

@@ -6,7 +6,7 @@ use super::burial::{Burial, Buried, GoOn};
 use super::holdings::{Holdings, KeptFile, Lies, UnderWay};
 use super::mending::{Aside, Mend, Mended, Mending, Quarantined};
 use super::probe::Ability;
-use super::{Head, Publication, Put, Target, TargetError, Txn, Vouched, Where};
+use super::{Head, Publication, Put, Sink, Target, TargetError, Txn, Vouched, Where};
 use crate::model::object::ObjectId;
 use crate::rules::read::ReadAt;
 use crate::worlds::Space;
@@ -66,7 +66,7 @@ impl Target for LaterTarget {
         self.target()?.read(at, sink)
     }
 
-    fn read_while(&self, at: Where<'_>, sink: &mut dyn FnMut(&[u8]) -> bool) -> Result<u64, TargetError> {
+    fn read_while(&self, at: Where<'_>, sink: Sink<'_>) -> Result<u64, TargetError> {
         self.target()?.read_while(at, sink)
     }
 

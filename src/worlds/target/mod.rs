@@ -177,6 +177,9 @@ impl From<TargetError> for Stop {
     }
 }
 
+/// Takes bytes as they are read; false: no more of them.
+pub type Sink<'a> = &'a mut dyn FnMut(&[u8]) -> bool;
+
 /// Where copies are kept.
 pub trait Target: Holdings + Mending {
     /// The storage root, as people and validators name it.
@@ -194,11 +197,16 @@ pub trait Target: Holdings + Mending {
     /// Stages these files; they are durable when it returns. Files staged before are replaced. Gives the bytes written.
     fn put(&self, txn: &Txn, files: &[Put<'_>]) -> Result<u64, TargetError>;
 
-    /// Gives all bytes of a file to `sink`, past the page cache, and their number.
-    fn read(&self, at: Where<'_>, sink: &mut dyn FnMut(&[u8])) -> Result<u64, TargetError>;
+    /// Gives all bytes of a file to `sink`, past the page cache, and their number. A kind of target has this, or `read_while`.
+    fn read(&self, at: Where<'_>, sink: &mut dyn FnMut(&[u8])) -> Result<u64, TargetError> {
+        self.read_while(at, &mut |bytes| {
+            sink(bytes);
+            true
+        })
+    }
 
     /// As `read`, but no further than `sink` says: false ends it. Gives the bytes that were given.
-    fn read_while(&self, at: Where<'_>, sink: &mut dyn FnMut(&[u8]) -> bool) -> Result<u64, TargetError> {
+    fn read_while(&self, at: Where<'_>, sink: Sink<'_>) -> Result<u64, TargetError> {
         let (mut on, mut given) = (true, 0);
         self.read(at, &mut |bytes| {
             if on {

@@ -32,7 +32,7 @@ use crate::rules::ocfl::layout;
 use crate::worlds::Space;
 use crate::worlds::target::burial::{Burial, Buried, GoOn};
 use crate::worlds::target::probe::Ability;
-use crate::worlds::target::{Head, Publication, Put, Target, TargetError, Txn, Where};
+use crate::worlds::target::{Head, Publication, Put, Sink, Target, TargetError, Txn, Where};
 use durable::{fsync_folder, write_beside};
 pub(super) use explanation::EXPLANATION;
 use folders::{empty_folder, entries};
@@ -407,14 +407,7 @@ impl Target for LocalTarget {
         self.put_files(txn, files)
     }
 
-    fn read(&self, at: Where<'_>, sink: &mut dyn FnMut(&[u8])) -> Result<u64, TargetError> {
-        self.read_while(at, &mut |bytes| {
-            sink(bytes);
-            true
-        })
-    }
-
-    fn read_while(&self, at: Where<'_>, sink: &mut dyn FnMut(&[u8]) -> bool) -> Result<u64, TargetError> {
+    fn read_while(&self, at: Where<'_>, sink: Sink<'_>) -> Result<u64, TargetError> {
         self.read_file(&self.path_of(at)?, sink)
     }
 

@@ -41,7 +41,7 @@ use crate::worlds::s3::{self, BucketPlace};
 use crate::worlds::target::burial::{Burial, Buried, GoOn};
 use crate::worlds::target::local::EXPLANATION;
 use crate::worlds::target::probe::Ability;
-use crate::worlds::target::{Head, Publication, Put, Target, TargetError, Txn, Vouched, Where};
+use crate::worlds::target::{Head, Publication, Put, Sink, Target, TargetError, Txn, Vouched, Where};
 pub use abilities::Abilities;
 use intents::Intents;
 use lease::Lease;
@@ -410,11 +410,7 @@ impl Target for S3Target {
         self.put_files(txn, files)
     }
 
-    fn read(&self, at: Where<'_>, sink: &mut dyn FnMut(&[u8])) -> Result<u64, TargetError> {
-        self.talk.read(&self.key_of(at)?, sink)
-    }
-
-    fn read_while(&self, at: Where<'_>, sink: &mut dyn FnMut(&[u8]) -> bool) -> Result<u64, TargetError> {
+    fn read_while(&self, at: Where<'_>, sink: Sink<'_>) -> Result<u64, TargetError> {
         self.talk.read_while(&self.key_of(at)?, sink)
     }
 

@@ -329,3 +329,32 @@ fn the_job_repair_changes_nothing_unless_it_is_allowed_to() {
     );
     assert_eq!((run.end, run.told.lines.len()), (RunEnd::Wrong, 1));
 }
+
+#[test]
+fn the_job_fixity_proves_what_is_due_and_tells_what_is_damaged_and_what_was_away() {
+    let office = office("");
+    office.house.deposit("letters", &[("a.txt", "hello"), ("b.txt", "there")]);
+    office.house.run();
+    let target = office.house.targets["b"].clone();
+    let object = target.objects().remove(0);
+    assert_eq!(
+        office.cron("fixity").unwrap().told.line,
+        "fixity: 0 copies on 2 targets proved, none damaged"
+    );
+
+    office.house.clock.advance(200 * 24 * HOUR);
+    target.damage(&object, "v1/content/bag/data/a.txt", b"hellO".to_vec());
+    let run = office.cron("fixity").unwrap();
+    assert_eq!(run.end, RunEnd::Wrong);
+    let wanted = "fixity: 1 of 2 copies damaged (1 files mismatched, 0 missing, 0 unreadable, 0 extra); next: \
+                  strongroom fixity failures --run ";
+    assert!(run.told.line.starts_with(wanted), "{run:?}");
+    assert!(run.told.lines[0].starts_with(&format!("{object} on b: ")), "{run:?}");
+    assert_eq!(office.cron("fixity"), None);
+
+    office.house.clock.advance(200 * 24 * HOUR);
+    target.unmount(true);
+    let run = office.cron("fixity").unwrap();
+    assert_eq!(run.end, RunEnd::Wrong, "what could not be looked at is not well: {run:?}");
+    assert!(run.told.line.contains("b away") && run.told.text().contains("b away: "), "{run:?}");
+}

@@ -80,7 +80,7 @@ const WEIGHS: Shape = Shape::OneOf(&["profile", "error", "warning", "note"]);
 
 /// The table.
 #[rustfmt::skip]
-pub const KEYS: [Key; 130] = [
+pub const KEYS: [Key; 132] = [
     key("data", Shape::Path, "\"./strongroom-data\"", "Folder below which everything lies that has no path of its own. A relative folder, so that a first try needs no rights; an installed service names /var/lib/strongroom."),
     key("i_accept_copies_on_one_disk", Shape::Flag, "false", "Two targets of one policy on one file system are refused, because one broken disk would take both copies. True is for trying out only; the embedded default without a file has it so."),
     key("i_accept_copies_on_one_credential", Shape::Flag, "false", "Two targets of one policy in buckets that are reached with one access key are refused, because one stolen or mistyped key would take both copies. True is for trying out only."),
@@ -198,6 +198,8 @@ pub const KEYS: [Key; 130] = [
     key("serve.reconcile_every", Shape::Time, "\"7 d\"", "How often the daemon holds what lies on every target against the registry, both ways: what is lost, damaged, orphaned or extra. Once a week, because it lists every file and reads every inventory, but no content; 0 s: only when asked (strongroom target reconcile)."),
     key("serve.backup_every", Shape::Time, "\"1 d\"", "How often the daemon makes a backup of the ledger on every target, restored into a scratch ledger before it is called good. Once a day: what is newer is read back from the targets (strongroom rebuild --into-existing); 0 s: only when asked (strongroom state backup)."),
     key("serve.backups", Shape::Count(1, 10_000), "14", "Backups of the ledger that stay on each target. Two weeks of daily ones, so that a mistake that is noticed late can still be looked at."),
+    key("jobs.fixity", Shape::Time, "\"1 d\"", "How often the job fixity is due: copies are proved again, oldest proof first, within the budget of [fixity]. Once a day, because a short run every night disturbs nobody and never falls behind by much; a run that a person made counts. 0 s: only when a person asks."),
+    key("jobs.repair", Shape::Time, "\"0 s\"", "How often the job repair is due: with repair.mode = \"auto\" it puts right what sweeps found damaged, otherwise it tells how many copies wait for a person. 0 s, never by itself: the daemon mends by itself in that mode, and check fixity tells of damaged copies."),
     key("jobs.reconcile", Shape::Time, "\"7 d\"", "How often the job reconcile is due (strongroom job run reconcile --cron): targets are held against the registry. What the daemon did by itself (serve.reconcile_every) counts. A job is due a little before its time is over, so that a start that comes at the same hour is never too early by seconds. 0 s: only when a person asks."),
     key("jobs.retention", Shape::Time, "\"1 d\"", "How often the job retention is due: leftovers of processes that ended in the middle of something are removed. 0 s: only when a person asks."),
     key("jobs.state_backup", Shape::Time, "\"1 d\"", "How often the job state-backup is due. What the daemon did by itself (serve.backup_every) counts. 0 s: only when a person asks."),

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
 
 mod backups;
+mod giving_back;
 mod gone;
 mod house;
 mod rebuilding;

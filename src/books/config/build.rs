@@ -35,6 +35,7 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
     let network = from.network();
     let sources = from.sources(&depositors);
     let keeping = from.keeping();
+    let restoring = from.restoring();
     let workers = from.workers();
     let limits = from.limits();
     let retry = from.retry();
@@ -55,6 +56,7 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
         network,
         sources,
         keeping,
+        restoring,
         workers,
         limits,
         retry,

@@ -12,6 +12,7 @@ mod build;
 mod check;
 pub mod fault;
 pub mod keys;
+mod restore;
 mod show;
 mod sources;
 mod targets;
@@ -29,6 +30,7 @@ use crate::worlds::target::s3::BucketTarget;
 pub use build::absolute;
 pub use check::changes;
 use fault::{Fault, Faults};
+pub use restore::RestoreConfig;
 pub use show::{defaults, sample};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -256,6 +258,8 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     /// How copies are kept.
     pub keeping: KeepingConfig,
+    /// How objects are given back.
+    pub restoring: RestoreConfig,
     /// How many do something at once.
     pub workers: Workers,
     /// What is too much.

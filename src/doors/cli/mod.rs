@@ -4,6 +4,7 @@
 //! - What fails says what, why, what happens now and what to type; and ends with the code of its sort.
 
 pub mod args;
+mod args_giving;
 mod args_kept;
 mod backup;
 pub mod bag;
@@ -18,12 +19,15 @@ pub mod overview;
 mod profile;
 mod rebuild;
 mod reconcile;
+mod restore;
 pub mod source;
+mod spot_test;
 pub mod table;
 mod talk;
 mod targets;
 pub mod text;
 mod verbs;
+mod waiting;
 mod whole;
 
 use crate::books::config::{Config, Given};
@@ -160,6 +164,8 @@ fn run(screen: &Screen, cli: Cli) -> Told<Exit> {
         Verb::Doctor => offline::doctor(screen, &config),
         Verb::State(args::StateVerb::Restore(what)) => backup::restore(screen, &config, &what),
         Verb::Rebuild(what) => rebuild::run(screen, &config, &what),
+        Verb::Restore(verb) => restore::run(screen, &config, verb),
+        Verb::SpotTest(verb) => spot_test::run(screen, &config, verb),
         verb => verbs::run(screen, &config, verb),
     }
 }

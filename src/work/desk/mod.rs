@@ -8,6 +8,8 @@ mod backup;
 pub mod complaint;
 mod doctor;
 mod facts;
+mod giving;
+pub mod giving_words;
 pub mod keep_words;
 pub mod letter;
 mod look;
@@ -32,6 +34,7 @@ use crate::model::trouble::Kind;
 use crate::work::job::Settings;
 use crate::work::pipeline::Pipeline;
 use crate::work::receiving::{Intake, Receiving};
+use crate::work::spot_tests::Drawing;
 use complaint::{Complaint, Sort};
 use jiff::Timestamp;
 use std::sync::{Arc, Mutex, RwLock, Weak};
@@ -57,6 +60,8 @@ pub struct Desk {
     // One step of one check of targets at a time.
     reconciling: Mutex<()>,
     intakes: RwLock<Arc<Vec<Intake>>>,
+    // An object is drawn in steps.
+    drawing: Mutex<Option<Drawing>>,
 }
 
 /// An answer, or why there is none.
@@ -86,6 +91,7 @@ impl Desk {
             backing_up: Mutex::new(()),
             reconciling: Mutex::new(()),
             intakes,
+            drawing: Mutex::new(None),
         }
     }
 
@@ -137,6 +143,7 @@ impl Desk {
             Ask::Disk => Ok(Answer::Disk { places: self.places()? }),
             Ask::Objects { filter, after, limit } => self.objects(filter, after.as_deref(), *limit),
             Ask::Keep(ask) => self.keep(ask, asker),
+            Ask::Giving(ask) => self.giving(ask, asker),
             Ask::Object { object } => self.object(object),
             Ask::Rows { after, limit } => self.rows(after.as_deref(), *limit),
             Ask::Restore { object, to } => self.restore(object, to, asker),

@@ -20,7 +20,7 @@ mod folders;
 mod holdings;
 mod probing;
 mod publish;
-mod reading;
+pub(crate) mod reading;
 mod staging;
 
 use crate::model::digest::hex;

@@ -16,15 +16,15 @@
 //! - One process at a time works on a target: it renews `work/lock.json`.
 //! - Without its marker nothing is written. Another ledger's transactions are left as they are and told as orphans.
 
-mod abilities;
+pub(crate) mod abilities;
 mod holdings;
 mod intents;
 mod lease;
-mod objects;
+pub(crate) mod objects;
 mod publish;
 mod putting;
-mod talk;
-mod uploads;
+pub(crate) mod talk;
+pub(crate) mod uploads;
 
 use crate::model::digest::hex;
 use crate::model::object::ObjectId;

@@ -410,11 +410,11 @@ fn a_removal_that_is_cut_off_is_taken_up_and_not_taken_for_a_change() {
                     until,
                     dry_run: false,
                 };
-                match expiring.step(from) {
-                    Ok((_, next)) => from = next,
-                    Err(_) => from = None,
-                }
-                if house.fate.dark() {
+                let stepped = expiring.step(from);
+                from = stepped.as_ref().ok().and_then(|(_, next)| *next);
+                let failed = stepped.map_or(true, |(told, _)| told.iter().any(|told| told.what == "failed"));
+                if failed || house.fate.dark() {
+                    // A ledger that failed ends its process; the next one begins anew.
                     house.fate.recover();
                     from = None;
                 }

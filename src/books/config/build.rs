@@ -39,6 +39,7 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
     let jobs = from.jobs();
     let notice = from.notice(&network);
     let fixity = from.fixity();
+    let restoring = from.restoring();
     let workers = from.workers();
     let limits = from.limits();
     let retry = from.retry();
@@ -63,6 +64,7 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
         jobs,
         notice,
         fixity,
+        restoring,
         workers,
         limits,
         retry,

@@ -15,6 +15,7 @@ pub mod fixity;
 pub mod jobs;
 pub mod keys;
 mod repair;
+mod restore;
 mod show;
 mod sources;
 mod targets;
@@ -33,6 +34,7 @@ pub use build::absolute;
 pub use check::changes;
 use fault::{Fault, Faults};
 pub use repair::{RepairConfig, RepairMode};
+pub use restore::RestoreConfig;
 pub use show::{defaults, sample};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -270,6 +272,8 @@ pub struct Config {
     pub notice: jobs::NoticeConfig,
     /// How copies are proved again.
     pub fixity: fixity::FixityConfig,
+    /// How objects are given back.
+    pub restoring: RestoreConfig,
     /// How many do something at once.
     pub workers: Workers,
     /// What is too much.

@@ -4,6 +4,7 @@
 //! - Wherever an item is asked for, its number and its full name (`depositor/bag`) are both taken.
 
 pub use super::args_fixity::FixityVerb;
+pub use super::args_giving::{RestoreVerb, SpotTestVerb};
 pub use super::args_jobs::{JobVerb, NoticeVerb};
 pub use super::args_kept::{EventsFormat, EventsVerb, ObjectVerb, TargetVerb};
 pub use super::args_repair::RepairVerb;
@@ -157,6 +158,12 @@ pub enum Verb {
     /// What is kept
     #[command(subcommand)]
     Object(ObjectVerb),
+    /// Give objects back
+    #[command(subcommand)]
+    Restore(RestoreVerb),
+    /// Try whether what is kept can be given back
+    #[command(subcommand)]
+    SpotTest(SpotTestVerb),
     /// Where copies are kept
     #[command(subcommand)]
     Target(TargetVerb),
@@ -475,6 +482,11 @@ mod tests {
             "strongroom target add vault-c --dry-run",
             "strongroom events export --format premis-xml",
             "strongroom object restore strongroom:u/b --to out",
+            "strongroom restore request u/b:data/a.txt --version 2 --to out --as folder --wait",
+            "strongroom restore cancel 7 8 --reason why",
+            "strongroom restore fetch 7 --to out",
+            "strongroom restore expire --dry-run --json",
+            "strongroom spot-test run --depositor u --seed 7 --due",
             "strongroom bag validate a.tar folder --strict --json",
             "strongroom target reconcile vault-a vault-b --json",
             "strongroom target reconcile --last",

@@ -10,6 +10,7 @@ use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::object::{ObjectRow, VersionRow};
 pub use crate::work::desk::fixity_words::{FixityAnswer, FixityAsk};
+pub use crate::work::desk::giving_words::{GivingAnswer, GivingAsk};
 pub use crate::work::desk::job_words::{JobAnswer, JobAsk, JobStep, JobView, Starter};
 pub use crate::work::desk::keep_words::{KeepAnswer, KeepAsk};
 pub use crate::work::desk::objects::ObjectFilter;
@@ -278,6 +279,8 @@ pub enum Ask {
     },
     /// About proving copies again.
     Fixity(FixityAsk),
+    /// About giving back.
+    Giving(GivingAsk),
     /// Make a backup of the ledger on every target.
     Backup,
     /// The last backup of the ledger.
@@ -389,6 +392,8 @@ pub enum Answer {
     },
     /// About proving copies again.
     Fixity(FixityAnswer),
+    /// About giving back.
+    Giving(GivingAnswer),
     /// One object.
     Object {
         /// Its row.

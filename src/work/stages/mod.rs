@@ -6,7 +6,10 @@
 //! - A stage's place in the line is one entry of `INGEST`.
 
 pub mod checksum;
+pub mod deliver;
 pub mod download;
+pub mod gather;
+pub mod recheck;
 pub mod record;
 pub mod store;
 pub mod unpack;
@@ -70,9 +73,12 @@ pub static INGEST: [&dyn StageWork; 6] = [
 /// The stage names of the line of ingest, for `checkpoint::next`.
 pub static INGEST_LINE: [Stage; 6] = Stage::INGEST;
 
+/// The line that gives objects back: stages in their order.
+pub static RESTORE: [&dyn StageWork; 3] = [&gather::Gather, &recheck::Recheck, &deliver::Deliver];
+
 /// Every stage of every line.
 pub fn all() -> impl Iterator<Item = &'static dyn StageWork> {
-    INGEST.into_iter()
+    INGEST.into_iter().chain(RESTORE)
 }
 
 /// The stage of this name.
@@ -88,6 +94,8 @@ mod tests {
     fn the_line_and_its_names_agree() {
         let names: Vec<Stage> = INGEST.iter().map(|stage| stage.name()).collect();
         assert_eq!(names, INGEST_LINE);
-        Stage::INGEST.into_iter().for_each(|stage| assert_eq!(of(stage).name(), stage));
+        let names: Vec<Stage> = RESTORE.iter().map(|stage| stage.name()).collect();
+        assert_eq!(names, Stage::RESTORE);
+        Stage::INGEST.into_iter().chain(Stage::RESTORE).for_each(|stage| assert_eq!(of(stage).name(), stage));
     }
 }

@@ -56,7 +56,10 @@ impl Round<'_> {
         let mark = DamagedCopy::new(&one.copy.object, &part.target, one.began, self.row.number, &one.proof);
         let because = match self.tell(part, &one, DamageMark::Found(mark))? {
             Ok(()) => said(&one.proof),
-            Err(why) => return Ok(self.leave(part, news, &one.copy, why)),
+            Err(why) => {
+                self.leave(part, news, &one.copy, why);
+                return Ok(());
+            }
         };
         part.count(&one.proof);
         let mut finding = self.finding(part, Some(one.copy.object.clone()), because);

@@ -35,6 +35,10 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
     let network = from.network();
     let sources = from.sources(&depositors);
     let keeping = from.keeping();
+    let repair = from.repair();
+    let jobs = from.jobs();
+    let notice = from.notice(&network);
+    let fixity = from.fixity();
     let restoring = from.restoring();
     let workers = from.workers();
     let limits = from.limits();
@@ -56,6 +60,10 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
         network,
         sources,
         keeping,
+        repair,
+        jobs,
+        notice,
+        fixity,
         restoring,
         workers,
         limits,
@@ -314,6 +322,7 @@ impl Builder {
                 policy,
                 accept: accept.to_vec(),
                 judging: judging_without_settings(),
+                notify: None,
             }];
         }
         let mut depositors = Vec::new();
@@ -331,7 +340,8 @@ impl Builder {
                 false => self.note(&own, listed(accept), Origin::Default, accept.to_vec()),
             };
             let judging = self.judging(&at);
-            depositors.push(DepositorConfig { name, policy, accept, judging });
+            let notify = self.notify(&at);
+            depositors.push(DepositorConfig { name, policy, accept, judging, notify });
         }
         depositors
     }

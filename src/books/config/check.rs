@@ -340,7 +340,7 @@ pub fn changes(old: &Config, new: &Config) -> (Vec<String>, Vec<String>) {
             }
             continue;
         }
-        let live = ["depositor.", "serve.inbox_settle", "serve.drain"];
+        let live = ["depositor.", "jobs.", "notice.", "serve.inbox_settle", "serve.drain", "repair."];
         // What is accepted is the line's to know, and the line is built at the start.
         let is_live = live.iter().any(|prefix| key.starts_with(prefix)) && !key.ends_with(".accept");
         if is_live { taken.push(text) } else { restart.push(text) }

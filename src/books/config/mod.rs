@@ -11,7 +11,10 @@
 mod build;
 mod check;
 pub mod fault;
+pub mod fixity;
+pub mod jobs;
 pub mod keys;
+mod repair;
 mod restore;
 mod show;
 mod sources;
@@ -30,6 +33,7 @@ use crate::worlds::target::s3::BucketTarget;
 pub use build::absolute;
 pub use check::changes;
 use fault::{Fault, Faults};
+pub use repair::{RepairConfig, RepairMode};
 pub use restore::RestoreConfig;
 pub use show::{defaults, sample};
 use std::collections::BTreeMap;
@@ -100,6 +104,8 @@ pub struct DepositorConfig {
     pub accept: Vec<String>,
     /// How its bags are judged.
     pub judging: Judging,
+    /// Mail address that is told what became of its deposits.
+    pub notify: Option<String>,
 }
 
 /// How a depositor's bags are judged.
@@ -258,6 +264,14 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     /// How copies are kept.
     pub keeping: KeepingConfig,
+    /// How copies are put right.
+    pub repair: RepairConfig,
+    /// How often each job has to do its work.
+    pub jobs: jobs::Periods,
+    /// Who is told, and how.
+    pub notice: jobs::NoticeConfig,
+    /// How copies are proved again.
+    pub fixity: fixity::FixityConfig,
     /// How objects are given back.
     pub restoring: RestoreConfig,
     /// How many do something at once.
@@ -387,6 +401,7 @@ impl Config {
             policy,
             accept: self.accept.clone(),
             judging: self.judging(name),
+            notify: None,
         })
     }
 

@@ -133,12 +133,7 @@ impl<'w> Copies<'w> {
     }
 
     /// The version's inventory, in staging; what an earlier attempt put there is not fetched again.
-    pub fn inventory(
-        &self,
-        disk: &dyn Disk,
-        staging: &Place,
-        fence: u64,
-    ) -> Result<(Seal, Box<dyn ReadAt>), Stop> {
+    pub fn inventory(&self, disk: &dyn Disk, staging: &Place, fence: u64) -> Result<Staged, Stop> {
         if let Some(found) = self.staged_inventory(disk, staging)? {
             return Ok(found);
         }
@@ -180,11 +175,7 @@ impl<'w> Copies<'w> {
         Err(last.into())
     }
 
-    fn staged_inventory(
-        &self,
-        disk: &dyn Disk,
-        staging: &Place,
-    ) -> Result<Option<(Seal, Box<dyn ReadAt>)>, Stop> {
+    fn staged_inventory(&self, disk: &dyn Disk, staging: &Place) -> Result<Option<Staged>, Stop> {
         let opened = match disk.open(&staging.join(INVENTORY)) {
             Ok(opened) => opened,
             Err(DiskError::Absent { .. }) => return Ok(None),
@@ -247,6 +238,9 @@ impl<'w> Copies<'w> {
         Err(trouble.about(&step.logical_path).into())
     }
 }
+
+/// The inventory in staging, and what it must be.
+type Staged = (Seal, Box<dyn ReadAt>);
 
 /// Name of the inventory in staging.
 const INVENTORY: &str = "inventory";

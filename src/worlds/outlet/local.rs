@@ -66,7 +66,7 @@ impl LocalOutlet {
         }
     }
 
-    fn folder(&self, path: &str) -> io::Result<OwnedFd> {
+    fn opened(&self, path: &str) -> io::Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
         beneath::open(self.top.as_fd(), path.as_bytes(), flags, Mode::empty())
     }
@@ -79,7 +79,7 @@ impl LocalOutlet {
             // Beneath a parent that is held open: a link put there meanwhile is not followed.
             let made = match above {
                 "" => rustix::fs::mkdirat(&self.top, name, mode),
-                above => rustix::fs::mkdirat(&self.folder(above)?, name, mode),
+                above => rustix::fs::mkdirat(&self.opened(above)?, name, mode),
             };
             match made {
                 Ok(()) | Err(Errno::EXIST) => {}
@@ -127,7 +127,7 @@ impl LocalOutlet {
         if depth > DEPTH_MAX {
             return Err(io::Error::other("its folders are too deep"));
         }
-        let opened = self.folder(&joined(folder, within))?;
+        let opened = self.opened(&joined(folder, within))?;
         let mut names = Vec::new();
         for entry in rustix::fs::Dir::read_from(&opened)? {
             let entry = entry?;
@@ -156,7 +156,7 @@ impl LocalOutlet {
     fn unlink(&self, path: &str, flags: AtFlags) -> io::Result<()> {
         let removed = match path.rsplit_once('/') {
             None => rustix::fs::unlinkat(&self.top, path, flags),
-            Some((above, name)) => match self.folder(above) {
+            Some((above, name)) => match self.opened(above) {
                 Ok(above) => rustix::fs::unlinkat(&above, name, flags),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
                 Err(error) => return Err(error),
@@ -251,7 +251,7 @@ impl Outlet for LocalOutlet {
         let place = path_of(parcel, stand, path);
         // The folders above must be folders and no links; the file itself is opened without following one.
         if let Some((above, _)) = place.rsplit_once('/') {
-            self.folder(above).map_err(|error| self.fail(&place, error))?;
+            self.opened(above).map_err(|error| self.fail(&place, error))?;
         }
         let whole = self.path.join(&place);
         let opened = match Direct::open(&whole, true, Vec::new()) {
@@ -346,5 +346,84 @@ impl Outlet for LocalOutlet {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other.map_err(|error| self.fail(&name, error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parcel(name: &str, folder: bool) -> Parcel {
+        Parcel { name: name.into(), work: "k3v9-7".into(), folder }
+    }
+
+    fn put(outlet: &LocalOutlet, parcel: &Parcel, path: &str, text: &str) {
+        let bytes = text.as_bytes().to_vec();
+        outlet.put(parcel, path, Bytes { from: &bytes, offset: 0, size: bytes.len() as u64 }).unwrap();
+    }
+
+    fn read(outlet: &LocalOutlet, parcel: &Parcel, at: (Stand, &str)) -> Vec<u8> {
+        let mut all = Vec::new();
+        outlet.read(parcel, at, &mut |chunk| all.extend_from_slice(chunk)).unwrap();
+        all
+    }
+
+    #[test]
+    fn a_parcel_has_its_name_only_when_it_is_whole_and_goes_without_a_trace() {
+        let top = tempfile::tempdir().unwrap();
+        let outlet = LocalOutlet::open(top.path(), false).unwrap();
+        let bag = parcel("bag", true);
+        outlet.folder(&bag, "data").unwrap();
+        let large = "x".repeat(3 << 20) + "end";
+        for (path, text) in [("data/a/large", large.as_str()), ("bagit.txt", "BagIt"), ("data/empty", "")] {
+            put(&outlet, &bag, path, text);
+        }
+        outlet.sync(&bag).unwrap();
+        assert!(!outlet.lies(&bag).unwrap());
+        assert!(read(&outlet, &bag, (Stand::UnderWay, "data/a/large")) == large.as_bytes());
+        let pin = outlet.pin(&bag, (Stand::UnderWay, "data/a/large")).unwrap();
+        outlet.publish(&bag).unwrap();
+        assert_eq!(outlet.pin(&bag, (Stand::There, "data/a/large")).unwrap(), pin, "a rename is no change");
+        let mut names = Vec::new();
+        outlet.files(&bag, &mut |path| names.push(path.to_string())).unwrap();
+        names.sort();
+        assert_eq!(names, ["bagit.txt", "data/a/large", "data/empty"]);
+        assert!(read(&outlet, &bag, (Stand::There, "data/empty")).is_empty());
+        put(&outlet, &bag, "bagit.txt", "other");
+        assert!(matches!(outlet.publish(&bag), Err(OutletError::Taken { .. })), "nothing is replaced");
+        outlet.discard(&bag).unwrap();
+        names.iter().for_each(|path| outlet.remove(&bag, path).unwrap());
+        outlet.remove(&bag, "data/never").unwrap();
+        outlet.remove_empty(&bag).unwrap();
+        assert_eq!(std::fs::read_dir(top.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_folder_that_holds_what_others_put_there_stays() {
+        let top = tempfile::tempdir().unwrap();
+        let outlet = LocalOutlet::open(&top.path().join("made"), true).unwrap();
+        let bag = parcel("bag", true);
+        put(&outlet, &bag, "data/a", "a");
+        outlet.publish(&bag).unwrap();
+        std::fs::write(top.path().join("made/bag/mine"), "mine").unwrap();
+        outlet.remove(&bag, "data/a").unwrap();
+        outlet.remove_empty(&bag).unwrap();
+        assert_eq!(std::fs::read(top.path().join("made/bag/mine")).unwrap(), b"mine");
+        assert!(!top.path().join("made/bag/data").exists());
+    }
+
+    #[test]
+    fn no_link_is_followed_and_a_place_that_is_not_there_is_told() {
+        let top = tempfile::tempdir().unwrap();
+        let (inside, outside) = (top.path().join("in"), top.path().join("out"));
+        std::fs::create_dir(&outside).unwrap();
+        let outlet = LocalOutlet::open(&inside, true).unwrap();
+        std::os::unix::fs::symlink(&outside, inside.join(".strongroom-k3v9-7.part")).unwrap();
+        let bytes = b"x".to_vec();
+        let put = outlet.put(&parcel("bag", true), "data/a", Bytes { from: &bytes, offset: 0, size: 1 });
+        assert!(put.is_err());
+        assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
+        let away = LocalOutlet::open(&top.path().join("away"), false).err();
+        assert!(matches!(away, Some(OutletError::Missing { .. })));
     }
 }

@@ -100,3 +100,34 @@ impl Outlets for Places {
         Ok(Arc::new(LocalOutlet::open(path, named.is_none())?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::worlds::clock::rehearsal::RehearsalClock;
+
+    #[test]
+    fn nothing_is_given_back_into_what_is_ours_by_whatever_way_it_is_named() {
+        let top = tempfile::tempdir().unwrap();
+        let path = |name: &str| top.path().join(name).display().to_string();
+        std::fs::create_dir_all(path("vault/ocfl")).unwrap();
+        std::fs::create_dir_all(path("desk")).unwrap();
+        std::os::unix::fs::symlink(path("vault"), path("link")).unwrap();
+        let named = vec![
+            PlaceOut { name: "desk".into(), at: OutAt::Folder(path("desk").into()) },
+            PlaceOut { name: "away".into(), at: OutAt::Folder(path("away").into()) },
+        ];
+        let clock = Arc::new(RehearsalClock::new());
+        let places = Places { named, ours: vec![path("vault").into()], clock };
+        for to in ["vault", "vault/ocfl", "vault/new", "link", "link/new/er"] {
+            assert!(matches!(places.open(&path(to)), Err(OutletError::Denied { .. })), "{to}");
+        }
+        for to in ["relative".to_string(), path("desk/../vault"), "s3://other/prefix".into(), path("away")] {
+            assert!(matches!(places.open(&to), Err(OutletError::Missing { .. })), "{to}");
+        }
+        assert!(!Path::new(&path("away")).exists(), "a missing mount is not filled");
+        for to in ["desk", "made/new"] {
+            assert_eq!(places.open(&path(to)).map(|outlet| outlet.shown()).ok(), Some(path(to)), "{to}");
+        }
+    }
+}

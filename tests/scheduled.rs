@@ -76,7 +76,7 @@ impl Drop for Daemon {
 #[test]
 fn under_cron_nothing_is_printed_when_all_is_well_and_one_line_says_everything_when_not() {
     let house = House::with_a_bag();
-    for job in ["fixity", "repair", "reconcile", "retention", "state-backup", "report"] {
+    for job in ["fixity", "repair", "spot-test", "reconcile", "retention", "state-backup", "report"] {
         for _ in 0..2 {
             let said = house.run(&["job", "run", job, "--cron"]);
             assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (0, "", ""), "{job}");
@@ -84,7 +84,7 @@ fn under_cron_nothing_is_printed_when_all_is_well_and_one_line_says_everything_w
     }
     let runs = house.run(&["job", "history", "--json"]);
     let runs: Value = serde_json::from_str(&runs.out).unwrap();
-    assert_eq!(runs["runs"].as_array().unwrap().len(), 5, "each ran once, and repair is off: {runs}");
+    assert_eq!(runs["runs"].as_array().unwrap().len(), 6, "each ran once, and repair is off: {runs}");
     assert_eq!(runs["runs"][0]["by"], "cron (root)".replace("root", &whoami()));
 
     house.lose("target-b");
@@ -235,4 +235,49 @@ fn a_report_comes_in_every_form_with_the_same_figures() {
     let before = house.run(&["report", "deposits", "--since", "2001-01-01", "--until", "2001-02-01"]);
     assert!(before.out.contains("0 deposits received"), "{}", before.out);
     assert_eq!(house.run(&["report", "audit", "--since", "2026-02-01", "--until", "2026-01-01"]).code, 2);
+}
+
+/// Every file below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => found.extend(files(&path)),
+            false => found.push(path),
+        }
+    }
+    found
+}
+
+#[test]
+fn an_object_that_no_copy_gives_back_is_told_by_the_job_and_stays_an_alarm() {
+    let house = House::with_a_bag();
+    let said = house.run(&["job", "run", "spot-test"]);
+    assert_eq!(
+        (said.code, said.out.as_str()),
+        (0, "spot-test: 1 objects given back, all sound\n"),
+        "{}",
+        said.err
+    );
+    let said = house.run(&["job", "run", "spot-test"]);
+    assert_eq!(
+        (said.code, said.out.as_str()),
+        (0, "spot-test: 0 objects given back, all sound\n"),
+        "{}",
+        said.err
+    );
+    // Another house, in which every copy of one file rots before the first test.
+    let house = House::with_a_bag();
+    let of_bag = files(&house.path("strongroom-data")).into_iter();
+    let content: Vec<PathBuf> =
+        of_bag.filter(|path| path.to_str().unwrap().contains("/content/bag/data/")).collect();
+    assert!(content.len() >= 2, "{content:?}");
+    content.iter().for_each(|path| fs::write(path, "rot").unwrap());
+    let said = house.run(&["job", "run", "spot-test", "--cron"]);
+    let first = said.out.lines().next().unwrap_or_default();
+    assert_eq!(said.code, 1, "{}{}", said.out, said.err);
+    assert_eq!(first, "spot-test: 1 of 1 objects were not given back; next: strongroom spot-test list");
+    let troubles = house.run(&["trouble", "list"]);
+    assert!(troubles.out.contains("gather"), "{}", troubles.out);
 }

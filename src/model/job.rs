@@ -14,6 +14,8 @@ pub enum Job {
     Fixity,
     /// Puts right what sweeps found damaged, where that is allowed.
     Repair,
+    /// Gives an object of each depositor back by chance, and judges it.
+    SpotTest,
     /// Holds what lies on targets against the registry, both ways.
     Reconcile,
     /// Removes what has no use any more.
@@ -26,14 +28,22 @@ pub enum Job {
 
 impl Job {
     /// Every job, in the order in which a list shows them.
-    pub const ALL: [Job; 6] =
-        [Job::Fixity, Job::Repair, Job::Reconcile, Job::Retention, Job::StateBackup, Job::Report];
+    pub const ALL: [Job; 7] = [
+        Job::Fixity,
+        Job::Repair,
+        Job::SpotTest,
+        Job::Reconcile,
+        Job::Retention,
+        Job::StateBackup,
+        Job::Report,
+    ];
 
     /// Its word.
     pub fn name(self) -> &'static str {
         match self {
             Job::Fixity => "fixity",
             Job::Repair => "repair",
+            Job::SpotTest => "spot-test",
             Job::Reconcile => "reconcile",
             Job::Retention => "retention",
             Job::StateBackup => "state-backup",
@@ -51,8 +61,11 @@ impl Job {
         match self {
             Job::Fixity => "proves copies again, oldest proof first",
             Job::Repair => "puts damaged copies right, where the configuration says so",
+            Job::SpotTest => "draws an object of each depositor, and tries whether it can be given back",
             Job::Reconcile => "holds what lies on targets against the registry",
-            Job::Retention => "removes leftovers that nothing needs",
+            Job::Retention => {
+                "removes leftovers that nothing needs, and what was given back when its time is over"
+            }
             Job::StateBackup => "backs up the ledger on every target",
             Job::Report => "tells the operators what happened since the last one",
         }

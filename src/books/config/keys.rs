@@ -80,7 +80,7 @@ const WEIGHS: Shape = Shape::OneOf(&["profile", "error", "warning", "note"]);
 
 /// The table.
 #[rustfmt::skip]
-pub const KEYS: [Key; 151] = [
+pub const KEYS: [Key; 152] = [
     key("data", Shape::Path, "\"./strongroom-data\"", "Folder below which everything lies that has no path of its own. A relative folder, so that a first try needs no rights; an installed service names /var/lib/strongroom."),
     key("i_accept_copies_on_one_disk", Shape::Flag, "false", "Two targets of one policy on one file system are refused, because one broken disk would take both copies. True is for trying out only; the embedded default without a file has it so."),
     key("i_accept_copies_on_one_credential", Shape::Flag, "false", "Two targets of one policy in buckets that are reached with one access key are refused, because one stolen or mistyped key would take both copies. True is for trying out only."),
@@ -219,8 +219,9 @@ pub const KEYS: [Key; 151] = [
     key("serve.backups", Shape::Count(1, 10_000), "14", "Backups of the ledger that stay on each target. Two weeks of daily ones, so that a mistake that is noticed late can still be looked at."),
     key("jobs.fixity", Shape::Time, "\"1 d\"", "How often the job fixity is due: copies are proved again, oldest proof first, within the budget of [fixity]. Once a day, because a short run every night disturbs nobody and never falls behind by much; a run that a person made counts. 0 s: only when a person asks."),
     key("jobs.repair", Shape::Time, "\"0 s\"", "How often the job repair is due: with repair.mode = \"auto\" it puts right what sweeps found damaged, otherwise it tells how many copies wait for a person. 0 s, never by itself: the daemon mends by itself in that mode, and check fixity tells of damaged copies."),
+    key("jobs.spot_test", Shape::Time, "\"1 d\"", "How often the job spot-test is due: it looks which depositors' last test is longer ago than spot_test.every, and tests an object of each. 0 s: only when a person asks."),
     key("jobs.reconcile", Shape::Time, "\"7 d\"", "How often the job reconcile is due (strongroom job run reconcile --cron): targets are held against the registry. What the daemon did by itself (serve.reconcile_every) counts. A job is due a little before its time is over, so that a start that comes at the same hour is never too early by seconds. 0 s: only when a person asks."),
-    key("jobs.retention", Shape::Time, "\"1 d\"", "How often the job retention is due: leftovers of processes that ended in the middle of something are removed. 0 s: only when a person asks."),
+    key("jobs.retention", Shape::Time, "\"1 d\"", "How often the job retention is due: leftovers of processes that ended in the middle of something are removed, and what was given back when its time (restore.keep) is over. 0 s: only when a person asks."),
     key("jobs.state_backup", Shape::Time, "\"1 d\"", "How often the job state-backup is due. What the daemon did by itself (serve.backup_every) counts. 0 s: only when a person asks."),
     key("jobs.report", Shape::Time, "\"7 d\"", "How often the job report is due: what happened since the last one is told to the operators. Once a week: seldom enough to be read. 0 s: only when a person asks."),
     key("notice.command", Shape::Texts, "[]", "Program and its arguments that is given what a run found: the text at stdin, STRONGROOM_SUBJECT, STRONGROOM_DEPOSITOR and STRONGROOM_TO in the environment. No shell reads them. None by default."),

@@ -8,12 +8,13 @@ use super::args_jobs::JobVerb;
 use super::table::{Cell, Style, Table, Tone, moment};
 use super::talk::{Talk, Told, unexpected};
 use super::verbs::document;
+use super::waiting::Working;
 use super::{Screen, notice, usage};
 use crate::books::config::Config;
 use crate::books::config::units::{exact_time, parse_time};
 use crate::doors::exit::{self, Exit};
 use crate::doors::signals::{Asked, Signals};
-use crate::model::job::{Run, RunEnd};
+use crate::model::job::{Job, Run, RunEnd};
 use crate::work::desk::complaint::{Complaint, Sort};
 use crate::work::desk::words::{Answer, Ask, JobAnswer, JobAsk, JobStep, JobView, ROWS_MAX, SCHEMA, Starter};
 use jiff::Timestamp;
@@ -84,8 +85,8 @@ fn start(screen: &Screen, config: &Arc<Config>, job: &str, cron: bool) -> Told<E
     let signals = Signals::listen();
     let began = Instant::now();
     let opened = loop {
-        let complaint = match Talk::open(config) {
-            Ok(talk) => break Ok(talk),
+        let complaint = match opened(config, job) {
+            Ok(working) => break Ok(working),
             Err(complaint) => complaint,
         };
         if let Some(who) = other_starter(&complaint, job) {
@@ -97,13 +98,26 @@ fn start(screen: &Screen, config: &Arc<Config>, job: &str, cron: bool) -> Told<E
         }
         std::thread::sleep(PAUSE);
     };
-    match opened.and_then(|mut talk| steps(screen, &mut talk, &signals, job, cron)) {
+    let done = opened.and_then(|mut working| {
+        let exit = steps(screen, &mut working.talk, &signals, job, cron)?;
+        working.end()?;
+        Ok(exit)
+    });
+    match done {
         // One line, because of cron's mail: what, why, what to type.
         Err(complaint) if cron && !screen.json => {
             screen.line(&format!("{job} was not done: {}", in_one_line(&complaint)));
             Ok(complaint.sort.into())
         }
         other => other,
+    }
+}
+
+/// Who answers. Tests of what is kept are items: without a daemon there must be a line that works on them.
+fn opened(config: &Arc<Config>, job: &str) -> Told<Working> {
+    match job == Job::SpotTest.name() {
+        true => Working::open(config),
+        false => Talk::open(config).map(Working::without_line),
     }
 }
 

@@ -41,6 +41,11 @@ impl Working {
         Ok(Working { talk, pipeline: Some(pipeline), signals })
     }
 
+    /// Who answers, without a line: for what no item is worked on for.
+    pub fn without_line(talk: Talk) -> Working {
+        Working { talk, pipeline: None, signals: Signals::listen() }
+    }
+
     /// Waits until these rest. Gives those that do; and how the process shall end, when it was interrupted.
     pub fn follow(&mut self, screen: &Screen, items: Vec<ItemView>) -> Told<(Vec<ItemView>, Option<Exit>)> {
         let mut tally = Tally::new(items.len(), Instant::now());

@@ -135,6 +135,11 @@ impl Desk {
         self.config.read().unwrap_or_else(|broken| broken.into_inner()).clone()
     }
 
+    /// True when items are worked on in this process.
+    pub fn has_line(&self) -> bool {
+        self.pipeline.upgrade().is_some()
+    }
+
     /// The ledger it answers from.
     pub fn ledger(&self) -> &Arc<Ledger> {
         &self.ledger

@@ -18,6 +18,7 @@ mod reconcile;
 mod repair;
 mod report;
 mod retention;
+mod spot_test;
 
 use crate::books::ledger::{JobRow, LedgerError, Running, Skip};
 use crate::model::item::Asker;
@@ -57,6 +58,7 @@ fn work_of(job: Job) -> Box<dyn Work> {
     match job {
         Job::Fixity => Box::new(fixity::Fixity::default()),
         Job::Repair => Box::new(repair::Repair::default()),
+        Job::SpotTest => Box::new(spot_test::SpotTest::default()),
         Job::Reconcile => Box::new(reconcile::Reconcile::default()),
         Job::Retention => Box::new(retention::Retention::default()),
         Job::StateBackup => Box::new(backup::StateBackup),
@@ -70,7 +72,7 @@ pub fn done_at(desk: &Desk, job: Job, row: &JobRow) -> Option<Timestamp> {
         Job::Fixity => fixity::done(desk),
         Job::Reconcile => reconcile::done(desk),
         Job::StateBackup => backup::done(desk),
-        Job::Repair | Job::Retention | Job::Report => None,
+        Job::Repair | Job::SpotTest | Job::Retention | Job::Report => None,
     };
     row.done.max(otherwise)
 }

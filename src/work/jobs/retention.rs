@@ -1,4 +1,4 @@
-//! The job retention: what has no use any more is removed.
+//! The job retention: what has no use any more is removed, and what was given back when its time is over.
 //!
 //! - Removed is only what a process of ours left in staging that is not this one: one process has the ledger, so nobody works
 //!   with it any more. Items' folders, quarantine and everything on targets are left alone.
@@ -9,6 +9,9 @@ use crate::model::item::Asker;
 use crate::model::job::Told;
 use crate::model::trouble::Trouble;
 use crate::work::desk::Desk;
+use crate::work::desk::giving_words::{GivingAnswer, GivingAsk};
+use crate::work::desk::words::{Answer, Ask};
+use crate::work::giving::expiring::Cursor;
 use crate::worlds::disk::Place;
 
 /// Folders that are removed in one step.
@@ -20,10 +23,12 @@ pub(super) struct Retention {
     todo: Option<Vec<Place>>,
     removed: u64,
     failed: Vec<String>,
+    expiring: Option<Option<Cursor>>,
+    expired: u64,
 }
 
 impl Work for Retention {
-    fn step(&mut self, desk: &Desk, _: &Asker) -> Step {
+    fn step(&mut self, desk: &Desk, asker: &Asker) -> Step {
         let todo = self.todo.get_or_insert_with(|| leftovers(desk, &mut self.failed));
         let disk = &desk.ledger().world().disk;
         for place in todo.split_off(todo.len().saturating_sub(AT_ONCE)) {
@@ -35,8 +40,14 @@ impl Work for Retention {
         if !todo.is_empty() {
             return Step::Going(format!("{} leftovers removed, {} to go", self.removed, todo.len()));
         }
+        if let Some(going) = self.expire(desk, asker) {
+            return going;
+        }
         let failed = self.failed.len();
-        let what = format!("retention: {} leftovers removed from staging", self.removed);
+        let what = format!(
+            "retention: {} leftovers removed from staging, {} orders from their places",
+            self.removed, self.expired
+        );
         if failed == 0 {
             return Step::Done(false, Told::line(what));
         }
@@ -44,6 +55,36 @@ impl Work for Retention {
         self.failed.drain(..).for_each(|line| told.add(line));
         told.all = "strongroom doctor".into();
         Step::Done(true, told)
+    }
+}
+
+impl Retention {
+    /// A step of removing what was given back long enough ago; none: that is over.
+    fn expire(&mut self, desk: &Desk, asker: &Asker) -> Option<Step> {
+        let from = match self.expiring {
+            Some(None) => return None,
+            Some(from) => from,
+            None => None,
+        };
+        match desk.answer(&Ask::Giving(GivingAsk::Expire { from, dry_run: false }), asker) {
+            Answer::Giving(GivingAnswer::Expired { expired, next }) => {
+                self.expiring = Some(next);
+                for one in expired {
+                    match one.what.as_str() {
+                        "expired" => self.expired += 1,
+                        "failed" => {
+                            self.failed.push(format!("item {} at {}: {}", one.item, one.place, one.why))
+                        }
+                        _ => {}
+                    }
+                }
+                Some(Step::Going(format!("{} orders removed from their places", self.expired)))
+            }
+            Answer::Refused(complaint) => {
+                Some(Step::Failed(format!("{}: {}", complaint.error, complaint.because)))
+            }
+            _ => Some(Step::Failed("the desk gave an answer that was not asked for".into())),
+        }
     }
 }
 

@@ -298,7 +298,7 @@ fn many_failures_of_one_kind_are_the_targets_fault_and_no_copy_is_marked() {
 
 #[test]
 fn a_run_ends_when_its_bytes_are_used_up_and_the_next_goes_on_with_the_oldest() {
-    let house = stocked(150);
+    let house = stocked(100);
     house.clock.advance(200 * DAY);
     let mut runs = 0;
     let mut proved: BTreeMap<String, u64> = BTreeMap::new();
@@ -319,8 +319,8 @@ fn a_run_ends_when_its_bytes_are_used_up_and_the_next_goes_on_with_the_oldest() 
         house.clock.advance(DAY);
         assert!(runs < 100);
     }
-    assert!(runs > 2, "{runs}");
-    assert_eq!(proved, BTreeMap::from([("a".to_string(), 150), ("b".to_string(), 150)]), "none twice");
+    assert!(runs > 1, "{runs}");
+    assert_eq!(proved, BTreeMap::from([("a".to_string(), 100), ("b".to_string(), 100)]), "none twice");
 }
 
 #[test]

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 /// A copy with more files or bytes is proved alone, and may be stopped in.
 const SMALL_FILES: u64 = 2_000;
-const SMALL_BYTES: u64 = 256 << 20;
+const SMALL_BYTES: u64 = 32 << 20;
 
 /// How often the place in a large copy is kept.
 const KEEP_EVERY: Duration = Duration::from_secs(20);

@@ -574,7 +574,7 @@ fn a_copy_of_which_a_deposit_is_being_stored_is_left_alone() {
     house.deposit("photos", &ONE);
     house.run_until_store();
     let done = mend(&house, "b");
-    assert!(matches!(&done.came, Came::LeftAlone(why) if why.contains("stored")), "{done:?}");
+    assert!(matches!(&done.came, Came::LeftAlone(why) if why.contains("is changing it")), "{done:?}");
     house.targets["c"].unmount(false);
     let item = house.items().pop().unwrap();
     let asked = strongroom::model::item::Asker { uid: 7, name: "anna".into(), door: "test".into() };

@@ -259,7 +259,7 @@ impl<'a> Repairer<'a> {
             return Ok(Err(format!("target {to} is retired: its copies are not counted")));
         }
         if let Some(item) = self.stores(&row)? {
-            return Ok(Err(format!("item {item} is being stored as a version of it, or held there")));
+            return Ok(Err(format!("item {item} is changing it, or is held at that")));
         }
         let gone = match is_gone(target, object) {
             Ok(gone) => gone,
@@ -278,11 +278,12 @@ impl<'a> Repairer<'a> {
         Ok(Ok(Case { row, versions, inventories, to, target, others, gone, place }))
     }
 
-    /// An item of this object that may have written to targets, and is not at its end: also one that is held there.
+    /// An item of this object that may have written to targets or removed from them, and is not at its end: also one that is
+    /// held there. Giving back only reads.
     fn stores(&self, row: &ObjectRow) -> Result<Option<ItemId>, Stop> {
         let items = self.ledger.named(&row.depositor, &row.bag).map_err(failed)?;
         let stores = |item: &&Item| {
-            item.checkpoint.stage >= Stage::Store
+            matches!(item.checkpoint.stage, Stage::Store | Stage::Record | Stage::Remove | Stage::Conclude)
                 && !matches!(
                     item.checkpoint.standing,
                     Standing::Kept | Standing::Cancelled | Standing::Refused { .. }

@@ -35,6 +35,8 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
     let network = from.network();
     let sources = from.sources(&depositors);
     let keeping = from.keeping();
+    let roles = from.roles();
+    let deletion = from.deletion(&policies);
     let workers = from.workers();
     let limits = from.limits();
     let retry = from.retry();
@@ -55,6 +57,8 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
         network,
         sources,
         keeping,
+        roles,
+        deletion,
         workers,
         limits,
         retry,

@@ -10,6 +10,7 @@
 
 mod build;
 mod check;
+mod deleting;
 pub mod fault;
 pub mod keys;
 mod show;
@@ -28,6 +29,7 @@ use crate::worlds::source::configured::SourceConfig;
 use crate::worlds::target::s3::BucketTarget;
 pub use build::absolute;
 pub use check::changes;
+pub use deleting::{DeletionConfig, GROUP, Roles};
 use fault::{Fault, Faults};
 pub use show::{defaults, sample};
 use std::collections::BTreeMap;
@@ -256,6 +258,10 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     /// How copies are kept.
     pub keeping: KeepingConfig,
+    /// Who may approve.
+    pub roles: Roles,
+    /// When an object may be deleted.
+    pub deletion: DeletionConfig,
     /// How many do something at once.
     pub workers: Workers,
     /// What is too much.

@@ -72,6 +72,9 @@ fn example(key: &Key) -> String {
         "source[].ca_file" | "network.ca_file" => "\"/etc/strongroom/ca.pem\"".into(),
         "workers.hashers" => "4".into(),
         "serve.inbox" => "\"/srv/inbox\"".into(),
+        "policy.*.retention" => "\"180 d\"".into(),
+        "roles.approver" => "[\"anna\", \"group:archivists\"]".into(),
+        "roles.operator" => "[\"group:operators\"]".into(),
         "policy.*.targets" => "[\"vault-a\", \"vault-b\"]".into(),
         _ if key.default.starts_with("DATA") => {
             format!("\"{}\"", key.default.replace("DATA", super::keys::DATA).replace("NAME", "vault-a"))

@@ -234,6 +234,7 @@ impl Desk {
             waits,
             kept,
             places,
+            approvals: self.approvals()?,
             sources,
         })))
     }

@@ -6,6 +6,8 @@
 
 mod backup;
 pub mod complaint;
+pub mod delete_words;
+mod deletions;
 mod doctor;
 mod facts;
 pub mod keep_words;
@@ -137,6 +139,7 @@ impl Desk {
             Ask::Disk => Ok(Answer::Disk { places: self.places()? }),
             Ask::Objects { filter, after, limit } => self.objects(filter, after.as_deref(), *limit),
             Ask::Keep(ask) => self.keep(ask, asker),
+            Ask::Delete(ask) => self.delete(ask, asker),
             Ask::Object { object } => self.object(object),
             Ask::Rows { after, limit } => self.rows(after.as_deref(), *limit),
             Ask::Restore { object, to } => self.restore(object, to, asker),

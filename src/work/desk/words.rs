@@ -9,6 +9,7 @@ use crate::books::ledger::{BackupRow, CheckFinding, CheckRow, LastScan};
 use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::object::{ObjectRow, VersionRow};
+pub use crate::work::desk::delete_words::{DeleteAnswer, DeleteAsk, DeletionView};
 pub use crate::work::desk::keep_words::{KeepAnswer, KeepAsk};
 pub use crate::work::desk::objects::ObjectFilter;
 use jiff::Timestamp;
@@ -255,6 +256,8 @@ pub enum Ask {
     },
     /// About what is kept.
     Keep(KeepAsk),
+    /// About deletions.
+    Delete(DeleteAsk),
     /// Make a backup of the ledger on every target.
     Backup,
     /// The last backup of the ledger.
@@ -350,6 +353,8 @@ pub enum Answer {
     },
     /// About what is kept.
     Keep(KeepAnswer),
+    /// About deletions.
+    Delete(DeleteAnswer),
     /// One object.
     Object {
         /// Its row.

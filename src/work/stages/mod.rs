@@ -6,8 +6,10 @@
 //! - A stage's place in the line is one entry of `INGEST`.
 
 pub mod checksum;
+pub mod conclude;
 pub mod download;
 pub mod record;
+pub mod remove;
 pub mod store;
 pub mod unpack;
 pub mod validate;
@@ -67,12 +69,15 @@ pub static INGEST: [&dyn StageWork; 6] = [
     &record::Record,
 ];
 
+/// The line of deletion.
+pub static DELETE: [&dyn StageWork; 2] = [&remove::Remove, &conclude::Conclude];
+
 /// The stage names of the line of ingest, for `checkpoint::next`.
 pub static INGEST_LINE: [Stage; 6] = Stage::INGEST;
 
 /// Every stage of every line.
 pub fn all() -> impl Iterator<Item = &'static dyn StageWork> {
-    INGEST.into_iter()
+    INGEST.into_iter().chain(DELETE)
 }
 
 /// The stage of this name.
@@ -88,6 +93,7 @@ mod tests {
     fn the_line_and_its_names_agree() {
         let names: Vec<Stage> = INGEST.iter().map(|stage| stage.name()).collect();
         assert_eq!(names, INGEST_LINE);
-        Stage::INGEST.into_iter().for_each(|stage| assert_eq!(of(stage).name(), stage));
+        assert_eq!(DELETE.map(|stage| stage.name()), Stage::DELETE);
+        Stage::INGEST.into_iter().chain(Stage::DELETE).for_each(|stage| assert_eq!(of(stage).name(), stage));
     }
 }

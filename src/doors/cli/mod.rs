@@ -4,10 +4,12 @@
 //! - What fails says what, why, what happens now and what to type; and ends with the code of its sort.
 
 pub mod args;
+mod args_delete;
 mod args_kept;
 mod backup;
 pub mod bag;
 pub mod codes;
+pub mod delete;
 mod events;
 pub mod explain;
 mod ingest;

@@ -89,6 +89,9 @@ pub struct ItemView {
     pub asked: Option<String>,
     /// True when nothing will happen unless a person asks.
     pub rests: bool,
+    /// When its object was deleted (UTC); then it has no copies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<Timestamp>,
     /// `restore` or `delete`, when it takes no deposit in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub errand: Option<String>,

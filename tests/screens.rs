@@ -12,13 +12,14 @@ use std::process::Command;
 use strongroom::books::config::{Config, Given};
 use strongroom::doors::cli::bag::told;
 use strongroom::doors::cli::table::Style;
-use strongroom::doors::cli::{args::Cli, delete, explain, offline, overview, source, text};
+use strongroom::doors::cli::{args::Cli, delete, explain, fixity, offline, overview, source, text};
 use strongroom::doors::man::SHEETS;
 use strongroom::model::code::codes;
 use strongroom::model::digest::Algorithm;
 use strongroom::model::finding::{Finding, Severity};
 use strongroom::rules::groups::Groups;
 use strongroom::work::desk::complaint::{Complaint, Sort};
+use strongroom::work::desk::fixity_words::{Coverage, SweepView};
 use strongroom::work::desk::letter::Letter;
 use strongroom::work::desk::words::{
     Check, DeletionView, ItemStory, ItemView, MovedRow, RefusedRow, SourceView,
@@ -333,6 +334,58 @@ fn a_deletion_says_what_is_lost_who_said_what_and_what_comes_next() {
         "inventory_sha512": "0f".repeat(64), "versions": 3, "files": 2110, "bytes": 19_756_849_561u64,
     }));
     see("object_deleted.txt", &delete::tombstone(&style(true), &stone));
+}
+
+fn covered() -> Vec<Coverage> {
+    let tib = 1_099_511_627_776u64;
+    let one = |target: &str, overdue: u64, oldest: &str, every: u64, late: u64| -> Coverage {
+        view(json!({
+            "target": target, "copies": 6_138, "bytes": 40 * tib, "proved": 6_138 - overdue, "overdue": overdue,
+            "bad": u64::from(overdue > 0), "oldest": oldest, "every": every * 86_400, "ages": {"days_30": 6_138,
+            "days_60": 0, "days_90": 0, "days_180": 0, "older": 0}, "coming": {"now": [overdue, tib], "day": [12, tib],
+            "week": [410, 2 * tib], "month": [1_702, 9 * tib]}, "round_days": 31.2 + late as f64 * 10.8,
+            "late_days": late, "needs": (late > 0).then_some(18_000), "counted": true,
+        }))
+    };
+    let mut all = vec![
+        one("vault-a", 0, "2026-09-11T10:00:00Z", 90, 0),
+        one("vault-b", 5, "2026-08-17T10:00:00Z", 90, 6),
+    ];
+    all[1].ill = view(json!({
+        "run": 11, "at": "2026-11-20T02:31:00Z",
+        "because": "10 of the last copies are unreadable: the target itself looks ill; none of them is marked to be put right",
+    }));
+    all
+}
+
+fn swept() -> SweepView {
+    let part = |target: &str, faulty: u64, left: u64, state: &str| {
+        json!({
+            "target": target, "state": state, "before": "2026-08-23T02:30:00Z", "sound": 402, "faulty": faulty,
+            "left": left, "not_reached": left * 20, "matched": 41_022, "mismatched": faulty, "missing": 0, "unreadable": 0,
+            "extra": 0, "bytes": 2_089_072_092_774u64, "millis": 14_400_000,
+        })
+    };
+    view(json!({
+        "number": 12, "asked_by": "schedule", "started": "2026-11-21T02:30:00Z", "ended": "2026-11-21T06:30:01Z",
+        "all": false, "seconds": 14_400, "targets": ["vault-a", "vault-b"], "why": "budget", "under_way": false,
+        "parts": [part("vault-a", 0, 0, "done"), part("vault-b", 1, 5, "budget")],
+    }))
+}
+
+#[test]
+fn fixity_says_how_copies_are_covered_and_what_will_become_of_it() {
+    see("fixity_status.txt", &fixity::status(&style(true), &covered(), Some(&swept())));
+    see("fixity_schedule.txt", &fixity::schedule(&style(true), &covered()));
+    let found = view(json!([{
+        "target": "vault-b", "object": "strongroom:uva.edu/uva-ms-2213", "at": "2026-11-21T04:00:00Z", "marked": true,
+        "because": "2113 matched (19756849561 bytes), 1 mismatched, 0 missing, 0 unreadable, 0 extra",
+        "proof": {"matched": 2_113, "mismatched": 1, "missing": 0, "unreadable": 0, "extra": 0, "bytes": 0, "faults": [
+            {"outcome": "mismatched", "path": "v1/content/bag/data/img/0044.tif",
+             "why": "40960 bytes with sha512 ed0df845438c…, not c714427652f9…"}]},
+    }]));
+    let found: Vec<strongroom::books::ledger::SweepFinding> = found;
+    see("fixity_report.txt", &fixity::report(&style(true), &swept(), &found));
 }
 
 fn places(broken: bool) -> Value {

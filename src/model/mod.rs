@@ -33,6 +33,7 @@ pub mod event;
 pub mod fact;
 pub mod finding;
 pub mod item;
+pub mod job;
 pub mod object;
 pub mod proof;
 pub mod stage;

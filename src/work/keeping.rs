@@ -239,7 +239,7 @@ pub fn stores_now(ledger: &Ledger, object: &ObjectRow) -> Result<bool, LedgerErr
 }
 
 /// Waits until these bytes may be read; says to stop when the process wants to end.
-fn wait_for(world: &World, settings: &Settings, bytes: u64, over: &dyn Fn() -> bool) -> Result<(), Stop> {
+pub fn wait_for(world: &World, settings: &Settings, bytes: u64, over: &dyn Fn() -> bool) -> Result<(), Stop> {
     let hour = || u8::try_from(world.clock.now().to_zoned(TimeZone::system()).hour()).unwrap_or(0);
     let pace = &settings.keeping.pace;
     let mut left = bytes;

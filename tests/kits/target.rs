@@ -6,6 +6,8 @@
 mod burial;
 #[path = "target_local.rs"]
 mod local;
+#[path = "target_mending.rs"]
+mod mending;
 #[path = "target_oracles.rs"]
 mod oracles;
 #[path = "target_s3.rs"]

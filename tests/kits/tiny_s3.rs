@@ -337,7 +337,7 @@ fn put(state: &mut State, asked: &Asked, without: Without, wrong: &Wrong) -> Ans
     let tag = format!("\"{}\"", digest(Algorithm::Md5, &asked.body));
     let mut bytes = Some(asked.body.clone());
     if let Some(rot) = wrong.rot
-        && asked.key.contains("/content/")
+        && (asked.key.contains("/content/") || asked.key.contains("/work/mending/"))
     {
         bytes = rot(asked.body.clone());
     }

@@ -175,3 +175,41 @@ fn a_backup_is_made_while_the_daemon_works() {
     assert_eq!(kept, rows.keys().filter(|key| key.starts_with("i/")).count(), "{:?}", rows.keys());
     assert_eq!(house.ok(&["target", "reconcile", "--json"]).json()["wrong"], 0);
 }
+
+/// What the doctor says about this, with its level.
+fn doctor(house: &House, about: &str) -> Vec<(String, String)> {
+    let said = house.run(&["doctor", "--json"]).json();
+    let checks = said["checks"].as_array().unwrap();
+    let text = |check: &serde_json::Value| {
+        (check["level"].as_str().unwrap().to_string(), format!("{} {}", check["text"], check["detail"]))
+    };
+    checks.iter().map(text).filter(|(_, text)| text.contains(about)).collect()
+}
+
+#[test]
+fn the_doctor_knows_whether_there_is_a_backup_on_every_target_and_what_the_last_check_found() {
+    let house = House::new();
+    house.deposit("uva.edu", 1, "photos.tar", 1);
+    assert!(doctor(&house, "backup").is_empty(), "a ledger of a minute needs none yet");
+    house.ok(&["state", "backup"]);
+    let said = doctor(&house, "backup");
+    assert!(
+        matches!(&said[..], [(level, text)] if level == "ok" && text.contains("on 2 targets")),
+        "{said:?}"
+    );
+    // A target is away: the backup lies on the other only, and the doctor names the one that lacks it.
+    fs::rename(house.path("data/vault-b"), house.path("away")).unwrap();
+    fs::write(house.path("data/vault-b"), "").unwrap();
+    assert_eq!(house.run(&["state", "backup"]).code, 1);
+    fs::remove_file(house.path("data/vault-b")).unwrap();
+    fs::rename(house.path("away"), house.path("data/vault-b")).unwrap();
+    let said = doctor(&house, "backup");
+    assert!(matches!(&said[..], [(level, text)] if level == "warn" && text.contains("vault-b")), "{said:?}");
+    house.ok(&["target", "reconcile"]);
+    assert_eq!(doctor(&house, "check 1")[0].0, "ok");
+    let object = house.export()["v/strongroom:uva.edu/photos/000001"]["copies"][0]["path"].clone();
+    let inventory = format!("data/vault-a/ocfl/{}/inventory.json", object.as_str().unwrap());
+    fs::write(house.path(&inventory), "{}").unwrap();
+    assert_eq!(house.run(&["target", "reconcile"]).code, 1);
+    assert_eq!(doctor(&house, "check 2")[0].0, "fail");
+}

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
 
 mod backups;
+mod fixity;
 mod gone;
 mod house;
 mod rebuilding;
 mod reconciling;
+mod repairing;

@@ -37,6 +37,10 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
     let keeping = from.keeping();
     let roles = from.roles();
     let deletion = from.deletion(&policies);
+    let repair = from.repair();
+    let jobs = from.jobs();
+    let notice = from.notice(&network);
+    let fixity = from.fixity();
     let workers = from.workers();
     let limits = from.limits();
     let retry = from.retry();
@@ -59,6 +63,10 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
         keeping,
         roles,
         deletion,
+        repair,
+        jobs,
+        notice,
+        fixity,
         workers,
         limits,
         retry,
@@ -316,6 +324,7 @@ impl Builder {
                 policy,
                 accept: accept.to_vec(),
                 judging: judging_without_settings(),
+                notify: None,
             }];
         }
         let mut depositors = Vec::new();
@@ -333,7 +342,8 @@ impl Builder {
                 false => self.note(&own, listed(accept), Origin::Default, accept.to_vec()),
             };
             let judging = self.judging(&at);
-            depositors.push(DepositorConfig { name, policy, accept, judging });
+            let notify = self.notify(&at);
+            depositors.push(DepositorConfig { name, policy, accept, judging, notify });
         }
         depositors
     }

@@ -329,7 +329,16 @@ pub fn changes(old: &Config, new: &Config) -> (Vec<String>, Vec<String>) {
             }
             continue;
         }
-        let live = ["depositor.", "serve.inbox_settle", "serve.drain", "roles.", "deletion."];
+        let live = [
+            "depositor.",
+            "jobs.",
+            "notice.",
+            "serve.inbox_settle",
+            "serve.drain",
+            "repair.",
+            "roles.",
+            "deletion.",
+        ];
         // What is accepted is the line's to know, and the line is built at the start.
         let is_live = live.iter().any(|prefix| key.starts_with(prefix)) && !key.ends_with(".accept")
             || key.starts_with("policy.") && key.ends_with(".retention");

@@ -80,7 +80,7 @@ const WEIGHS: Shape = Shape::OneOf(&["profile", "error", "warning", "note"]);
 
 /// The table.
 #[rustfmt::skip]
-pub const KEYS: [Key; 113] = [
+pub const KEYS: [Key; 135] = [
     key("data", Shape::Path, "\"./strongroom-data\"", "Folder below which everything lies that has no path of its own. A relative folder, so that a first try needs no rights; an installed service names /var/lib/strongroom."),
     key("i_accept_copies_on_one_disk", Shape::Flag, "false", "Two targets of one policy on one file system are refused, because one broken disk would take both copies. True is for trying out only; the embedded default without a file has it so."),
     key("i_accept_copies_on_one_credential", Shape::Flag, "false", "Two targets of one policy in buckets that are reached with one access key are refused, because one stolen or mistyped key would take both copies. True is for trying out only."),
@@ -94,6 +94,7 @@ pub const KEYS: [Key; 113] = [
     key("target[].kind", Shape::OneOf(&["local", "s3"]), "\"local\"", "What kind of storage it is: a folder on a mounted file system, or a bucket that speaks S3."),
     key("target[].path", Shape::Path, "DATA/NAME", "Folder of a target of the kind local; the OCFL storage root lies in it. It is refused when its marker file is absent, so that a missing mount is not filled."),
     key("target[].floor", Shape::Size, "\"1 GiB\"", "Space that is never promised on this target; unless given, at most 2 % of the file system."),
+    key("target[].fixity_every", Shape::Time, "", "How long after it was proved a copy on this target is due again, where that is not what fixity.every says: cold storage that is paid by what is read, or disks that are trusted less."),
     key("target[].endpoint", Shape::Text, "", "Address of the service of a target of the kind s3. Without it AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL counts, else Amazon's service in the region."),
     key("target[].bucket", Shape::Text, "", "Bucket of a target of the kind s3. It must be there; strongroom makes none."),
     key("target[].prefix", Shape::Text, "", "Where in the bucket the target lies: the storage root is PREFIX/ocfl. None: the whole bucket is the target's."),
@@ -120,6 +121,7 @@ pub const KEYS: [Key; 113] = [
     key("depositor[].policy", Shape::Name, "\"default\"", "Policy that this depositor's objects follow."),
     key("depositor[].accept", CONTAINERS, "accept", "Forms in which this depositor may send a bag in one file, when others than everybody's."),
     key("depositor[].profile", Shape::Name, "", "Profile by which this depositor's bags are judged: one that comes with the program, or one that was taken in (strongroom profile list). None by default: BagIt itself asks for nothing more."),
+    key("depositor[].notify", Shape::Text, "", "Mail address that is told what became of this depositor's deposits: once a day, when a job runs, and only when something did. None by default: a person decides whom a machine writes to."),
     key("depositor[].strict", Shape::Flag, "false", "True makes errors of the warnings that have no reason to be in a new bag. Off, because bags made long ago are sent, too."),
     key("depositor[].rules.folder_name", WEIGHS, "\"profile\"", "A tar whose folder has another name. \"profile\": an error where the profile wants the same name, as APTrust's do; else a warning."),
     key("depositor[].rules.bagit_version", Shape::OneOf(&["profile", "current", "any"]), "\"profile\"", "Versions of BagIt. \"profile\": those that the profile accepts; \"current\": 0.97 and 1.0; \"any\": all that can be judged, also where the profile says less."),
@@ -163,6 +165,14 @@ pub const KEYS: [Key; 113] = [
     key("network.timeout_stall", Shape::Time, "\"25 s\"", "As for a source, for addresses that belong to none."),
     key("keeping.every", Shape::Time, "\"10 min\"", "How often the daemon looks whether a policy asks for copies that are not there, and makes them. Often enough that a target which was added fills up by itself, seldom enough that reading the registry costs nothing; 0 s: only when asked (strongroom target add)."),
     key("keeping.bandwidth", Shape::Text, "\"unlimited\"", "Bytes a second that are read for making such copies; written as for a source, by hours if need be, so that deposits come first by day."),
+    key("repair.mode", Shape::OneOf(&["plan", "auto"]), "\"plan\"", "Whether copies that a sweep found damaged are put right by themselves (auto), or when a person says so (plan). A person by default: one who looks first notices when many copies are bad for one reason. Either way only proved copies are taken from, what was wrong is kept, and a target that looks ill is left alone."),
+    key("fixity.every", Shape::Time, "\"90 d\"", "How long after a copy was proved it is due to be read and compared again. A quarter: long enough that disks have other work, short enough that a second fault in the same object has little time to come about."),
+    key("fixity.recheck", Shape::Time, "\"7 d\"", "How long after a copy was found damaged a sweep reads it again, while nobody put it right. Not at every run, so that one large bad copy does not take the time of all others."),
+    key("fixity.run_for", Shape::Time, "\"0 s\"", "How long a run of fixity may take when it is not told (--for); 0 s: until nothing is due."),
+    key("fixity.run_bytes", Shape::Size, "\"0 B\"", "How many bytes a run of fixity may read when it is not told (--bytes); 0 B: as many as are due."),
+    key("fixity.bandwidth", Shape::Text, "\"unlimited\"", "Bytes a second that sweeps read, all targets together; written as for a source, by hours if need be."),
+    key("fixity.share", Shape::Count(1, 100), "10", "Percent of the time in which a sweep works while deposits are in work; the rest of it waits. A tenth, so that deposits hardly notice it and it still goes on. Its threads always let others go first."),
+    key("fixity.breaker", Shape::Count(2, 1_000), "10", "Copies that may fail in one way in a row, or make up half of the first five times as many, before the target itself is taken for ill: its sweep stops with one alert, and no copy is marked to be put right."),
     key("workers.download", WORKERS, "2", "Items that may be in this stage at once. Two, so that a small deposit is not behind a large one."),
     key("workers.unpack", WORKERS, "2", "Items that may be in this stage at once. It reads tar headers only."),
     key("workers.checksum", WORKERS, "1", "Items that may be in this stage at once. One, because one item already uses every core (workers.hashers)."),
@@ -193,6 +203,18 @@ pub const KEYS: [Key; 113] = [
     key("roles.operator", Shape::Texts, "[]", "Who runs the house; written as approver. A name in both is refused, and so is the word of somebody who is in both by a group: no one person may ask for a deletion and approve it."),
     key("deletion.retention", Shape::Time, "\"0 s\"", "How long an object is kept at least after its newest version was; until then a deletion is refused. No least time by default: what a house owes its depositors it knows itself."),
     key("deletion.grace", Shape::Time, "\"7 d\"", "Between the second word and the first file that is removed; until then anybody may cancel. A week, so that a mistake that comes up at the next meeting can still be undone."),
+    key("jobs.reconcile", Shape::Time, "\"7 d\"", "How often the job reconcile is due (strongroom job run reconcile --cron): targets are held against the registry. What the daemon did by itself (serve.reconcile_every) counts. A job is due a little before its time is over, so that a start that comes at the same hour is never too early by seconds. 0 s: only when a person asks."),
+    key("jobs.retention", Shape::Time, "\"1 d\"", "How often the job retention is due: leftovers of processes that ended in the middle of something are removed. 0 s: only when a person asks."),
+    key("jobs.state_backup", Shape::Time, "\"1 d\"", "How often the job state-backup is due. What the daemon did by itself (serve.backup_every) counts. 0 s: only when a person asks."),
+    key("jobs.report", Shape::Time, "\"7 d\"", "How often the job report is due: what happened since the last one is told to the operators. Once a week: seldom enough to be read. 0 s: only when a person asks."),
+    key("notice.command", Shape::Texts, "[]", "Program and its arguments that is given what a run found: the text at stdin, STRONGROOM_SUBJECT, STRONGROOM_DEPOSITOR and STRONGROOM_TO in the environment. No shell reads them. None by default."),
+    key("notice.smtp", Shape::Text, "", "Mail relay, host:port, that takes mail of this machine without password and TLS: the one that runs on it, as a rule. None by default: what is found is in the ledger, and cron's own mail tells it, too."),
+    key("notice.from", Shape::Text, "", "Whose mail it is. Must be given with notice.smtp."),
+    key("notice.to", Shape::Texts, "[]", "Mail addresses of the operators. They are told of every run that found something, and get the report."),
+    key("notice.webhook", Shape::Text, "", "Address that the same is posted to as JSON (text, subject, body). One that is a secret itself, as those of chat servers are, stands in a file: file:PATH or systemd:NAME. None by default."),
+    key("notice.webhook_credentials", Shape::Text, "", "File with bearer TOKEN or user:password for the webhook: file:PATH or systemd:NAME. None by default."),
+    key("notice.allow_private", Shape::Flag, "false", "The webhook may lie on this machine or in a private network; then no proxy is asked."),
+    key("notice.ca_file", Shape::Path, "", "Certificates (PEM) that the webhook's own is signed by, instead of those of network.ca_file or the system."),
     key("log.format", Shape::OneOf(&["auto", "text", "journald", "json"]), "\"auto\"", "How the log is written to stderr: fields for journald when it listens, else text for people."),
 ];
 

@@ -12,7 +12,10 @@ mod build;
 mod check;
 mod deleting;
 pub mod fault;
+pub mod fixity;
+pub mod jobs;
 pub mod keys;
+mod repair;
 mod show;
 mod sources;
 mod targets;
@@ -31,6 +34,7 @@ pub use build::absolute;
 pub use check::changes;
 pub use deleting::{DeletionConfig, GROUP, Roles};
 use fault::{Fault, Faults};
+pub use repair::{RepairConfig, RepairMode};
 pub use show::{defaults, sample};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -100,6 +104,8 @@ pub struct DepositorConfig {
     pub accept: Vec<String>,
     /// How its bags are judged.
     pub judging: Judging,
+    /// Mail address that is told what became of its deposits.
+    pub notify: Option<String>,
 }
 
 /// How a depositor's bags are judged.
@@ -262,6 +268,14 @@ pub struct Config {
     pub roles: Roles,
     /// When an object may be deleted.
     pub deletion: DeletionConfig,
+    /// How copies are put right.
+    pub repair: RepairConfig,
+    /// How often each job has to do its work.
+    pub jobs: jobs::Periods,
+    /// Who is told, and how.
+    pub notice: jobs::NoticeConfig,
+    /// How copies are proved again.
+    pub fixity: fixity::FixityConfig,
     /// How many do something at once.
     pub workers: Workers,
     /// What is too much.
@@ -389,6 +403,7 @@ impl Config {
             policy,
             accept: self.accept.clone(),
             judging: self.judging(name),
+            notify: None,
         })
     }
 

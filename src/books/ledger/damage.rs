@@ -46,6 +46,18 @@ impl Ledger {
         rows.iter().map(|(key, row)| decode(key, row)).collect()
     }
 
+    /// Damaged copies on this target, behind this object.
+    pub fn damaged_on(
+        &self,
+        target: &str,
+        after: Option<&ObjectId>,
+        limit: usize,
+    ) -> Result<Vec<DamagedCopy>, LedgerError> {
+        let after = after.map(|object| damage_key(target, object));
+        let rows = self.world.book.scan(&format!("b/{target}/"), after.as_deref(), limit)?;
+        rows.iter().map(|(key, row)| decode(key, row)).collect()
+    }
+
     /// What is wrong with this copy, if anything is known to be.
     pub fn damage_of(&self, target: &str, object: &ObjectId) -> Result<Option<DamagedCopy>, LedgerError> {
         Ok(self.read(&damage_key(target, object))?.map(|(_, row)| row))

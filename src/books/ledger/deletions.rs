@@ -240,8 +240,8 @@ impl Ledger {
         Ok(batch)
     }
 
-    /// Keys of the rows that say that an object is kept: its own, its versions', marks of damage, files of events that are
-    /// still to be written. Its events are not among them.
+    /// Keys of the rows that say that an object is kept: its own, its versions', when its copies were proved and what is
+    /// wrong with them, files of events that are still to be written. Its events are not among them.
     pub(super) fn rows_of_object(&self, object: &ObjectId) -> Result<Vec<String>, LedgerError> {
         let versions = self.versions(object)?;
         let copies = versions.iter().flat_map(|version| &version.copies).map(|copy| copy.target.clone());
@@ -249,6 +249,11 @@ impl Ledger {
         let mut keys = vec![object_key(object)];
         keys.extend(versions.iter().map(|version| version_key(object, version.version)));
         keys.extend(targets.iter().map(|target| super::damage::damage_key(target, object)));
+        keys.extend(targets.iter().map(|target| super::repairs::mend_key(target, object)));
+        keys.extend(self.due_gone(object)?.into_iter().filter_map(|write| match write {
+            Write::Delete(key) => Some(key),
+            Write::Put(..) => None,
+        }));
         keys.extend(self.all(&format!("l/{object}/"))?.into_iter().map(|(key, _)| key));
         Ok(keys)
     }

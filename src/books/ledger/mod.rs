@@ -17,7 +17,10 @@
 //! | `e/ITEM/NUMBER` | events of an item |
 //! | `o/OBJECT`, `v/OBJECT/VERSION` | registry; `x/`, `t/`, `l/`: see `objects` |
 //! | `d/OBJECT`, `c/…`, `b/…` | tombstones: see `additions`; checks of targets: see `checks`; damaged copies: see `damage` |
+//! | `mend/…` | repairs: see `repairs` |
 //! | `r/SOURCE/DIGEST` | keys seen at a source, by the digest of the key |
+//! | `j/…` | jobs, their runs and notices: see `jobs`, `notices` |
+//! | `u/…`, `f/…` | copies by the time of their proof: see `due`; sweeps: see `sweeps` |
 //! | `q/SOURCE` | what a person said of a source, and how its last listing went |
 
 pub mod additions;
@@ -25,23 +28,33 @@ mod backups;
 mod checks;
 mod damage;
 mod deletions;
+mod due;
 mod errands;
+mod jobs;
+mod notices;
 mod objects;
 mod read;
+mod repairs;
 mod rows;
 mod seen;
 mod submitting;
+mod sweeps;
 mod told;
 
 pub use backups::{BackupPlace, BackupRow};
 pub use checks::{CheckFinding, CheckRow, Counts, Place};
 pub use damage::DamageMark;
 pub use deletions::Conclusion;
+pub use due::{ProofMove, ProvenCopy};
 pub use errands::NewErrand;
+pub use jobs::{JobRow, Running, Skip};
+pub use notices::{NOTICE_TEXT_MAX, NoticeRow, NoticesRow};
 pub use objects::{ObjectChange, ObjectClaim, PendingLog, TargetRow, TargetUse};
 pub use read::ItemFilter;
+pub use repairs::{MendRow, RepairFailure, RepairPlace, RepairRun, RepairWanted};
 pub use seen::{LastScan, Listing, Paused, Seen, SourceRow, mark_of};
 pub use submitting::may_be_replaced;
+pub use sweeps::{Ill, Partial, SweepFinding, SweepNews, SweepRow, SweepState, SweepTarget};
 pub use told::EventDraft;
 
 use crate::model::checkpoint::{IllegalMove, Move, Stage, Standing, next};
@@ -374,6 +387,7 @@ impl Ledger {
         if let Some((object, version)) = &what.report.registry {
             batch.push(put(&object_key(&object.id), object)?);
             batch.push(put(&version_key(&version.object, version.version), version)?);
+            batch.extend(self.due_with(&object.id, std::slice::from_ref(version))?);
         }
         if let Some(concluded) = &what.report.concluded {
             batch.extend(self.concluded(&item, concluded)?);

@@ -4,7 +4,10 @@
 //! - Wherever an item is asked for, its number and its full name (`depositor/bag`) are both taken.
 
 pub use super::args_delete::{ApproveVerb, Approving, DeleteVerb};
+pub use super::args_fixity::FixityVerb;
+pub use super::args_jobs::{JobVerb, NoticeVerb};
 pub use super::args_kept::{EventsFormat, EventsVerb, ObjectVerb, TargetVerb};
+pub use super::args_repair::RepairVerb;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -172,12 +175,28 @@ pub enum Verb {
     /// Where copies are kept
     #[command(subcommand)]
     Target(TargetVerb),
+    /// Put copies right in which something is wrong
+    #[command(subcommand)]
+    Repair(RepairVerb),
+    /// Proving copies again: what is due, runs, and what they found
+    #[command(subcommand)]
+    Fixity(FixityVerb),
     /// What happened, as PREMIS
     #[command(subcommand)]
     Events(EventsVerb),
     /// Where deposits arrive by themselves
     #[command(subcommand)]
     Source(SourceVerb),
+    /// Scheduled work, and when it last did its duty
+    #[command(subcommand)]
+    Job(JobVerb),
+    /// Monitoring plugin: one line, exit 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN
+    Check(super::args_check::Checking),
+    /// For managers and auditors: what happened in a time, what lies where, how it is proved
+    Report(super::report::Reporting),
+    /// What is told to people: mail, command, webhook
+    #[command(subcommand)]
+    Notice(NoticeVerb),
     /// Make the ledger anew from what lies on targets; needs the configuration only
     Rebuild(super::rebuild::Rebuilding),
     /// Profiles: what a receiver asks of bags beyond BagIt
@@ -484,6 +503,19 @@ mod tests {
             "strongroom target reconcile vault-a vault-b --json",
             "strongroom target reconcile --last",
             "strongroom target probe vault-a --json",
+            "strongroom repair plan u/b --target vault-a --json",
+            "strongroom repair run --yes --json --bytes 2TiB --for 4h --lost",
+            "strongroom repair show --last 5",
+            "strongroom check disk -w 20 -c 10 --offline",
+            "strongroom notice test",
+            "strongroom report audit --format html --since 2026-10-01 --until 2026-11-01",
+            "strongroom job run reconcile --cron",
+            "strongroom job list --json",
+            "strongroom job history state-backup --all",
+            "strongroom job skip reconcile --times 2 --reason why",
+            "strongroom fixity run --for 4h --bytes 2T --target vault-a --target vault-b",
+            "strongroom fixity run --all --json",
+            "strongroom fixity failures --run 7",
             "strongroom rebuild --from vault-a --from vault-b --dry-run --json",
         ];
         for line in lines {

@@ -63,6 +63,8 @@ pub fn run(screen: &Screen, config: &Arc<Config>, verb: Verb) -> Told<Exit> {
         Verb::Approve(what) => super::delete::approve(screen, talk, what),
         Verb::Reject { id, reason } => super::delete::reject(screen, talk, id, reason),
         Verb::Target(verb) => super::targets::run(screen, talk, verb),
+        Verb::Repair(verb) => super::repair::run(screen, talk, verb),
+        Verb::Fixity(verb) => super::fixity::run(screen, talk, verb),
         Verb::Events(verb) => super::events::run(screen, talk, verb),
         Verb::Source(verb) => super::source::run(screen, talk, verb),
         Verb::Config(ConfigVerb::Show { .. }) => whole::config_show(screen, talk),
@@ -338,7 +340,7 @@ fn filter(screen: &Screen, which: &Which, standings: Vec<String>) -> Told<Filter
 }
 
 /// A moment, a day, or an age.
-fn since(text: &str, now: jiff::Timestamp) -> Told<jiff::Timestamp> {
+pub fn since(text: &str, now: jiff::Timestamp) -> Told<jiff::Timestamp> {
     let wrong = || {
         usage(
             format!("--since {text}: it is no time, no day and no age"),

@@ -34,7 +34,7 @@ impl Desk {
                 self.request_deletion(object, reason, *dry_run, asker)?
             }
             DeleteAsk::List { waiting, before, limit } => self.deletions(*waiting, *before, *limit)?,
-            DeleteAsk::Show { request } => one(self.view_of(self.deletion_named(request)?)?, false),
+            DeleteAsk::Show { request } => one(self.deletion_view(self.deletion_named(request)?)?, false),
             DeleteAsk::Cancel { request, reason } => self.cancel_deletion(request, reason, asker)?,
             DeleteAsk::Approve { request, dry_run } => self.approve_deletion(request, *dry_run, asker)?,
             DeleteAsk::Reject { request, reason } => self.reject_deletion(request, reason, asker)?,
@@ -77,7 +77,7 @@ impl Desk {
                 loses,
                 phase: Phase::Requested,
             };
-            return Ok(one(self.view_of(request)?, true));
+            return Ok(one(self.deletion_view(request)?, true));
         }
         let made = self.ledger.request_deletion(&object, loses, &reason, said);
         let request = made.map_err(|error| changed(&error, &doing))?;
@@ -88,7 +88,7 @@ impl Desk {
             asker.name,
             asker.uid
         );
-        Ok(one(self.view_of(request)?, false))
+        Ok(one(self.deletion_view(request)?, false))
     }
 
     /// What stands against it as far as the object is concerned.
@@ -154,7 +154,7 @@ impl Desk {
         }
         self.may_be_deleted(&doing, &object, &versions)?;
         if dry_run {
-            return Ok(one(self.view_of(request)?, true));
+            return Ok(one(self.deletion_view(request)?, true));
         }
         let said = self.said(asker);
         let grace = SignedDuration::try_from(self.config().deletion.grace).unwrap_or(SignedDuration::MAX);
@@ -165,7 +165,7 @@ impl Desk {
             "deletion {} of {} approved by {} (uid {}): item {}, not before {not_before}",
             request.number, object.id, asker.name, asker.uid, item.id);
         self.after(&item);
-        Ok(one(self.view_of(request)?, false))
+        Ok(one(self.deletion_view(request)?, false))
     }
 
     fn reject_deletion(&self, word: &str, reason: &str, asker: &Asker) -> Told<DeleteAnswer> {
@@ -189,11 +189,11 @@ impl Desk {
             Phase::Approved { item, .. } => {
                 let item = self.ledger.ask(*item, &Move::Cancel, asker, &reason);
                 self.after(&item.map_err(|error| of_ledger(&error, &doing))?);
-                Ok(one(self.view_of(request)?, false))
+                Ok(one(self.deletion_view(request)?, false))
             }
             _ => {
                 waits(&doing, &request)?;
-                Ok(one(self.view_of(request)?, false))
+                Ok(one(self.deletion_view(request)?, false))
             }
         }
     }
@@ -201,7 +201,7 @@ impl Desk {
     fn close(&self, doing: &str, request: &Deletion, phase: Phase) -> Told<DeleteAnswer> {
         let closed = self.ledger.close_deletion(request.number, phase);
         match closed.map_err(|error| of_ledger(&error, doing))? {
-            Some(closed) => Ok(one(self.view_of(closed)?, false)),
+            Some(closed) => Ok(one(self.deletion_view(closed)?, false)),
             None => Err(Box::new(
                 Complaint::new(Sort::Busy, doing)
                     .because("somebody else spoke at the same time")
@@ -278,7 +278,7 @@ impl Desk {
         found.reverse();
         let more = found.len() > limit;
         found.truncate(limit);
-        let requests = found.into_iter().map(|request| self.view_of(request)).collect::<Told<_>>()?;
+        let requests = found.into_iter().map(|request| self.deletion_view(request)).collect::<Told<_>>()?;
         Ok(DeleteAnswer::Requests { requests, more })
     }
 
@@ -318,7 +318,7 @@ impl Desk {
         Ok(oldest.map(|since| super::words::Approvals { deletions: waiting.len() as u64, since }))
     }
 
-    fn view_of(&self, request: Deletion) -> Told<DeletionView> {
+    fn deletion_view(&self, request: Deletion) -> Told<DeletionView> {
         let item = match request.approved() {
             Some((_, item)) => {
                 let found = self.ledger.item(item);

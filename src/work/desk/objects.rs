@@ -289,10 +289,12 @@ impl Desk {
     fn scratch(&self, what: &str) -> Result<Place, Trouble> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        // With it, what a process leaves that ended in the middle can be told from what is in use.
+        let process = std::process::id();
         let kind = Kind::VolumeMissing;
         let volume = self.settings.staging.first().cloned();
         let volume = volume.ok_or_else(|| Trouble::new(kind, "the configuration names no staging volume"))?;
-        Ok(Place { volume, path: format!("{}-desk-{what}-{number}", self.settings.ledger_id) })
+        Ok(Place { volume, path: format!("{}-desk-{what}-{process}-{number}", self.settings.ledger_id) })
     }
 
     /// Reads every file of every copy, or of one, and records what was found.

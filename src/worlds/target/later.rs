@@ -4,8 +4,9 @@
 
 use super::burial::{Burial, Buried, GoOn};
 use super::holdings::{Holdings, KeptFile, Lies, UnderWay};
+use super::mending::{Aside, Mend, Mended, Mending, Quarantined};
 use super::probe::Ability;
-use super::{Head, Publication, Put, Target, TargetError, Txn, Vouched, Where};
+use super::{Head, Publication, Put, Sink, Target, TargetError, Txn, Vouched, Where};
 use crate::model::object::ObjectId;
 use crate::rules::read::ReadAt;
 use crate::worlds::Space;
@@ -65,6 +66,10 @@ impl Target for LaterTarget {
         self.target()?.read(at, sink)
     }
 
+    fn read_while(&self, at: Where<'_>, sink: Sink<'_>) -> Result<u64, TargetError> {
+        self.target()?.read_while(at, sink)
+    }
+
     fn readers(&self) -> usize {
         self.target().map_or(1, |target| target.readers())
     }
@@ -121,6 +126,20 @@ impl Holdings for LaterTarget {
 
     fn forget(&self, name: &str) -> Result<(), TargetError> {
         self.target()?.forget(name)
+    }
+}
+
+impl Mending for LaterTarget {
+    fn mend(&self, what: &Mend<'_>) -> Result<Mended, TargetError> {
+        self.target()?.mend(what)
+    }
+
+    fn set_aside(&self, aside: &Aside) -> Result<Option<u64>, TargetError> {
+        self.target()?.set_aside(aside)
+    }
+
+    fn quarantine(&self, starts: &str) -> Result<Vec<Quarantined>, TargetError> {
+        self.target()?.quarantine(starts)
     }
 }
 

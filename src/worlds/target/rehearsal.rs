@@ -5,6 +5,7 @@
 //! - What a write left before the power was cut is there after it; a cut `publish` has happened or has not.
 
 mod burial;
+mod mending;
 
 use crate::model::digest::hex;
 use crate::model::object::ObjectId;
@@ -15,6 +16,7 @@ use crate::worlds::Space;
 use crate::worlds::fate::{Fate, Struck};
 use crate::worlds::target::burial::{Burial, Buried, GoOn};
 use crate::worlds::target::holdings::{Holdings, KeptFile, Lies, UnderWay, is_plain_name};
+use crate::worlds::target::mending::Aside;
 use crate::worlds::target::{Head, Publication, Put, Target, TargetError, Txn, Where};
 use sha2::{Digest, Sha512};
 use std::collections::BTreeMap;
@@ -56,6 +58,7 @@ struct State {
     /// Which object lies in which folder.
     folders: BTreeMap<String, ObjectId>,
     kept: BTreeMap<String, Arc<Vec<u8>>>,
+    quarantine: BTreeMap<String, (Aside, Arc<Vec<u8>>)>,
     /// Files of objects that gave way to tombstones, by the item.
     trash: BTreeMap<u64, Files>,
     stubborn: String,

@@ -102,7 +102,10 @@ impl LocalTarget {
         }
         for (path, digest_given) in wanted {
             let mut hash = Sha512::new();
-            self.read_file(&path, &mut |chunk| hash.update(chunk))?;
+            self.read_file(&path, &mut |chunk| {
+                hash.update(chunk);
+                true
+            })?;
             if hex(&hash.finalize()) != digest_given {
                 return Err(self.io(&path, "what is read back is not what was written"));
             }

@@ -103,8 +103,12 @@ impl Read for Direct {
 }
 
 impl LocalTarget {
-    /// Gives all bytes of a file to `sink`.
-    pub(super) fn read_file(&self, path: &Path, sink: &mut dyn FnMut(&[u8])) -> Result<u64, TargetError> {
+    /// Gives the bytes of a file to `sink`, as long as it wants them.
+    pub(super) fn read_file(
+        &self,
+        path: &Path,
+        sink: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Result<u64, TargetError> {
         let opened = Direct::open(path, self.abilities.direct, self.buffer());
         let mut file = opened.map_err(|error| self.fail_asked(path, error))?;
         let mut bytes = 0;
@@ -113,7 +117,9 @@ impl LocalTarget {
                 Ok([]) => break Ok(bytes),
                 Ok(chunk) => {
                     bytes += chunk.len() as u64;
-                    sink(chunk);
+                    if !sink(chunk) {
+                        break Ok(bytes);
+                    }
                 }
                 Err(error) => break Err(self.fail(path, error)),
             }

@@ -21,6 +21,7 @@ mod burial;
 mod holdings;
 mod intents;
 mod lease;
+mod mending;
 mod objects;
 mod publish;
 mod putting;
@@ -40,7 +41,7 @@ use crate::worlds::s3::{self, BucketPlace};
 use crate::worlds::target::burial::{Burial, Buried, GoOn};
 use crate::worlds::target::local::EXPLANATION;
 use crate::worlds::target::probe::Ability;
-use crate::worlds::target::{Head, Publication, Put, Target, TargetError, Txn, Vouched, Where};
+use crate::worlds::target::{Head, Publication, Put, Sink, Target, TargetError, Txn, Vouched, Where};
 pub use abilities::Abilities;
 use intents::Intents;
 use lease::Lease;
@@ -409,8 +410,8 @@ impl Target for S3Target {
         self.put_files(txn, files)
     }
 
-    fn read(&self, at: Where<'_>, sink: &mut dyn FnMut(&[u8])) -> Result<u64, TargetError> {
-        self.talk.read(&self.key_of(at)?, sink)
+    fn read_while(&self, at: Where<'_>, sink: Sink<'_>) -> Result<u64, TargetError> {
+        self.talk.read_while(&self.key_of(at)?, sink)
     }
 
     fn readers(&self) -> usize {

@@ -129,6 +129,14 @@ fn tombstone_on(house: &House, target: &str) -> Option<Tombstone> {
 fn is_gone(house: &House) {
     assert_eq!(house.ledger.object(&photos()).unwrap(), None);
     assert_eq!(house.ledger.versions(&photos()).unwrap(), []);
+    // No row says any more that it is kept, due, damaged, or still to be written to.
+    let mut left = Vec::new();
+    let about = |key: &str| {
+        let of_kept = ["o/", "v/", "u/", "b/", "l/", "mend/"].iter().any(|prefix| key.starts_with(prefix));
+        of_kept && key.contains(&photos().0)
+    };
+    house.ledger.export(&mut |key, _| left.extend(about(key).then(|| key.to_string()))).unwrap();
+    assert_eq!(left, [] as [String; 0]);
     let stone = house.ledger.deletion(&photos()).unwrap().expect("there is a tombstone");
     assert_eq!(
         (stone.requested_by.as_str(), stone.approved_by.as_str()),

@@ -14,6 +14,7 @@ use strongroom::worlds::book::mirrored::{MirroredBook, Options};
 use strongroom::worlds::book::{Book, Write};
 use strongroom::worlds::clock::system::SystemClock;
 use strongroom::worlds::disk::local::LocalDisk;
+use strongroom::worlds::outlet::rehearsal::RehearsalOutlet;
 use strongroom::worlds::source::local::LocalSource;
 
 /// Copies, unless another number is given.
@@ -40,6 +41,7 @@ fn main() {
         source: Arc::new(LocalSource::new()),
         targets: BTreeMap::new(),
         disk: Arc::new(LocalDisk::open(&[]).expect("no volumes can be opened")),
+        outlets: Arc::new(RehearsalOutlet::new(Arc::default())),
         clock: Arc::new(SystemClock::new()),
         book,
     };

@@ -76,7 +76,7 @@ impl Drop for Daemon {
 #[test]
 fn under_cron_nothing_is_printed_when_all_is_well_and_one_line_says_everything_when_not() {
     let house = House::with_a_bag();
-    for job in ["reconcile", "retention", "state-backup", "report"] {
+    for job in ["fixity", "repair", "reconcile", "retention", "state-backup", "report"] {
         for _ in 0..2 {
             let said = house.run(&["job", "run", job, "--cron"]);
             assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (0, "", ""), "{job}");
@@ -84,7 +84,7 @@ fn under_cron_nothing_is_printed_when_all_is_well_and_one_line_says_everything_w
     }
     let runs = house.run(&["job", "history", "--json"]);
     let runs: Value = serde_json::from_str(&runs.out).unwrap();
-    assert_eq!(runs["runs"].as_array().unwrap().len(), 4, "each ran once: {runs}");
+    assert_eq!(runs["runs"].as_array().unwrap().len(), 5, "each ran once, and repair is off: {runs}");
     assert_eq!(runs["runs"][0]["by"], "cron (root)".replace("root", &whoami()));
 
     house.lose("target-b");
@@ -101,7 +101,7 @@ fn under_cron_nothing_is_printed_when_all_is_well_and_one_line_says_everything_w
     let said = house.run(&["job", "run", "nonsense", "--cron"]);
     assert_eq!((said.code, said.out.lines().count()), (2, 1), "{}", said.out);
     assert!(
-        said.out.starts_with("nonsense was not done: \"nonsense\" is no job: there are reconcile"),
+        said.out.starts_with("nonsense was not done: \"nonsense\" is no job: there are fixity"),
         "{}",
         said.out
     );
@@ -143,7 +143,7 @@ fn a_second_run_says_that_the_first_one_is_under_way() {
     assert_eq!(said.code, 0, "{}", said.err);
     assert!(said.err.contains("is already running since"), "{}", said.err);
     let list = house.run(&["job", "list"]);
-    assert!(list.out.starts_with("reconcile\truns since "), "{}", list.out);
+    assert!(list.out.contains("\nreconcile\truns since "), "{}", list.out);
 }
 
 /// One question through the socket, as the program would ask it.

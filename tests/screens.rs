@@ -12,7 +12,7 @@ use std::process::Command;
 use strongroom::books::config::{Config, Given};
 use strongroom::doors::cli::bag::told;
 use strongroom::doors::cli::table::Style;
-use strongroom::doors::cli::{args::Cli, delete, explain, fixity, offline, overview, source, text};
+use strongroom::doors::cli::{args::Cli, delete, explain, fixity, offline, overview, repair, source, text};
 use strongroom::doors::man::SHEETS;
 use strongroom::model::code::codes;
 use strongroom::model::digest::Algorithm;
@@ -25,6 +25,7 @@ use strongroom::work::desk::words::{
     Check, DeletionView, ItemStory, ItemView, MovedRow, RefusedRow, SourceView,
 };
 use strongroom::work::judging::{Judged, Outcome};
+use strongroom::work::repair::CopyPlan;
 
 fn style(tty: bool) -> Style {
     Style { tty, color: false, quiet: false, now: "2026-11-21T10:00:00Z".parse().unwrap() }
@@ -467,6 +468,57 @@ fn the_first_help_fits_on_a_screen() {
     let help = Cli::command().term_width(100).render_help().to_string();
     assert!(help.lines().count() < 60, "{help}");
     see("help.txt", &help);
+}
+
+#[test]
+fn a_repair_says_what_it_would_do_what_it_cannot_and_what_lies_in_quarantine() {
+    let proof = json!({ "matched": 2_110, "mismatched": 1, "missing": 1, "unreadable": 0, "extra": 1, "bytes": 9, "faults": [] });
+    let copy = |with: Value| -> CopyPlan {
+        let mut copy = json!({
+            "object": "strongroom:uva.edu/uva-ms-2213", "target": "vault-a", "proof": proof.clone(), "files": 2,
+            "bytes": 19_756_849u64, "extra": 1, "from": { "vault-b": 1, "text": 1 }, "cannot": 0, "first": [
+                { "path": "inventory.json.sha512", "outcome": "missing", "why": "it is not there", "from": "text" },
+                { "path": "v1/content/bag/data/0001.tif", "outcome": "mismatched", "why": "other bytes", "from": "vault-b" },
+                { "path": "v1/content/bag/data/x", "outcome": "extra", "why": "no inventory names it" },
+            ],
+        });
+        for (key, special) in with.as_object().unwrap() {
+            copy[key] = special.clone();
+        }
+        view(copy)
+    };
+    let none = json!({ "path": "v1/content/bag/data/0007.tif", "outcome": "unreadable", "why": "input/output error",
+        "cannot": "vault-b has other bytes, vault-c: it is not there" });
+    let copies = [
+        copy(json!({})),
+        copy(json!({ "target": "vault-b", "files": 0, "bytes": 0, "cannot": 1, "first": [none] })),
+        copy(
+            json!({ "target": "vault-c", "gone": true, "files": 2_112, "extra": 0, "proof": null, "first": [] }),
+        ),
+        copy(
+            json!({ "target": "vault-d", "proof": null, "left_alone": "target vault-d is retired: its copies are not counted" }),
+        ),
+    ];
+    see("repair_plan.txt", &repair::planned(&style(true), &copies));
+    let run = json!({
+        "number": 7, "asked_by": "anna", "started": "2026-11-21T09:50:00Z", "ended": "2026-11-21T09:58:00Z",
+        "wanted": {}, "place": {}, "repaired": 2, "failed": 1, "sound": 0, "skipped": 1, "bounded": true, "files": 2_114,
+        "bytes": 19_776_606_410u64, "aside": 3, "failures": [{ "object": "strongroom:uva.edu/uva-ms-2213",
+        "target": "vault-b", "why": "v1/content/bag/data/0007.tif (unreadable) has no proved copy: vault-b has other bytes" }],
+    });
+    see("repair_run.txt", &repair::ran(&style(true), &view(run.clone())));
+    let of = json!({ "object": "strongroom:uva.edu/uva-ms-2213", "path": "v1/content/bag/data/0001.tif",
+        "at": "2026-11-21T09:50:00Z", "why": "mismatched: other bytes" });
+    let damaged = json!({ "object": "strongroom:uva.edu/uva-ms-2213", "target": "vault-b",
+        "found_at": "2026-11-20T10:00:00Z", "run": 12, "proof": proof });
+    let shown = json!({
+        "mode": "auto", "runs": [run], "damaged": [damaged], "more": false, "quarantine": [
+            { "target": "vault-a", "count": 4, "bytes": 99, "newest": [
+                { "name": "20261121T095000Z-299f79640284-654ce4809274a4e05031", "bytes": 19_756_849u64, "of": of }] },
+            { "target": "vault-b", "count": 0, "bytes": 0, "newest": [], "wrong": "target-missing: /srv/vault-b: no marker" },
+        ],
+    });
+    see("repair_show.txt", &repair::shown(&style(true), &view(shown)));
 }
 
 #[test]

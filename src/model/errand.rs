@@ -56,11 +56,17 @@ pub struct RestoreOrder {
     pub path: Option<String>,
     /// As one tar or as a folder.
     pub form: Form,
+    /// Files that are given back.
+    #[serde(default)]
+    pub files: u64,
     /// Where it is brought to: an absolute folder, or `s3://bucket/prefix`.
     pub to: String,
     /// True for a test of what is kept: nobody asked for the bag, and it is not delivered to anybody.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub spot_test: bool,
+    /// What the object of a test was drawn with: the same gives the same choice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
 }
 
 /// What is to be given up.

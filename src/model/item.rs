@@ -236,6 +236,36 @@ pub struct RemovedCopy {
     pub at: Timestamp,
 }
 
+/// Gather: the files of the object, in staging.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gathered {
+    /// The version's inventory.
+    pub inventory: Seal,
+    /// Files that one copy could not give and another did.
+    pub passed_over: u64,
+    /// Bytes of the tar that holds them.
+    pub tar_bytes: u64,
+}
+
+/// Deliver: what was brought to its place, and read back there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivered {
+    /// Its name there.
+    pub name: String,
+    /// Every file of it, kept beside the ledger; none for a test, which is brought nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list: Option<Seal>,
+    /// Its files: one for a tar.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// When it was whole (UTC).
+    pub at: Timestamp,
+    /// It is removed after this (UTC).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+}
+
 /// What the stages found so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
@@ -260,21 +290,32 @@ pub struct Found {
     /// By remove; also when some targets are still to come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remove: Option<Removed>,
+    /// By gather.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gather: Option<Gathered>,
+    /// By deliver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deliver: Option<Delivered>,
 }
 
 impl Found {
     /// Makes void what this stage and every later one found.
     pub fn void_from(&mut self, stage: Stage) {
+        self.deliver = None;
+        if stage <= Stage::Gather {
+            self.gather = None;
+        }
         if stage <= Stage::Download {
             self.download = None;
         }
-        if stage <= Stage::Unpack {
+        // What an object is given back from is indexed and judged as a deposit is, by other stages.
+        if stage <= Stage::Unpack || stage == Stage::Gather {
             self.unpack = None;
         }
-        if stage <= Stage::Checksum {
+        if stage <= Stage::Checksum || matches!(stage, Stage::Gather | Stage::Recheck) {
             self.checksum = None;
         }
-        if stage <= Stage::Validate {
+        if stage <= Stage::Validate || matches!(stage, Stage::Gather | Stage::Recheck) {
             self.validate = None;
         }
         if stage <= Stage::Store {

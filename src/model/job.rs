@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Job {
+    /// Proves copies again, oldest proof first.
+    Fixity,
+    /// Puts right what sweeps found damaged, where that is allowed.
+    Repair,
     /// Holds what lies on targets against the registry, both ways.
     Reconcile,
     /// Removes what has no use any more.
@@ -22,11 +26,14 @@ pub enum Job {
 
 impl Job {
     /// Every job, in the order in which a list shows them.
-    pub const ALL: [Job; 4] = [Job::Reconcile, Job::Retention, Job::StateBackup, Job::Report];
+    pub const ALL: [Job; 6] =
+        [Job::Fixity, Job::Repair, Job::Reconcile, Job::Retention, Job::StateBackup, Job::Report];
 
     /// Its word.
     pub fn name(self) -> &'static str {
         match self {
+            Job::Fixity => "fixity",
+            Job::Repair => "repair",
             Job::Reconcile => "reconcile",
             Job::Retention => "retention",
             Job::StateBackup => "state-backup",
@@ -42,6 +49,8 @@ impl Job {
     /// What it does, for a list.
     pub fn does(self) -> &'static str {
         match self {
+            Job::Fixity => "proves copies again, oldest proof first",
+            Job::Repair => "puts damaged copies right, where the configuration says so",
             Job::Reconcile => "holds what lies on targets against the registry",
             Job::Retention => "removes leftovers that nothing needs",
             Job::StateBackup => "backs up the ledger on every target",

@@ -81,6 +81,20 @@ pub enum Kind {
     StopsTheProcess,
     /// The stage panicked.
     Panicked,
+    /// No copy gives a file as it was recorded.
+    NoGoodCopy,
+    /// What was read back as a bag is not what was taken in.
+    NotAsKept,
+    /// A place that objects are given back to is not there.
+    PlaceMissing,
+    /// A place may not be written.
+    PlaceDenied,
+    /// Something else lies where it would be put.
+    PlaceTaken,
+    /// A place failed.
+    PlaceIo,
+    /// What was read back from a place is not what was put there.
+    PlaceDiffers,
 }
 
 /// One row of the table of troubles.
@@ -104,7 +118,7 @@ use Remedy::{Alarm, Depositor, Developer, Operator, Time};
 
 /// The table, one row a kind.
 #[rustfmt::skip]
-pub const KINDS: [KindRow; 26] = [
+pub const KINDS: [KindRow; 33] = [
     row(Kind::InvalidBag, "invalid-bag", Depositor, "the bag breaks the rules of BagIt or of its profile; every fault is listed", "nothing was stored; the deposit stays where it is", "ask the depositor for a new bag under the same name: strongroom trouble show ID"),
     row(Kind::TarRefused, "tar-refused", Depositor, "the tar is damaged, is no tar, or holds members that no bag may have", "nothing was stored; the deposit stays where it is", "ask the depositor to make the tar again: strongroom trouble show ID"),
     row(Kind::DepositChanged, "deposit-changed", Time, "the deposit changed while it was being read", "it is read again from the start", "wait until the upload is complete; to start at once: strongroom requeue ID --from download"),
@@ -131,6 +145,13 @@ pub const KINDS: [KindRow; 26] = [
     row(Kind::HeldByOperator, "held-by-operator", Operator, "an operator asked to hold this item", "it waits", "strongroom item release ID"),
     row(Kind::StopsTheProcess, "stops-the-process", Developer, "the process ended several times while it worked on this item", "it is not tried again by itself", "keep the deposit for the developers; to try once more run strongroom requeue ID"),
     row(Kind::Panicked, "panicked", Developer, "a stage stopped at a broken assumption", "it is not tried again by itself", "send strongroom trouble export ID to the developers; to try once more run strongroom requeue ID"),
+    row(Kind::NoGoodCopy, "no-good-copy", Alarm, "no copy of the object gives this file as it was recorded", "nothing was given back and nothing on any target was changed", "read the object's copies again (strongroom object verify), repair them, then run strongroom requeue ID --from gather"),
+    row(Kind::NotAsKept, "not-as-kept", Alarm, "what was read back as this bag is not the bag that was taken in, though its files have their digests", "nothing was delivered; what was read lies in staging", "strongroom trouble show ID names every fault; compare with the record of its ingest before anything else"),
+    row(Kind::PlaceMissing, "place-missing", Operator, "the place that the object shall be given back to is not there", "nothing was written; what was read stays in staging", "mount or make the place, or name it in the configuration, then run strongroom requeue ID"),
+    row(Kind::PlaceDenied, "place-denied", Operator, "the place that the object shall be given back to refuses to be written", "the item waits for you; what was read stays in staging", "make the place writable for the service, then run strongroom requeue ID"),
+    row(Kind::PlaceTaken, "place-taken", Operator, "something else lies where the object would be put", "it is left as it is; what was read stays in staging", "move it away and run strongroom requeue ID, or strongroom item cancel ID and ask for another place"),
+    row(Kind::PlaceIo, "place-io", Time, "the place that the object is given back to failed", "it is tried again with growing pauses; files already read back there are kept", "look at the disk or service of that place: strongroom restore show ID"),
+    row(Kind::PlaceDiffers, "place-differs", Time, "what was read back from the place is not what was put there", "it is put there again with growing pauses, and not called delivered", "suspect the disk or service of that place: strongroom restore show ID"),
 ];
 
 const fn row(

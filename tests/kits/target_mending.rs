@@ -225,6 +225,26 @@ fn what_a_stop_left_in_a_folder_goes_on_its_way() {
 }
 
 #[test]
+fn where_nothing_can_be_swapped_a_stop_leaves_a_missing_file_that_is_filled() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = local::open(folder.path()).without_exchange();
+    let plan = first();
+    let one = aside(&plan.object, PATH, 0);
+    let object = folder.path().join("ocfl").join(plan.store(&target, &txn(1, 1)));
+    fs::write(object.join(PATH), "oNe!").unwrap();
+    mend(&target, &one, b"one").unwrap();
+    // The bad file lay in quarantine already, the new one not yet in its place.
+    let staged = folder.path().join(format!("work/mending/{}.{}", one.name(), sha512(b"one")));
+    fs::rename(object.join(PATH), &staged).unwrap();
+    drop(target);
+    let target = LocalTarget::open("east", folder.path(), "k3v9").unwrap().without_exchange();
+    assert!(!staged.exists());
+    assert_eq!(mend(&target, &one, b"one").unwrap(), Mended::Filled);
+    assert_eq!(fs::read(object.join(PATH)).unwrap(), b"one");
+    assert_eq!(names(&target), [(one.name(), 4)]);
+}
+
+#[test]
 fn links_and_folders_where_files_belong_are_set_aside_or_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let target = local::open(folder.path());

@@ -477,6 +477,7 @@ fn rebuilt(house: &House, names: &[&str]) -> (Ledger, strongroom::work::rebuild:
         disk: house.disk.clone(),
         clock: house.clock.clone(),
         book: Arc::new(RehearsalBook::new(fate)),
+        outlets: house.world.outlets.clone(),
     };
     let ledger = Ledger::new(Arc::new(world), &INGEST_LINE);
     let report = rebuild_into(house, names, &ledger);

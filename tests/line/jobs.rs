@@ -288,3 +288,73 @@ fn what_is_counted_in_many_parts_is_what_is_counted_in_one() {
         assert!(parts >= 1);
     }
 }
+
+#[test]
+fn the_job_repair_changes_nothing_unless_it_is_allowed_to() {
+    let rot = |office: &Office| {
+        office.house.deposit("letters", &[("a.txt", "hello")]);
+        office.house.run();
+        let target = &office.house.targets["b"];
+        let object = target.objects().remove(0);
+        target.damage(&object, "v1/content/bag/data/a.txt", b"hellO".to_vec());
+        let ask = Ask::Keep(strongroom::work::desk::words::KeepAsk::Prove {
+            object: object.0.clone(),
+            target: None,
+        });
+        office.desk.answer(&ask, &asker("anna"));
+        (object, office.house.ledger.damaged(None, 9).unwrap())
+    };
+    let office_plan = office("[jobs]\nrepair = \"1 d\"\n");
+    assert_eq!(office_plan.cron("repair").unwrap().told.line, "repair: no copy is damaged");
+    let (object, damaged) = rot(&office_plan);
+    assert_eq!(damaged.len(), 1);
+    let run = office_plan.run("repair", None).unwrap();
+    assert_eq!(run.end, RunEnd::Wrong);
+    assert_eq!(
+        run.told.text(),
+        format!(
+            "repair: 1 damaged copies wait for a person; next: strongroom repair plan\n  {object} on b\n"
+        )
+    );
+    assert_eq!(office_plan.house.ledger.damaged(None, 9).unwrap(), damaged);
+
+    // A person had it looked at, no sweep: by itself it is left alone in this mode, too, and told.
+    let office_auto = office("[repair]\nmode = \"auto\"\n");
+    assert_eq!(office_auto.cron("repair"), None, "it is off by default");
+    rot(&office_auto);
+    let run = office_auto.run("repair", None).unwrap();
+    assert!(
+        run.told.line.starts_with("repair: 0 of 1 copies put right, 0 failed, 1 left alone; next: "),
+        "{run:?}"
+    );
+    assert_eq!((run.end, run.told.lines.len()), (RunEnd::Wrong, 1));
+}
+
+#[test]
+fn the_job_fixity_proves_what_is_due_and_tells_what_is_damaged_and_what_was_away() {
+    let office = office("");
+    office.house.deposit("letters", &[("a.txt", "hello"), ("b.txt", "there")]);
+    office.house.run();
+    let target = office.house.targets["b"].clone();
+    let object = target.objects().remove(0);
+    assert_eq!(
+        office.cron("fixity").unwrap().told.line,
+        "fixity: 0 copies on 2 targets proved, none damaged"
+    );
+
+    office.house.clock.advance(200 * 24 * HOUR);
+    target.damage(&object, "v1/content/bag/data/a.txt", b"hellO".to_vec());
+    let run = office.cron("fixity").unwrap();
+    assert_eq!(run.end, RunEnd::Wrong);
+    let wanted = "fixity: 1 of 2 copies damaged (1 files mismatched, 0 missing, 0 unreadable, 0 extra); next: \
+                  strongroom fixity failures --run ";
+    assert!(run.told.line.starts_with(wanted), "{run:?}");
+    assert!(run.told.lines[0].starts_with(&format!("{object} on b: ")), "{run:?}");
+    assert_eq!(office.cron("fixity"), None);
+
+    office.house.clock.advance(200 * 24 * HOUR);
+    target.unmount(true);
+    let run = office.cron("fixity").unwrap();
+    assert_eq!(run.end, RunEnd::Wrong, "what could not be looked at is not well: {run:?}");
+    assert!(run.told.line.contains("b away") && run.told.text().contains("b away: "), "{run:?}");
+}

@@ -55,6 +55,7 @@ fn new_ledger(house: &House) -> (Ledger, Arc<Fate>) {
         disk: house.disk.clone(),
         clock: house.clock.clone(),
         book: Arc::new(RehearsalBook::new(fate.clone())),
+        outlets: house.world.outlets.clone(),
     };
     (Ledger::new(Arc::new(world), &INGEST_LINE), fate)
 }

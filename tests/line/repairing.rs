@@ -605,3 +605,57 @@ impl House {
         }
     }
 }
+
+/// A desk over this house, with this way of repairing.
+fn desk(house: &House, mode: &str) -> strongroom::work::desk::Desk {
+    use strongroom::books::config::{Config, Given};
+    let text =
+        format!("data = \"/tmp/none\"\ni_accept_copies_on_one_disk = true\n[repair]\nmode = \"{mode}\"\n");
+    let config = Arc::new(Config::from_text(&text, None, &Given::default()).unwrap());
+    let ledger = house.ledger.clone();
+    strongroom::work::desk::Desk::new(ledger, std::sync::Weak::new(), config, house.settings.clone(), true)
+}
+
+#[test]
+fn the_daemon_mends_once_what_a_sweep_found_and_once_a_day_what_it_could_not() {
+    use strongroom::model::item::Asker;
+    use strongroom::work::desk::words::{Answer, Ask, RepairAnswer, RepairAsk, RepairWish};
+    let house = house();
+    let (by_person, by_itself) = (desk(&house, "plan"), desk(&house, "auto"));
+    let schedule = Asker { uid: 0, name: "schedule".into(), door: "test".into() };
+    let round = || {
+        let wish = RepairWish { by_itself: true, ..RepairWish::default() };
+        let ask = Ask::Repair(RepairAsk::Run { wish, run: None });
+        match by_itself.answer(&ask, &schedule) {
+            Answer::Repair(RepairAnswer::Run(run)) => run,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(!by_itself.repair_due());
+    house.targets["b"].damage(&photos(), ALPHA, b"alphA".to_vec());
+    mark(&house, "b", 0);
+    assert!(!by_itself.repair_due(), "a person had it looked at");
+    mark(&house, "b", 3);
+    assert!(by_itself.repair_due() && !by_person.repair_due());
+    assert_eq!(round().repaired, 1);
+    assert!(!by_itself.repair_due());
+    // One that cannot be put right is no reason to try all day.
+    for target in ["a", "b", "c"] {
+        house.targets[target].damage(&photos(), ALPHA, b"alphA".to_vec());
+    }
+    house.clock.advance(Duration::from_secs(1));
+    mark(&house, "b", 4);
+    assert!(by_itself.repair_due());
+    let run = round();
+    assert_eq!((run.failed, run.asked_by.as_str()), (1, "schedule"));
+    house.clock.advance(Duration::from_secs(3_600));
+    assert!(!by_itself.repair_due());
+    house.clock.advance(Duration::from_secs(86_400));
+    assert!(by_itself.repair_due());
+    house.targets["c"].damage(&photos(), ALPHA, b"alpha".to_vec());
+    assert_eq!(round().repaired, 1);
+    let shown = by_itself.answer(&Ask::Repair(RepairAsk::Show { limit: 2 }), &schedule);
+    let Answer::Repair(RepairAnswer::Shown(shown)) = shown else { panic!("{shown:?}") };
+    assert_eq!((shown.mode.as_str(), shown.runs.len(), shown.damaged.len()), ("auto", 2, 0));
+    assert_eq!(shown.quarantine[1].count, 2);
+}

@@ -500,6 +500,7 @@ fn choosing_what_is_due_reads_a_page_however_many_copies_there_are() {
     }
     let book = Arc::new(Counting { book: house.world.book.clone(), rows: AtomicU64::new(0) });
     house.world = Arc::new(World {
+        outlets: house.world.outlets.clone(),
         source: house.source.clone(),
         targets: house.world.targets.clone(),
         disk: house.disk.clone(),

@@ -4,6 +4,7 @@
 
 mod backups;
 mod fixity;
+mod giving_back;
 mod gone;
 mod house;
 mod rebuilding;

@@ -41,6 +41,7 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
     let jobs = from.jobs();
     let notice = from.notice(&network);
     let fixity = from.fixity();
+    let restoring = from.restoring();
     let workers = from.workers();
     let limits = from.limits();
     let retry = from.retry();
@@ -67,6 +68,7 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
         jobs,
         notice,
         fixity,
+        restoring,
         workers,
         limits,
         retry,

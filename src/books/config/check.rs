@@ -4,6 +4,7 @@ use super::fault::Fault;
 use super::tree::{Tree, Value};
 use super::{Config, PlaceConfig};
 use crate::books::profiles;
+use crate::worlds::outlet::places::OutAt;
 use crate::worlds::source::configured::{BucketPlace, Place, SourceConfig};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -169,6 +170,11 @@ fn separate(config: &Config, faults: &mut Vec<Fault>) {
             places.push((format!("source {}", source.name), path));
         }
     }
+    for place in &config.restoring.places {
+        if let OutAt::Folder(path) = &place.at {
+            places.push((format!("place {}", place.name), path));
+        }
+    }
     for (place, (name, path)) in places.iter().enumerate() {
         for (other_name, other) in &places[..place] {
             if path.starts_with(other) || other.starts_with(path) {
@@ -194,7 +200,13 @@ fn buckets_apart(config: &Config, tree: &Tree, faults: &mut Vec<Fault>) {
         Place::Bucket(place) => Some(("source", &source.name, place, place.prefix.clone())),
         _ => None,
     });
-    let places: Vec<_> = targets.chain(sources).collect();
+    let outlets = config.restoring.places.iter().filter_map(|outlet| {
+        let OutAt::Bucket(bucket) = &outlet.at else { return None };
+        let prefix = bucket.place.prefix.trim_matches('/');
+        let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+        Some(("place", &outlet.name, &bucket.place, prefix))
+    });
+    let places: Vec<_> = targets.chain(sources).chain(outlets).collect();
     let endpoint = |place: &BucketPlace| {
         place.endpoint.as_ref().map(|endpoint| endpoint.trim_end_matches('/').to_ascii_lowercase())
     };

@@ -80,7 +80,7 @@ const WEIGHS: Shape = Shape::OneOf(&["profile", "error", "warning", "note"]);
 
 /// The table.
 #[rustfmt::skip]
-pub const KEYS: [Key; 135] = [
+pub const KEYS: [Key; 156] = [
     key("data", Shape::Path, "\"./strongroom-data\"", "Folder below which everything lies that has no path of its own. A relative folder, so that a first try needs no rights; an installed service names /var/lib/strongroom."),
     key("i_accept_copies_on_one_disk", Shape::Flag, "false", "Two targets of one policy on one file system are refused, because one broken disk would take both copies. True is for trying out only; the embedded default without a file has it so."),
     key("i_accept_copies_on_one_credential", Shape::Flag, "false", "Two targets of one policy in buckets that are reached with one access key are refused, because one stolen or mistyped key would take both copies. True is for trying out only."),
@@ -191,6 +191,25 @@ pub const KEYS: [Key; 135] = [
     key("limits.packed_bytes_max", Shape::Size, "\"1 TiB\"", "Bytes that may come out of one packed deposit. They lie in staging until the bag is kept, so a larger one should be sent as a plain tar, which is read in place."),
     key("retry.first", Shape::Time, "\"30 s\"", "First pause after a trouble that time may cure. Long enough for a mount to come back, short enough that nobody waits for it."),
     key("retry.longest", Shape::Time, "\"1 h\"", "Longest pause; every pause is longer than the one before, and spread by chance so that items do not come back all at once."),
+    key("place[].name", Shape::Name, "", "Name of a place that objects are given back to; orders name it (restore request OBJECT --to NAME). The first place is meant where none is named."),
+    key("place[].kind", Shape::OneOf(&["folder", "s3"]), "\"folder\"", "What kind of place it is: a folder of this machine, or a bucket that speaks S3."),
+    key("place[].path", Shape::Path, "", "Folder of a place of the kind folder. It must be there, so that a missing mount is not filled, and apart from everything else that is named here."),
+    key("place[].endpoint", Shape::Text, "", "Address of the service of a place of the kind s3; as for a target."),
+    key("place[].bucket", Shape::Text, "", "Bucket of a place of the kind s3. It must be there; strongroom makes none."),
+    key("place[].prefix", Shape::Text, "", "Where in the bucket objects are put: PREFIX/NAME. None: directly into the bucket."),
+    key("place[].region", Shape::Text, "", "Region that requests are signed for; as for a source."),
+    key("place[].style", Shape::OneOf(&["auto", "path", "host"]), "\"auto\"", "How the bucket is named in requests; as for a source."),
+    key("place[].credentials", Shape::Text, "", "Where credentials come from; as for a source of the kind s3. They must allow reading, writing, listing and deleting below the prefix."),
+    key("place[].connections", Shape::Count(1, 64), "4", "Requests at once to a place of the kind s3. Fewer than to a target, because giving back must not take the line from keeping."),
+    key("place[].bandwidth", Shape::Text, "\"unlimited\"", "Bytes a second to and from a place of the kind s3; written as for a source."),
+    key("place[].proxy", Shape::Text, "\"environment\"", "Proxy of a place of the kind s3; written as for a source."),
+    key("place[].ca_file", Shape::Path, "", "Certificates (PEM) that the service's own is signed by, instead of those the system trusts."),
+    key("place[].allow_private", Shape::Flag, "false", "The service may lie on this machine or in a private network."),
+    key("place[].timeout_connect", Shape::Time, "\"10 s\"", "Longest wait for a connection to a place of the kind s3; as for a source."),
+    key("place[].timeout_answer", Shape::Time, "\"60 s\"", "Longest wait from a request, its body sent, to the head of its answer; as for a target."),
+    key("place[].timeout_stall", Shape::Time, "\"25 s\"", "Longest wait for the next bytes to come or go; as for a source."),
+    key("restore.keep", Shape::Time, "\"14 d\"", "How long what was given back stays at its place; then it is removed, if it is still what was put there. Two weeks, because it is a copy for somebody's use and places fill up; 0 s: it stays until somebody else removes it."),
+    key("spot_test.every", Shape::Time, "\"30 d\"", "How often an object of each depositor is read back whole, judged as a bag and thrown away again, to try what nobody asks for in years. Once a month; 0 s: only when asked (strongroom spot-test run)."),
     key("socket.path", Shape::Path, "DATA/socket", "Unix socket of the daemon. Who may open it may give every order, so it is made 0660; the service's unit puts it below /run/strongroom."),
     key("socket.connections_max", Shape::Count(1, 1_000), "64", "Connections at once; further ones are told to come again."),
     key("serve.drain", Shape::Time, "\"100 s\"", "How long SIGTERM lets workers reach a safe point before the process leaves; below the 120 s that the service's unit allows."),
@@ -203,6 +222,8 @@ pub const KEYS: [Key; 135] = [
     key("roles.operator", Shape::Texts, "[]", "Who runs the house; written as approver. A name in both is refused, and so is the word of somebody who is in both by a group: no one person may ask for a deletion and approve it."),
     key("deletion.retention", Shape::Time, "\"0 s\"", "How long an object is kept at least after its newest version was; until then a deletion is refused. No least time by default: what a house owes its depositors it knows itself."),
     key("deletion.grace", Shape::Time, "\"7 d\"", "Between the second word and the first file that is removed; until then anybody may cancel. A week, so that a mistake that comes up at the next meeting can still be undone."),
+    key("jobs.fixity", Shape::Time, "\"1 d\"", "How often the job fixity is due: copies are proved again, oldest proof first, within the budget of [fixity]. Once a day, because a short run every night disturbs nobody and never falls behind by much; a run that a person made counts. 0 s: only when a person asks."),
+    key("jobs.repair", Shape::Time, "\"0 s\"", "How often the job repair is due: with repair.mode = \"auto\" it puts right what sweeps found damaged, otherwise it tells how many copies wait for a person. 0 s, never by itself: the daemon mends by itself in that mode, and check fixity tells of damaged copies."),
     key("jobs.reconcile", Shape::Time, "\"7 d\"", "How often the job reconcile is due (strongroom job run reconcile --cron): targets are held against the registry. What the daemon did by itself (serve.reconcile_every) counts. A job is due a little before its time is over, so that a start that comes at the same hour is never too early by seconds. 0 s: only when a person asks."),
     key("jobs.retention", Shape::Time, "\"1 d\"", "How often the job retention is due: leftovers of processes that ended in the middle of something are removed. 0 s: only when a person asks."),
     key("jobs.state_backup", Shape::Time, "\"1 d\"", "How often the job state-backup is due. What the daemon did by itself (serve.backup_every) counts. 0 s: only when a person asks."),

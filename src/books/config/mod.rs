@@ -16,6 +16,7 @@ pub mod fixity;
 pub mod jobs;
 pub mod keys;
 mod repair;
+mod restore;
 mod show;
 mod sources;
 mod targets;
@@ -35,6 +36,7 @@ pub use check::changes;
 pub use deleting::{DeletionConfig, GROUP, Roles};
 use fault::{Fault, Faults};
 pub use repair::{RepairConfig, RepairMode};
+pub use restore::RestoreConfig;
 pub use show::{defaults, sample};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -276,6 +278,8 @@ pub struct Config {
     pub notice: jobs::NoticeConfig,
     /// How copies are proved again.
     pub fixity: fixity::FixityConfig,
+    /// How objects are given back.
+    pub restoring: RestoreConfig,
     /// How many do something at once.
     pub workers: Workers,
     /// What is too much.

@@ -24,8 +24,8 @@ pub struct EventDraft {
 /// The event with its id: a digest over what it tells, so that the same event has the same id.
 pub(super) fn event(item: &Item, draft: &EventDraft, now: jiff::Timestamp) -> Event {
     let mut told = format!("{}\n{}\n", item.id, item.deposit.key);
-    // An object is given up once, whatever the stage that tells of it: its tombstone does before the registry can.
-    if draft.event_type != EventType::Deaccession {
+    // An object is given up once, whatever the stage and round that tell of it: its tombstone does before the registry can.
+    if !matches!(draft.event_type, EventType::Deletion | EventType::Deaccession) {
         told.push_str(&format!("{}\n{}\n", item.checkpoint.stage, item.checkpoint.round));
     }
     told.push_str(&format!(

@@ -5,6 +5,7 @@
 
 pub use super::args_delete::{ApproveVerb, Approving, DeleteVerb};
 pub use super::args_fixity::FixityVerb;
+pub use super::args_giving::{RestoreVerb, SpotTestVerb};
 pub use super::args_jobs::{JobVerb, NoticeVerb};
 pub use super::args_kept::{EventsFormat, EventsVerb, ObjectVerb, TargetVerb};
 pub use super::args_repair::RepairVerb;
@@ -172,6 +173,12 @@ pub enum Verb {
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
+    /// Give objects back
+    #[command(subcommand)]
+    Restore(RestoreVerb),
+    /// Try whether what is kept can be given back
+    #[command(subcommand)]
+    SpotTest(SpotTestVerb),
     /// Where copies are kept
     #[command(subcommand)]
     Target(TargetVerb),
@@ -499,6 +506,11 @@ mod tests {
             "strongroom target add vault-c --dry-run",
             "strongroom events export --format premis-xml",
             "strongroom object restore strongroom:u/b --to out",
+            "strongroom restore request u/b:data/a.txt --version 2 --to out --as folder --wait",
+            "strongroom restore cancel 7 8 --reason why",
+            "strongroom restore fetch 7 --to out",
+            "strongroom restore expire --dry-run --json",
+            "strongroom spot-test run --depositor u --seed 7 --due",
             "strongroom bag validate a.tar folder --strict --json",
             "strongroom target reconcile vault-a vault-b --json",
             "strongroom target reconcile --last",

@@ -35,12 +35,12 @@ pub enum CheckVerb {
     },
     /// Damaged copies, and copies that were not proved for too long
     Fixity {
-        /// WARNING when the oldest proof is older
-        #[arg(short, long, value_name = "TIME", default_value = "97 d")]
-        warning: String,
-        /// CRITICAL when it is older
-        #[arg(short, long, value_name = "TIME", default_value = "120 d")]
-        critical: String,
+        /// WARNING when the oldest proof is older [default: a week more than fixity.every of its target]
+        #[arg(short, long, value_name = "TIME")]
+        warning: Option<String>,
+        /// CRITICAL when it is older [default: a third more than fixity.every of its target]
+        #[arg(short, long, value_name = "TIME")]
+        critical: Option<String>,
     },
     /// Space on volumes and targets
     Disk {

@@ -7,6 +7,7 @@ pub mod args;
 mod args_check;
 mod args_delete;
 mod args_fixity;
+mod args_giving;
 pub mod args_jobs;
 mod args_kept;
 mod args_repair;
@@ -30,12 +31,15 @@ mod rebuild;
 mod reconcile;
 pub mod repair;
 mod report;
+mod restore;
 pub mod source;
+mod spot_test;
 pub mod table;
 mod talk;
 mod targets;
 pub mod text;
 mod verbs;
+mod waiting;
 mod whole;
 
 use crate::books::config::{Config, Given};
@@ -184,6 +188,8 @@ fn run(screen: &Screen, cli: Cli) -> Told<Exit> {
         Verb::Report(what) => report::run(screen, &config, &what),
         Verb::Check(what) => Ok(check::run(screen, &config, &what)),
         Verb::Notice(verb) => notice::run(screen, &config, &verb),
+        Verb::Restore(verb) => restore::run(screen, &config, verb),
+        Verb::SpotTest(verb) => spot_test::run(screen, &config, verb),
         verb => verbs::run(screen, &config, verb),
     }
 }

@@ -73,7 +73,7 @@ fn plans(screen: &Screen, talk: &mut Talk, wish: &RepairWish) -> Told<Vec<CopyPl
             None => return Ok(all),
         }
         if screen.style.tty && !screen.json {
-            screen.hint(&format!("{} looked at", counted(all.len() as u64, "copy")));
+            screen.hint(&format!("{} looked at", copies_of(all.len() as u64)));
         }
     }
 }
@@ -120,7 +120,11 @@ fn of_copy(style: &Style, copy: &CopyPlan) -> String {
         );
     }
     let word = if copy.cannot > 0 { style.paint(Tone::Bad, "FAIL") } else { style.paint(Tone::Warn, "mend") };
-    let mut text = format!("{word}  {name}: {} would be put right ({size})", counted(copy.files, "file"));
+    let files = match copy.files {
+        0 => "nothing would be put right".to_string(),
+        files => format!("{} would be put right ({size})", counted(files, "file")),
+    };
+    let mut text = format!("{word}  {name}: {files}");
     if copy.extra > 0 && copy.cannot == 0 {
         text.push_str(&format!(", {} put aside", copy.extra));
     }
@@ -150,6 +154,10 @@ fn of_copy(style: &Style, copy: &CopyPlan) -> String {
     text
 }
 
+fn copies_of(count: u64) -> String {
+    if count == 1 { "1 copy".into() } else { format!("{count} copies") }
+}
+
 /// Says what would be done, and asks once; without a terminal it is not done unless it was said.
 fn sure(screen: &Screen, talk: &mut Talk, wish: &RepairWish) -> Told<bool> {
     let copies = plans(screen, talk, wish)?;
@@ -159,7 +167,7 @@ fn sure(screen: &Screen, talk: &mut Talk, wish: &RepairWish) -> Told<bool> {
             Complaint::new(Sort::Refused, "copies are not put right")
                 .because(format!(
                     "{} would be changed, and nobody can be asked whether that is meant",
-                    counted(doable, "copy")
+                    copies_of(doable)
                 ))
                 .so("nothing was changed")
                 .then_try("strongroom repair plan, then strongroom repair run --yes"),
@@ -169,7 +177,7 @@ fn sure(screen: &Screen, talk: &mut Talk, wish: &RepairWish) -> Told<bool> {
     if doable == 0 {
         return Ok(false);
     }
-    screen.hint(&format!("put {} right? [y/N]", counted(doable, "copy")));
+    screen.hint(&format!("put {} right? [y/N]", copies_of(doable)));
     let mut line = String::new();
     let read = std::io::stdin().lock().read_line(&mut line);
     Ok(read.is_ok() && matches!(line.trim(), "y" | "Y" | "yes"))
@@ -188,11 +196,7 @@ fn mend(screen: &Screen, talk: &mut Talk, wish: &RepairWish) -> Told<Exit> {
         number = Some(run.number);
         if told_at.elapsed() >= LINE_EVERY {
             told_at = Instant::now();
-            screen.hint(&format!(
-                "{} put right, {} failed so far",
-                counted(run.repaired, "copy"),
-                run.failed
-            ));
+            screen.hint(&format!("{} put right, {} failed so far", copies_of(run.repaired), run.failed));
         }
         if let Some(asked) = signals.asked() {
             break (run, Some(asked));
@@ -228,7 +232,7 @@ pub fn ran(style: &Style, run: &RepairRun) -> String {
     let mut text = format!(
         "repair {}: {} put right ({}, {}), {} failed, {} found whole, {} left alone; {} put aside\n",
         run.number,
-        counted(run.repaired, "copy"),
+        copies_of(run.repaired),
         counted(run.files, "file"),
         style.bytes(run.bytes).shown(),
         run.failed,

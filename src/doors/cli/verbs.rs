@@ -233,7 +233,7 @@ fn steered(screen: &Screen, talk: &mut Talk, verb: &str, how: Steering, steer: S
     moved(screen, talk, verb, &ask)
 }
 
-fn moved(screen: &Screen, talk: &mut Talk, verb: &str, ask: &Ask) -> Told<Exit> {
+pub(super) fn moved(screen: &Screen, talk: &mut Talk, verb: &str, ask: &Ask) -> Told<Exit> {
     let answer = talk.ask(ask)?;
     let Answer::Moved { done, refused, dry_run } = &answer else { return Err(unexpected(&answer)) };
     match screen.json {

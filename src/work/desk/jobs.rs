@@ -111,7 +111,7 @@ impl Desk {
     }
 
     fn stop_job(&self, job: Job, number: u64, asker: &Asker) -> Told<JobAnswer> {
-        let stopped = self.jobs.stop(self, job, number, &asker.name);
+        let stopped = self.jobs.stop(self, job, number, asker);
         match stopped.map_err(|error| of_ledger(&error, "the run is not ended"))? {
             Stepped::Over(run) => Ok(JobAnswer::Stepped(JobStep::Over { run })),
             Stepped::Going(_) | Stepped::Unknown => Err(not_under_way(job, number)),

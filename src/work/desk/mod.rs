@@ -12,6 +12,8 @@ mod doctor;
 mod facts;
 mod fixity;
 pub mod fixity_words;
+mod giving;
+pub mod giving_words;
 pub mod job_words;
 mod jobs;
 pub mod keep_words;
@@ -43,6 +45,7 @@ use crate::work::jobs::Jobs;
 use crate::work::notices::Notices;
 use crate::work::pipeline::Pipeline;
 use crate::work::receiving::{Intake, Receiving};
+use crate::work::spot_tests::Drawing;
 use crate::work::sweep::running::Running;
 use complaint::{Complaint, Sort};
 use jiff::Timestamp;
@@ -75,6 +78,8 @@ pub struct Desk {
     repairing: Mutex<()>,
     sweeping: Running,
     intakes: RwLock<Arc<Vec<Intake>>>,
+    // An object is drawn in steps.
+    drawing: Mutex<Option<Drawing>>,
 }
 
 /// An answer, or why there is none.
@@ -109,6 +114,7 @@ impl Desk {
             repairing: Mutex::new(()),
             sweeping: Running::default(),
             intakes,
+            drawing: Mutex::new(None),
         }
     }
 
@@ -171,6 +177,7 @@ impl Desk {
             Ask::Vitals => self.vitals(),
             Ask::Tally { walk, period, after } => self.tally(*walk, *period, after.clone()),
             Ask::Fixity(ask) => self.fixity(ask, asker),
+            Ask::Giving(ask) => self.giving(ask, asker),
             Ask::Object { object } => self.object(object),
             Ask::Rows { after, limit } => self.rows(after.as_deref(), *limit),
             Ask::Restore { object, to } => self.restore(object, to, asker),

@@ -247,7 +247,7 @@ impl Desk {
     }
 
     /// The version's inventory on the first copy that has the recorded one, and the object's folder.
-    fn inventory_of(
+    pub(super) fn inventory_of(
         &self,
         row: &VersionRow,
     ) -> Result<(String, Box<dyn crate::rules::read::ReadAt>), Trouble> {
@@ -286,7 +286,7 @@ impl Desk {
     }
 
     /// A folder in staging for one answer.
-    fn scratch(&self, what: &str) -> Result<Place, Trouble> {
+    pub(super) fn scratch(&self, what: &str) -> Result<Place, Trouble> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         // With it, what a process leaves that ended in the middle can be told from what is in use.

@@ -11,6 +11,7 @@ use crate::model::finding::Finding;
 use crate::model::object::{ObjectRow, VersionRow};
 pub use crate::work::desk::delete_words::{DeleteAnswer, DeleteAsk, DeletionView};
 pub use crate::work::desk::fixity_words::{FixityAnswer, FixityAsk};
+pub use crate::work::desk::giving_words::{GivingAnswer, GivingAsk};
 pub use crate::work::desk::job_words::{JobAnswer, JobAsk, JobStep, JobView, Starter};
 pub use crate::work::desk::keep_words::{KeepAnswer, KeepAsk};
 pub use crate::work::desk::objects::ObjectFilter;
@@ -281,6 +282,8 @@ pub enum Ask {
     },
     /// About proving copies again.
     Fixity(FixityAsk),
+    /// About giving back.
+    Giving(GivingAsk),
     /// Make a backup of the ledger on every target.
     Backup,
     /// The last backup of the ledger.
@@ -394,6 +397,8 @@ pub enum Answer {
     },
     /// About proving copies again.
     Fixity(FixityAnswer),
+    /// About giving back.
+    Giving(GivingAnswer),
     /// One object.
     Object {
         /// Its row.

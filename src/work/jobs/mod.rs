@@ -13,7 +13,9 @@
 
 mod backup;
 mod due;
+mod fixity;
 mod reconcile;
+mod repair;
 mod report;
 mod retention;
 
@@ -45,11 +47,16 @@ pub enum Step {
 pub trait Work: Send {
     /// Does a part of a few seconds.
     fn step(&mut self, desk: &Desk, asker: &Asker) -> Step;
+
+    /// Ends what goes on between two steps; most work goes on in steps only.
+    fn stop(&mut self, _: &Desk, _: &Asker) {}
 }
 
 /// The work of a job; a new job is one line here.
 fn work_of(job: Job) -> Box<dyn Work> {
     match job {
+        Job::Fixity => Box::new(fixity::Fixity::default()),
+        Job::Repair => Box::new(repair::Repair::default()),
         Job::Reconcile => Box::new(reconcile::Reconcile::default()),
         Job::Retention => Box::new(retention::Retention::default()),
         Job::StateBackup => Box::new(backup::StateBackup),
@@ -60,9 +67,10 @@ fn work_of(job: Job) -> Box<dyn Work> {
 /// When a job's work was done last, by a run or otherwise.
 pub fn done_at(desk: &Desk, job: Job, row: &JobRow) -> Option<Timestamp> {
     let otherwise = match job {
+        Job::Fixity => fixity::done(desk),
         Job::Reconcile => reconcile::done(desk),
         Job::StateBackup => backup::done(desk),
-        Job::Retention | Job::Report => None,
+        Job::Repair | Job::Retention | Job::Report => None,
     };
     row.done.max(otherwise)
 }
@@ -159,12 +167,11 @@ impl Jobs {
     }
 
     /// Ends a run on the wish of whoever started it.
-    pub fn stop(&self, desk: &Desk, job: Job, number: u64, by: &str) -> Result<Stepped, LedgerError> {
-        if self.take(job, number).is_none() {
-            return Ok(Stepped::Unknown);
-        }
+    pub fn stop(&self, desk: &Desk, job: Job, number: u64, asker: &Asker) -> Result<Stepped, LedgerError> {
+        let Some(mut work) = self.take(job, number) else { return Ok(Stepped::Unknown) };
+        work.stop(desk, asker);
         let _gone = Gone { jobs: self, job, number, put_back: false };
-        let told = Told::line(format!("{} was interrupted by {by}", job.name()));
+        let told = Told::line(format!("{} was interrupted by {}", job.name(), asker.name));
         let run = desk.ledger().end_run(job, number, RunEnd::Interrupted, told)?;
         Ok(run.map_or(Stepped::Unknown, |run| Stepped::Over(Box::new(run))))
     }

@@ -48,7 +48,11 @@ impl Work for Reconcile {
         if wrong == 0 {
             return Step::Done(false, Told::line(format!("reconcile: nothing is wrong; {what}")));
         }
-        let mut told = Told::line(format!("reconcile: {wrong} things are wrong; {what}; next: {ALL}"));
+        let things = match wrong {
+            1 => "1 thing is wrong".to_string(),
+            _ => format!("{wrong} things are wrong"),
+        };
+        let mut told = Told::line(format!("reconcile: {things}; {what}; next: {ALL}"));
         for (name, counts) in &row.counts {
             if let Some(why) = &counts.unread {
                 told.add(format!("{name} could not be looked at to its end: {why}"));

@@ -387,12 +387,10 @@ impl Shared {
         match stop {
             Stop::Wait(wait) => Move::Wait { wait, until: later(self.world.clock.now(), LOOK_AGAIN) },
             Stop::Drained => Move::Drain,
-            Stop::Back { trouble, to } => Move::Back { trouble, to: to.min(stage), until },
+            Stop::Back { trouble, to } => Move::Back { trouble, to: back(stage, to), until },
             Stop::Trouble(trouble) => match trouble.kind {
-                Kind::DepositChanged => Move::Back { trouble, to: Stage::Download, until },
-                Kind::FactsDamaged if stage.line() == Stage::INGEST => {
-                    Move::Back { trouble, to: Stage::Unpack.min(stage), until }
-                }
+                Kind::DepositChanged => Move::Back { trouble, to: back(stage, Stage::Download), until },
+                Kind::FactsDamaged => Move::Back { trouble, to: back(stage, Stage::Unpack), until },
                 _ => Move::Fail { trouble, until },
             },
             Stop::Later { trouble, after } => {
@@ -452,6 +450,9 @@ pub fn forget_address(world: &World, key: &str) {
 /// Removes what a cancelled item left on its staging volume and staged on targets. Not doing it loses only space.
 pub fn clear_cancelled(world: &World, settings: &Settings, item: &Item) {
     forget_address(world, &item.deposit.key);
+    if let Err(trouble) = stages::deliver::withdraw(world, settings, item) {
+        log::warn!(ITEM = item.id.0; "clearing the place it was brought to: {}", trouble.sentence());
+    }
     if let Ok(folder) = staging_folder(settings, item)
         && let Err(error) = world.disk.remove(&folder)
     {
@@ -463,6 +464,12 @@ pub fn clear_cancelled(world: &World, settings: &Settings, item: &Item) {
             log::warn!(ITEM = item.id.0; "clearing a target: {}", Trouble::from(error).sentence());
         }
     }
+}
+
+/// To which stage an item at this one goes back, when this other one must run again; an errand begins anew.
+fn back(stage: Stage, to: Stage) -> Stage {
+    let line = stage.line();
+    if line.contains(&to) { to.min(stage) } else { line[0] }
 }
 
 /// Nobody may make us wait for longer.

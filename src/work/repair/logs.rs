@@ -28,6 +28,9 @@ const PENDING_MAX: usize = 10_000;
 /// Told of a file that is wrong, and of where its right bytes are.
 type Each<'a> = &'a mut dyn FnMut(Wrong, Option<Right>) -> Result<(), Stop>;
 
+/// The right bytes of a file, and where they are when they are not in the copy itself.
+type Known = (Vec<u8>, Option<Origin>);
+
 impl<'a> Repairer<'a> {
     /// Follows the chain back from the registry's end of it.
     pub(super) fn logs(&self, case: &Case<'a>, proof: &mut Proof, each: Each<'_>) -> Result<(), Stop> {
@@ -79,7 +82,7 @@ impl<'a> Repairer<'a> {
         path: &str,
         link: &LastLog,
         pending: Option<&[u8]>,
-    ) -> Result<Option<(Vec<u8>, Option<Origin>)>, Stop> {
+    ) -> Result<Option<Known>, Stop> {
         if let Some(bytes) = pending.filter(|bytes| is(bytes, link)) {
             let text = String::from_utf8_lossy(bytes).into_owned();
             return Ok(Some((bytes.to_vec(), Some(Origin::Text(text)))));

@@ -57,12 +57,11 @@ pub(super) fn sha512_of(text: &[u8]) -> String {
     digester.finish().get(Algorithm::Sha512).unwrap_or_default().to_string()
 }
 
+/// SHA-512 and size of a file; or what is wrong with it, and why.
+pub(super) type Digested = Result<(String, u64), (Outcome, String)>;
+
 /// SHA-512 and size of what lies there, past the page cache; or what is wrong with it, and why.
-pub(super) fn digest(
-    target: &dyn Target,
-    at: Where<'_>,
-    step: Step<'_>,
-) -> Result<Result<(String, u64), (Outcome, String)>, Stop> {
+pub(super) fn digest(target: &dyn Target, at: Where<'_>, step: Step<'_>) -> Result<Digested, Stop> {
     let mut digester = Digester::new(&[Algorithm::Sha512]);
     let mut stop = None;
     let read = target.read(at, &mut |bytes| {

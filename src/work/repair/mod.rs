@@ -155,7 +155,7 @@ enum Ended {
     /// The last look found nothing wrong.
     Sound,
     /// Nothing more can be done.
-    Stuck(CopyPlan, Proof),
+    Stuck(Box<(CopyPlan, Proof)>),
 }
 
 /// Who puts copies right.
@@ -268,7 +268,7 @@ impl<'a> Repairer<'a> {
             Ok(gone) => gone,
             Err(error) => return Ok(Err(Trouble::from(error).sentence())),
         };
-        if !gone && let Some(why) = self.unknown_version(&row, &versions, target)? {
+        if !gone && let Some(why) = self.unknown_version(&row, &versions, (to, target))? {
             return Ok(Err(why));
         }
         let inventories = inventories_on(&versions, to);
@@ -299,7 +299,7 @@ impl<'a> Repairer<'a> {
         &self,
         row: &ObjectRow,
         versions: &[VersionRow],
-        target: &dyn Target,
+        (to, target): (&str, &dyn Target),
     ) -> Result<Option<String>, Stop> {
         // One whose side-car or declaration does not agree is damaged, and no version.
         if let Ok(Some(head)) = target.head(&row.id) {
@@ -312,11 +312,13 @@ impl<'a> Repairer<'a> {
                 )));
             }
         }
+        // What is on its way to a target that no version counts is a copy being made anew: it goes on.
+        let counted = versions.iter().flat_map(|version| &version.copies).any(|copy| copy.target == to);
         let Ok(under_way) = target.under_way() else { return Ok(None) };
         let path = layout::object_path(&row.id);
         let on_its_way = under_way
             .iter()
-            .find(|way| way.path.as_ref() == Some(&path) && way.ledger == self.settings.ledger_id);
+            .find(|way| counted && way.path.as_ref() == Some(&path) && way.ledger == self.settings.ledger_id);
         Ok(on_its_way.map(|way| format!("item {} is on its way there and not at its end", way.item)))
     }
 
@@ -339,7 +341,7 @@ impl<'a> Repairer<'a> {
         let mut row = self.begun_before(case)?;
         let mut done = Done::only(Came::Sound);
         done.came = match self.rounds(case, &mut row, &mut done)? {
-            Ended::Stuck(plan, proof) => self.tell_failure(case, row.as_ref(), &plan, &proof)?,
+            Ended::Stuck(stuck) => self.tell_failure(case, row.as_ref(), &stuck.0, &stuck.1)?,
             Ended::Sound => match &row {
                 Some(row) => self.tell_whole(case, row)?,
                 None => self.tell_sound(case)?,
@@ -358,7 +360,7 @@ impl<'a> Repairer<'a> {
             }
             let doable = plan.files + if plan.cannot > 0 { 0 } else { plan.extra };
             if doable == 0 || round == ROUNDS {
-                return Ok(Ended::Stuck(plan, proof));
+                return Ok(Ended::Stuck(Box::new((plan, proof))));
             }
             self.room(case, &plan)?;
             let begun = match row {

@@ -39,8 +39,8 @@ impl<'a> Repairer<'a> {
         let levelled = match self.leveller().level_claimed(&case.row.id, case.to) {
             Err(Stop::Trouble(trouble)) if !case.gone => {
                 log::info!("{} on {} is put right first: {}", case.row.id, case.to, trouble.sentence());
-                if let Ended::Stuck(plan, proof) = self.rounds(case, &mut Some(row.clone()), &mut done)? {
-                    done.came = self.tell_failure(case, Some(&row), &plan, &proof)?;
+                if let Ended::Stuck(stuck) = self.rounds(case, &mut Some(row.clone()), &mut done)? {
+                    done.came = self.tell_failure(case, Some(&row), &stuck.0, &stuck.1)?;
                     return Ok(done);
                 }
                 self.leveller().level_claimed(&case.row.id, case.to)?
@@ -56,7 +56,7 @@ impl<'a> Repairer<'a> {
         };
         done.came = match self.rounds(&again, &mut Some(row.clone()), &mut done)? {
             Ended::Sound => self.tell_whole(&again, &row)?,
-            Ended::Stuck(plan, proof) => self.tell_failure(&again, Some(&row), &plan, &proof)?,
+            Ended::Stuck(stuck) => self.tell_failure(&again, Some(&row), &stuck.0, &stuck.1)?,
         };
         Ok(done)
     }

@@ -4,14 +4,13 @@
 //! - Object and versions give way to the tombstone in the commit that ends the item. Its items, their events and the
 //!   inventories kept beside the ledger stay: what was deleted can be told file by file.
 
-use super::remove::{Given, order_of, removed};
+use super::remove::{Given, failed, order_of, removed};
 use crate::books::ledger::Conclusion;
 use crate::model::checkpoint::Stage;
 use crate::model::item::{Item, Removed};
 use crate::model::trouble::{Kind, Stop, Trouble};
 use crate::rules::premis::chain::{LogFile, LogRef};
 use crate::work::job::{Done, Job, Settings};
-use crate::work::logs::failed;
 use crate::work::stages::{Room, StageWork};
 use crate::worlds::World;
 

@@ -7,7 +7,10 @@
 
 pub mod checksum;
 pub mod conclude;
+pub mod deliver;
 pub mod download;
+pub mod gather;
+pub mod recheck;
 pub mod record;
 pub mod remove;
 pub mod store;
@@ -75,9 +78,12 @@ pub static DELETE: [&dyn StageWork; 2] = [&remove::Remove, &conclude::Conclude];
 /// The stage names of the line of ingest, for `checkpoint::next`.
 pub static INGEST_LINE: [Stage; 6] = Stage::INGEST;
 
+/// The line that gives objects back: stages in their order.
+pub static RESTORE: [&dyn StageWork; 3] = [&gather::Gather, &recheck::Recheck, &deliver::Deliver];
+
 /// Every stage of every line.
 pub fn all() -> impl Iterator<Item = &'static dyn StageWork> {
-    INGEST.into_iter().chain(DELETE)
+    INGEST.into_iter().chain(RESTORE).chain(DELETE)
 }
 
 /// The stage of this name.
@@ -94,6 +100,8 @@ mod tests {
         let names: Vec<Stage> = INGEST.iter().map(|stage| stage.name()).collect();
         assert_eq!(names, INGEST_LINE);
         assert_eq!(DELETE.map(|stage| stage.name()), Stage::DELETE);
-        Stage::INGEST.into_iter().chain(Stage::DELETE).for_each(|stage| assert_eq!(of(stage).name(), stage));
+        let names: Vec<Stage> = RESTORE.iter().map(|stage| stage.name()).collect();
+        assert_eq!(names, Stage::RESTORE);
+        Stage::ALL.into_iter().for_each(|stage| assert_eq!(of(stage).name(), stage));
     }
 }

@@ -106,8 +106,9 @@ pub fn order_of(item: &Item) -> Result<&DeleteOrder, Trouble> {
     }
 }
 
-fn failed(error: &LedgerError) -> Trouble {
-    crate::work::logs::failed(error)
+/// What the ledger could not do. No facts of an earlier stage are to blame: it is tried again where it stands.
+pub(super) fn failed(error: &LedgerError) -> Trouble {
+    Trouble::new(Kind::StagingIo, error.to_string()).while_doing("reading the registry")
 }
 
 /// What two persons gave their word for, and what the registry has of it.

@@ -5,7 +5,7 @@ use crate::books::config::units::{show_age, show_bytes};
 use crate::books::ledger::BackupRow;
 use crate::doors::cli::overview::counted;
 use crate::model::job::RunEnd;
-use crate::work::desk::keep_words::UsageRow;
+use crate::work::desk::fixity_words::Coverage;
 use crate::work::desk::vitals::Vitals;
 use crate::work::desk::words::{JobView, PlaceView, Status, SummaryRow};
 use jiff::Timestamp;
@@ -40,6 +40,9 @@ fn shown(seconds: u64) -> String {
 /// Notices that could not go for so long are worth a word.
 const NOTICES_LATE: u64 = 86_400;
 
+/// Seconds of a week.
+const WEEK: u64 = 7 * 86_400;
+
 /// Is it well?
 pub fn health(status: &Status, vitals: &Vitals, jobs: &[JobView], now: Timestamp) -> Verdict {
     let mut verdict = Verdict::new();
@@ -59,6 +62,11 @@ pub fn health(status: &Status, vitals: &Vitals, jobs: &[JobView], now: Timestamp
             counted(alarms, "item")
         );
         verdict.add(Grade::Critical, what);
+    }
+    let damaged: u64 = vitals.damaged.values().sum();
+    if damaged > 0 {
+        let at_least = if vitals.damaged_more { "at least " } else { "" };
+        verdict.add(Grade::Critical, format!("{at_least}{damaged} damaged copies; strongroom repair plan"));
     }
     for job in jobs {
         let name = job.job.name();
@@ -143,37 +151,44 @@ pub fn trouble(rows: &[SummaryRow], limits: Limits, oldest: u64, now: Timestamp)
     verdict
 }
 
-/// Damaged copies, and the oldest proof of every target.
-pub fn fixity(vitals: &Vitals, usage: &[UsageRow], limits: Limits, now: Timestamp) -> Verdict {
+/// Damaged copies, and the oldest proof of every target. Limits that are not given follow from the target's interval: a week
+/// and a third more than it.
+pub fn fixity(
+    vitals: &Vitals,
+    coverage: &[Coverage],
+    given: (Option<Duration>, Option<Duration>),
+    now: Timestamp,
+) -> Verdict {
     let mut verdict = Verdict::new();
-    let damaged: u64 = vitals.damaged.values().sum();
-    if damaged > 0 {
-        let on: Vec<String> =
-            vitals.damaged.iter().map(|(target, count)| format!("{count} on {target}")).collect();
-        let at_least = if vitals.damaged_more { "at least " } else { "" };
-        verdict.add(Grade::Critical, format!("{at_least}{damaged} damaged copies ({})", on.join(", ")));
-    }
-    let mut copies: BTreeMap<&str, (u64, Option<Timestamp>)> = BTreeMap::new();
-    for row in usage {
-        let entry = copies.entry(&row.target).or_default();
-        entry.0 += row.versions;
-        entry.1 = match (entry.1, row.oldest_proof) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
-        };
-    }
-    for (target, (count, oldest)) in copies {
-        let Some(oldest) = oldest else { continue };
+    let damaged: u64 = coverage.iter().map(|target| target.bad).sum();
+    for target in coverage {
+        let name = &target.target;
+        if target.bad > 0 {
+            let what = format!("{name}: {} damaged copies; strongroom repair plan", target.bad);
+            verdict.add(Grade::Critical, what);
+        }
+        if let Some(ill) = &target.ill {
+            verdict.add(Grade::Critical, format!("{name} looks ill: {}", ill.because));
+        }
+        if !target.counted {
+            verdict.add(Grade::Unknown, format!("{name}: it is still being counted when copies were proved"));
+        }
+        let Some(oldest) = target.oldest else { continue };
+        let warning = given.0.map_or(target.every + WEEK, |time| time.as_secs());
+        let critical = given.1.map_or(target.every + (target.every / 3).max(WEEK), |time| time.as_secs());
         let seconds = age(oldest, now);
-        let grade = Grade::of(seconds, limits.warning, limits.critical);
-        verdict.add(grade, format!("{target}: {count} copies, oldest proof {} old", shown(seconds)));
-        let label = format!("oldest_proof_{target}");
-        verdict.figure(Figure::new(label, seconds, "s").limits(limits.warning, limits.critical));
+        let overdue =
+            if target.overdue > 0 { format!(", {} overdue", target.overdue) } else { String::new() };
+        let text = format!("{name}: {} copies, oldest proof {} old{overdue}", target.copies, shown(seconds));
+        verdict.add(Grade::of(seconds, warning, critical), text);
+        let label = format!("oldest_proof_{name}");
+        verdict.figure(Figure::new(label, seconds, "s").limits(warning, critical));
     }
     if vitals.first_object.is_none() {
         verdict.add(Grade::Ok, "nothing is kept yet");
     }
     verdict.figure(Figure::new("damaged", damaged, "").limits(1, 1));
+    verdict.figure(Figure::new("overdue", coverage.iter().map(|target| target.overdue).sum(), ""));
     verdict
 }
 

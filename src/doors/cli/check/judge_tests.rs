@@ -38,7 +38,7 @@ fn a_disk_is_judged_by_what_is_free_and_by_what_can_be_promised() {
         (place(500, 490, Some("it is not mounted")), Grade::Critical),
     ];
     for (place, grade) in table {
-        assert_eq!(disk(&[place.clone()], limits).grade, grade, "{place:?}");
+        assert_eq!(disk(std::slice::from_ref(&place), limits).grade, grade, "{place:?}");
     }
     let line = disk(&[place(99, 89, None)], limits).line();
     assert_eq!(line, "WARNING: target vault-a: 99 B of 1000 B free | vault-a=901B;900;950;0;1000");
@@ -78,33 +78,42 @@ fn trouble_counts_what_waits_for_us_and_an_alarm_is_never_small() {
     );
 }
 
-fn usage(target: &str, hours: Option<i64>) -> UsageRow {
-    UsageRow { target: target.into(), versions: 3, oldest_proof: hours.map(ago), ..UsageRow::default() }
+fn covered(target: &str, hours: Option<i64>, bad: u64) -> Coverage {
+    let every = 90 * DAY;
+    Coverage {
+        target: target.into(),
+        copies: 3,
+        bad,
+        oldest: hours.map(ago),
+        every,
+        counted: true,
+        ..Coverage::default()
+    }
 }
 
 #[test]
 fn fixity_is_as_good_as_its_worst_target_and_damage_is_critical() {
-    let limits = Limits { warning: 90 * DAY, critical: 120 * DAY };
-    let vitals = |damaged: u64| Vitals {
-        first_object: Some(ago(9_000)),
-        damaged: (damaged > 0).then(|| ("a".to_string(), damaged)).into_iter().collect(),
-        ..Vitals::default()
-    };
-    let judge = |damaged, rows: &[UsageRow]| fixity(&vitals(damaged), rows, limits, now());
+    let vitals = Vitals { first_object: Some(ago(9_000)), ..Vitals::default() };
+    let judge = |rows: &[Coverage]| fixity(&vitals, rows, (None, None), now());
+    let well = covered("a", Some(1), 0);
     let table = [
-        (0, vec![usage("a", Some(1)), usage("b", Some(2))], Grade::Ok),
-        (0, vec![usage("a", Some(1)), usage("b", Some(90 * 24)), usage("b", Some(1))], Grade::Warning),
-        (0, vec![usage("a", Some(120 * 24))], Grade::Critical),
-        (1, vec![usage("a", Some(1))], Grade::Critical),
-        (0, vec![usage("a", None)], Grade::Ok),
+        (vec![well.clone(), covered("b", Some(2), 0)], Grade::Ok),
+        (vec![well.clone(), covered("b", Some(96 * 24), 0)], Grade::Ok),
+        (vec![well.clone(), covered("b", Some(97 * 24), 0)], Grade::Warning),
+        (vec![covered("a", Some(120 * 24), 0)], Grade::Critical),
+        (vec![covered("a", Some(1), 1)], Grade::Critical),
+        (vec![covered("a", None, 0)], Grade::Ok),
+        (vec![Coverage { counted: false, ..well.clone() }], Grade::Unknown),
     ];
-    for (damaged, rows, grade) in table {
-        assert_eq!(judge(damaged, &rows).grade, grade, "{rows:?}");
+    for (rows, grade) in table {
+        assert_eq!(judge(&rows).grade, grade, "{rows:?}");
     }
+    let hour = Some(Duration::from_secs(3_600));
+    assert_eq!(fixity(&vitals, &[covered("a", Some(1), 0)], (hour, None), now()).grade, Grade::Warning);
+    let line = judge(&[covered("a", Some(1), 2)]).line();
     assert!(
-        judge(2, &[usage("a", Some(1))])
-            .line()
-            .starts_with("CRITICAL: 2 damaged copies (2 on a) | oldest_proof_a=3600s;")
+        line.starts_with("CRITICAL: a: 2 damaged copies; strongroom repair plan | oldest_proof_a=3600s;"),
+        "{line}"
     );
 }
 
@@ -192,6 +201,11 @@ fn health_is_as_good_as_its_worst_part() {
         "OK: strongroom 0.1.0, up 11 min, 0 items in line, 9 kept | in_line=0;;;0 kept=9;;;0 notices_waiting=0;;;0"
     );
     let cases = [
+        (
+            judge(&well, &Vitals { damaged: [("a".to_string(), 3)].into(), ..Vitals::default() }, &[]),
+            Grade::Critical,
+            "3 damaged copies",
+        ),
         (
             judge(&status(json!({"alarm": 1}), &[]), &vitals, &[]),
             Grade::Critical,

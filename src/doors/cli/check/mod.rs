@@ -15,8 +15,9 @@ use crate::books::config::Config;
 use crate::books::config::units::parse_time;
 use crate::doors::exit::Exit;
 use crate::work::desk::complaint::{Complaint, Sort};
+use crate::work::desk::fixity_words::{FixityAnswer, FixityAsk};
 use crate::work::desk::vitals::Vitals;
-use crate::work::desk::words::{Answer, Ask, Filter, JobAnswer, JobAsk, KeepAnswer, KeepAsk, SCHEMA};
+use crate::work::desk::words::{Answer, Ask, Filter, JobAnswer, JobAsk, SCHEMA};
 use crossbeam_channel::bounded;
 use jiff::Timestamp;
 use judge::Limits;
@@ -97,10 +98,23 @@ fn limits_of(what: &CheckVerb) -> Told<(Limits, u64)> {
             Ok((Limits { warning: *warning, critical: *critical }, time("--age", age)?.as_secs()))
         }
         CheckVerb::Disk { warning, critical } => Ok((Limits { warning: *warning, critical: *critical }, 0)),
-        CheckVerb::Fixity { warning, critical }
-        | CheckVerb::Stalled { warning, critical }
-        | CheckVerb::Backup { warning, critical } => times(warning, critical),
+        CheckVerb::Fixity { warning, critical } => {
+            fixity_limits(warning.as_deref(), critical.as_deref())?;
+            Ok((Limits { warning: 0, critical: 0 }, 0))
+        }
+        CheckVerb::Stalled { warning, critical } | CheckVerb::Backup { warning, critical } => {
+            times(warning, critical)
+        }
     }
+}
+
+/// Limits of proofs, where they are given: others follow from the interval of each target.
+fn fixity_limits(
+    warning: Option<&str>,
+    critical: Option<&str>,
+) -> Told<(Option<Duration>, Option<Duration>)> {
+    let one = |option, text: Option<&str>| text.map(|text| time(option, text)).transpose();
+    Ok((one("--warning", warning)?, one("--critical", critical)?))
 }
 
 /// Asks in a thread of its own: a daemon that hangs must not make the plugin hang.
@@ -161,10 +175,17 @@ fn ask(config: &Arc<Config>, what: &Checking, limits: (Limits, u64), now: Timest
             let Answer::Summary { rows } = answer else { return Err(unexpected(&answer)) };
             Ok(judge::trouble(&rows, limits, oldest, now))
         }
-        CheckVerb::Fixity { .. } => {
-            let answer = talk.ask(&Ask::Keep(KeepAsk::Usage { target: None }))?;
-            let Answer::Keep(KeepAnswer::Usage { usage }) = answer else { return Err(unexpected(&answer)) };
-            Ok(judge::fixity(&vitals(talk)?, &usage, limits, now))
+        CheckVerb::Fixity { warning, critical } => {
+            let mut coverage = Vec::new();
+            for target in &config.targets {
+                let answer = talk.ask(&Ask::Fixity(FixityAsk::Status { target: target.name.clone() }))?;
+                let Answer::Fixity(FixityAnswer::Status(covered)) = answer else {
+                    return Err(unexpected(&answer));
+                };
+                coverage.push(*covered);
+            }
+            let given = fixity_limits(warning.as_deref(), critical.as_deref())?;
+            Ok(judge::fixity(&vitals(talk)?, &coverage, given, now))
         }
         CheckVerb::Disk { .. } => {
             let answer = talk.ask(&Ask::Disk)?;

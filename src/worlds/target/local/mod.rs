@@ -22,7 +22,7 @@ mod holdings;
 mod mending;
 mod probing;
 mod publish;
-mod reading;
+pub(crate) mod reading;
 mod staging;
 
 use crate::model::digest::hex;

@@ -21,7 +21,7 @@ pub(super) const CHUNK: usize = 1 << 20;
 const BUFFERS_MAX: usize = 16;
 
 /// A file read from start to end, past the page cache where that is possible.
-pub(super) struct Direct {
+pub(in crate::worlds) struct Direct {
     file: File,
     size: u64,
     at: u64,
@@ -34,7 +34,7 @@ pub(super) struct Direct {
 
 impl Direct {
     /// Opens a file; `buffer` is used if it is large enough.
-    pub(super) fn open(path: &Path, direct: bool, mut buffer: Vec<u8>) -> io::Result<Direct> {
+    pub(in crate::worlds) fn open(path: &Path, direct: bool, mut buffer: Vec<u8>) -> io::Result<Direct> {
         let flags = rustix::fs::OFlags::DIRECT.bits() as i32;
         let flags = if direct { flags } else { 0 } | rustix::fs::OFlags::NOFOLLOW.bits() as i32;
         let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
@@ -54,7 +54,7 @@ impl Direct {
     }
 
     /// The next bytes; none at the end.
-    pub(super) fn chunk(&mut self) -> io::Result<&[u8]> {
+    pub(in crate::worlds) fn chunk(&mut self) -> io::Result<&[u8]> {
         self.fill()?;
         self.given = self.held;
         Ok(&self.buffer[self.start..self.start + self.held])

@@ -16,17 +16,17 @@
 //! - One process at a time works on a target: it renews `work/lock.json`.
 //! - Without its marker nothing is written. Another ledger's transactions are left as they are and told as orphans.
 
-mod abilities;
+pub(crate) mod abilities;
 mod burial;
 mod holdings;
 mod intents;
 mod lease;
 mod mending;
-mod objects;
+pub(crate) mod objects;
 mod publish;
 mod putting;
-mod talk;
-mod uploads;
+pub(crate) mod talk;
+pub(crate) mod uploads;
 mod usage;
 
 use crate::model::digest::hex;

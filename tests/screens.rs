@@ -12,7 +12,7 @@ use std::process::Command;
 use strongroom::books::config::{Config, Given};
 use strongroom::doors::cli::bag::told;
 use strongroom::doors::cli::table::Style;
-use strongroom::doors::cli::{args::Cli, explain, fixity, offline, overview, repair, source, text};
+use strongroom::doors::cli::{args::Cli, delete, explain, fixity, offline, overview, repair, source, text};
 use strongroom::doors::man::SHEETS;
 use strongroom::model::code::codes;
 use strongroom::model::digest::Algorithm;
@@ -21,7 +21,9 @@ use strongroom::rules::groups::Groups;
 use strongroom::work::desk::complaint::{Complaint, Sort};
 use strongroom::work::desk::fixity_words::{Coverage, SweepView};
 use strongroom::work::desk::letter::Letter;
-use strongroom::work::desk::words::{Check, ItemStory, ItemView, MovedRow, RefusedRow, SourceView};
+use strongroom::work::desk::words::{
+    Check, DeletionView, ItemStory, ItemView, MovedRow, RefusedRow, SourceView,
+};
 use strongroom::work::judging::{Judged, Outcome};
 use strongroom::work::repair::CopyPlan;
 
@@ -227,6 +229,7 @@ fn status(troubled: bool) -> Value {
         "troubles": troubles, "oldest_trouble": troubled.then_some("2026-11-18T09:00:00Z"),
         "waits": if troubled { json!({"space on vault-a": 3}) } else { json!({}) }, "kept": 41,
         "places": places(troubled),
+        "approvals": troubled.then(|| json!({"deletions": 1, "since": "2026-11-19T10:00:00Z"})),
         "sources": if troubled { sources().split_off(1) } else { Vec::new() },
     })
 }
@@ -278,6 +281,60 @@ fn sources_say_how_they_are_and_what_came_of_them() {
     see("source_list.tsv", &source::list(&style(false), &sources));
     let stories: Vec<String> = sources.iter().map(|one| source::story(&style(true), one)).collect();
     see("source_show.txt", &stories.join("\n"));
+}
+
+fn deletion(number: u64, state: &str, phase: Value, with: Value) -> DeletionView {
+    let by = |uid: u32, name: &str| json!({"uid": uid, "name": name, "door": "socket"});
+    let mut value = json!({
+        "number": number, "object": "strongroom:uva.edu/photos_1923", "depositor": "uva.edu", "bag": "photos_1923",
+        "reason": "deposited twice", "state": state, "phase": phase,
+        "requested": {"by": by(1000, "anna"), "at": "2026-11-19T10:00:00Z"},
+        "loses": {"versions": 3, "files": 2110, "bytes": 19_756_849_561u64, "targets": ["vault-a", "vault-b"],
+                  "inventory_sha512": "0f".repeat(64)},
+    });
+    for (key, special) in with.as_object().unwrap() {
+        value[key] = special.clone();
+    }
+    view(value)
+}
+
+#[test]
+fn a_deletion_says_what_is_lost_who_said_what_and_what_comes_next() {
+    let said = json!({"by": {"uid": 1001, "name": "berta", "door": "socket"}, "at": "2026-11-20T10:00:00Z"});
+    let approved = json!({"is": "approved", "said": said, "item": 71, "not_before": "2026-11-27T10:00:00Z"});
+    let away = "deleting the copy on vault-b: the marker file is absent: it is not mounted";
+    let views = [
+        deletion(
+            1,
+            "requested",
+            json!({"is": "requested"}),
+            json!({"because": "it waits for a second person"}),
+        ),
+        deletion(
+            2,
+            "approved",
+            approved.clone(),
+            json!({"item": 71, "not_before": "2026-11-27T10:00:00Z", "because": "its time of grace is not over"}),
+        ),
+        deletion(3, "held", approved, json!({"item": 72, "because": away, "gone_from": ["vault-a"]})),
+        deletion(
+            4,
+            "rejected",
+            json!({"is": "rejected", "said": said, "reason": "it is the better scan"}),
+            json!({"because": "it is the better scan"}),
+        ),
+    ];
+    let stories: Vec<String> = views.iter().map(|one| delete::story(&style(true), one, false)).collect();
+    see("delete_show.txt", &stories.join("\n"));
+    see("delete_list.txt", &delete::rows(&style(true), &views, true));
+    see("delete_list.tsv", &delete::rows(&style(false), &views, true));
+    let stone = view(json!({
+        "schema": 1, "object": "strongroom:uva.edu/photos_1923", "depositor": "uva.edu", "bag": "photos_1923",
+        "deleted_at": "2026-11-27T10:00:00Z", "requested_by": "anna (uid 1000)", "requested_at": "2026-11-19T10:00:00Z",
+        "approved_by": "berta (uid 1001)", "approved_at": "2026-11-20T10:00:00Z", "reason": "deposited twice",
+        "inventory_sha512": "0f".repeat(64), "versions": 3, "files": 2110, "bytes": 19_756_849_561u64,
+    }));
+    see("object_deleted.txt", &delete::tombstone(&style(true), &stone));
 }
 
 fn covered() -> Vec<Coverage> {

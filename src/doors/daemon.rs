@@ -153,6 +153,8 @@ impl Daemon<'_> {
 /// otherwise.
 fn merged(old: &Config, new: Config) -> Config {
     let mut merged = old.clone();
+    merged.roles = new.roles;
+    merged.deletion = new.deletion;
     // A depositor whose policy the running line does not know would be refused at every stage.
     merged.depositors = new
         .depositors

@@ -5,6 +5,7 @@
 use crate::model::item::Form;
 use crate::model::object::ObjectId;
 use crate::model::stage::Stage;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// What an item does with an object that is kept already.
@@ -75,4 +76,7 @@ pub struct DeleteOrder {
     pub object: ObjectId,
     /// Number of the request that two persons gave their word for.
     pub request: u64,
+    /// Nothing is removed before (UTC), whoever holds and releases it meanwhile.
+    #[serde(default)]
+    pub not_before: Timestamp,
 }

@@ -217,6 +217,25 @@ pub struct Recorded {
     pub kept_at: Timestamp,
 }
 
+/// Remove: where the object was deleted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removed {
+    /// The targets where nothing of it is left.
+    pub copies: Vec<RemovedCopy>,
+    /// Why nothing was removed, when what was found is not what two persons gave their word for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub void: Option<String>,
+}
+
+/// A copy that was deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemovedCopy {
+    /// Name of the target.
+    pub target: String,
+    /// When nothing of it was left (UTC).
+    pub at: Timestamp,
+}
+
 /// Gather: the files of the object, in staging.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gathered {
@@ -268,6 +287,9 @@ pub struct Found {
     /// By record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<Recorded>,
+    /// By remove; also when some targets are still to come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remove: Option<Removed>,
     /// By gather.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gather: Option<Gathered>,
@@ -300,6 +322,9 @@ impl Found {
             self.store = None;
         }
         self.record = None;
+        if stage <= Stage::Remove {
+            self.remove = None;
+        }
     }
 }
 

@@ -26,6 +26,7 @@
 
 pub mod checkpoint;
 pub mod code;
+pub mod deletion;
 pub mod digest;
 pub mod errand;
 pub mod event;

@@ -39,6 +39,8 @@ pub enum Kind {
     DepositGone,
     /// What lies at a source is no deposit that we take.
     NotTaken,
+    /// The object of this name was deleted.
+    ObjectDeleted,
     /// We may not read the deposit.
     SourceDenied,
     /// The secret part of its address is lost.
@@ -116,12 +118,13 @@ use Remedy::{Alarm, Depositor, Developer, Operator, Time};
 
 /// The table, one row a kind.
 #[rustfmt::skip]
-pub const KINDS: [KindRow; 32] = [
+pub const KINDS: [KindRow; 33] = [
     row(Kind::InvalidBag, "invalid-bag", Depositor, "the bag breaks the rules of BagIt or of its profile; every fault is listed", "nothing was stored; the deposit stays where it is", "ask the depositor for a new bag under the same name: strongroom trouble show ID"),
     row(Kind::TarRefused, "tar-refused", Depositor, "the tar is damaged, is no tar, or holds members that no bag may have", "nothing was stored; the deposit stays where it is", "ask the depositor to make the tar again: strongroom trouble show ID"),
     row(Kind::DepositChanged, "deposit-changed", Time, "the deposit changed while it was being read", "it is read again from the start", "wait until the upload is complete; to start at once: strongroom requeue ID --from download"),
     row(Kind::DepositGone, "deposit-gone", Operator, "the deposit is no longer where it was", "the item waits for you", "put it back and run strongroom requeue ID, or strongroom item cancel ID"),
     row(Kind::NotTaken, "not-taken", Depositor, "what lies at the source is no deposit that is taken from there", "it stays where it is; nothing was read", "ask the depositor to send it as said, or take it as it is: strongroom requeue ID"),
+    row(Kind::ObjectDeleted, "object-deleted", Depositor, "the object of this name was deleted on two persons' word, and its name is not used again", "nothing was stored; the deposit stays where it is", "ask the depositor to send the bag under another name; why the object was deleted: strongroom trouble show ID"),
     row(Kind::SourceDenied, "source-denied", Operator, "we may not read the deposit", "the item waits for you", "give the service read access to the deposit, then run strongroom requeue ID"),
     row(Kind::AddressLost, "address-lost", Operator, "the secret part of the deposit's address (a signature, a token) is lost", "the item waits for you; what was fetched already is kept", "submit the address again, as the depositor gave it: the same deposit goes on as item ID"),
     row(Kind::SourceIo, "source-io", Time, "reading the deposit failed", "it is tried again with growing pauses", "look at the disk or mount that holds the deposit"),
@@ -311,6 +314,13 @@ pub enum Stop {
         trouble: Trouble,
         /// The deposit as it is now.
         deposit: Box<Deposit>,
+    },
+    /// A part of it is done, another failed; what is done is remembered.
+    Partly {
+        /// What stops the rest.
+        trouble: Trouble,
+        /// What the stages found, with this one's part.
+        found: Box<Found>,
     },
     /// The process is being drained; what was done is kept.
     Drained,

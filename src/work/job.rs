@@ -4,14 +4,14 @@
 //! - `drained` is asked at every part boundary; a part is at most a file or 64 MiB of small ones.
 
 use crate::books::judging::JudgingRules;
-use crate::books::ledger::{EventDraft, Ledger};
+use crate::books::ledger::{Conclusion, EventDraft, Ledger};
 use crate::books::volume::{Floor, Promises};
 use crate::model::checkpoint::Stage;
 use crate::model::digest::Algorithm;
 use crate::model::event::{EventType, Outcome};
 use crate::model::fact::Member;
 use crate::model::item::{Deposit, Form, Found, Gathered, Item, ItemId, Parts};
-use crate::model::object::{Kept, ObjectRow, Policy, VersionRow};
+use crate::model::object::{Kept, ObjectId, ObjectRow, Policy, VersionRow};
 use crate::model::trouble::{Kind, Stop, Trouble};
 use crate::rules::digester::digest_reader;
 use crate::rules::packed::{Caps, Container};
@@ -177,6 +177,8 @@ pub struct Done {
     pub events: Vec<EventDraft>,
     /// Registry rows.
     pub registry: Option<(ObjectRow, VersionRow)>,
+    /// How a deletion ended.
+    pub concluded: Option<Conclusion>,
     /// The proof that the object is kept: staging may be cleared.
     pub kept: Option<Kept>,
 }
@@ -200,6 +202,21 @@ impl<'a> Job<'a> {
     /// What the stages before this one found.
     pub fn found(&self) -> Found {
         self.item.found.clone()
+    }
+
+    /// Fails when the object that the deposit would become was deleted: what was given up does not come back by itself.
+    pub fn not_deleted(&self) -> Result<(), Trouble> {
+        let object = ObjectId::of(&self.item.depositor, &self.item.bag);
+        let tombstone = self.ledger.deletion(&object).map_err(|error| crate::work::logs::failed(&error))?;
+        let Some(tombstone) = tombstone else { return Ok(()) };
+        let because = format!(
+            "it was deleted on {}, asked for by {} and approved by {}: {}",
+            tombstone.deleted_at.strftime("%Y-%m-%d"),
+            tombstone.requested_by,
+            tombstone.approved_by,
+            tombstone.reason
+        );
+        Err(Trouble::new(Kind::ObjectDeleted, because).about(object.0))
     }
 
     /// Fails when the deposit is no longer what was received.

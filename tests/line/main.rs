@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
 
 mod checkpoint_early;
+mod deleting;
 mod every_fault;
 mod every_stage_twice;
 mod fetching;

@@ -35,6 +35,8 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
     let network = from.network();
     let sources = from.sources(&depositors);
     let keeping = from.keeping();
+    let roles = from.roles();
+    let deletion = from.deletion(&policies);
     let repair = from.repair();
     let jobs = from.jobs();
     let notice = from.notice(&network);
@@ -60,6 +62,8 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
         network,
         sources,
         keeping,
+        roles,
+        deletion,
         repair,
         jobs,
         notice,

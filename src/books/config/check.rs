@@ -27,6 +27,7 @@ pub fn faults(config: &Config, tree: &Tree) -> Vec<Fault> {
     sources(config, tree, &mut faults);
     separate(config, &mut faults);
     buckets_apart(config, tree, &mut faults);
+    faults.extend(super::deleting::faults(config, tree));
     if config.retry.longest < config.retry.first {
         faults.push(
             Fault::new("retry.longest is shorter than retry.first")
@@ -340,9 +341,19 @@ pub fn changes(old: &Config, new: &Config) -> (Vec<String>, Vec<String>) {
             }
             continue;
         }
-        let live = ["depositor.", "jobs.", "notice.", "serve.inbox_settle", "serve.drain", "repair."];
+        let live = [
+            "depositor.",
+            "jobs.",
+            "notice.",
+            "serve.inbox_settle",
+            "serve.drain",
+            "repair.",
+            "roles.",
+            "deletion.",
+        ];
         // What is accepted is the line's to know, and the line is built at the start.
-        let is_live = live.iter().any(|prefix| key.starts_with(prefix)) && !key.ends_with(".accept");
+        let is_live = live.iter().any(|prefix| key.starts_with(prefix)) && !key.ends_with(".accept")
+            || key.starts_with("policy.") && key.ends_with(".retention");
         if is_live { taken.push(text) } else { restart.push(text) }
     }
     (taken, restart)

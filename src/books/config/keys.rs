@@ -80,7 +80,7 @@ const WEIGHS: Shape = Shape::OneOf(&["profile", "error", "warning", "note"]);
 
 /// The table.
 #[rustfmt::skip]
-pub const KEYS: [Key; 152] = [
+pub const KEYS: [Key; 157] = [
     key("data", Shape::Path, "\"./strongroom-data\"", "Folder below which everything lies that has no path of its own. A relative folder, so that a first try needs no rights; an installed service names /var/lib/strongroom."),
     key("i_accept_copies_on_one_disk", Shape::Flag, "false", "Two targets of one policy on one file system are refused, because one broken disk would take both copies. True is for trying out only; the embedded default without a file has it so."),
     key("i_accept_copies_on_one_credential", Shape::Flag, "false", "Two targets of one policy in buckets that are reached with one access key are refused, because one stolen or mistyped key would take both copies. True is for trying out only."),
@@ -116,6 +116,7 @@ pub const KEYS: [Key; 152] = [
     key("policy.*.copies", Shape::Count(1, 16), "2", "Proved copies that make an object kept. Two is the fewest that survive one loss."),
     key("policy.*.i_accept_one_copy", Shape::Flag, "false", "Fewer than two copies are refused unless this says that somebody meant it."),
     key("policy.*.storage_options", Shape::Texts, "[]", "Values of a bag's tag Storage-Option that choose this policy over its depositor's. A version of an object that is kept already follows the object's policy. None by default: what a depositor writes into a bag decides nothing unless the operator said so."),
+    key("policy.*.retention", Shape::Time, "", "How long objects of this policy are kept at least, when other than deletion.retention: some classes of storage charge for a least time, and some contracts ask for one."),
     key("depositor[].name", Shape::Name, "\"local\"", "Who sends bags; it is part of every object's identifier, so it must never change."),
     key("depositor[].policy", Shape::Name, "\"default\"", "Policy that this depositor's objects follow."),
     key("depositor[].accept", CONTAINERS, "accept", "Forms in which this depositor may send a bag in one file, when others than everybody's."),
@@ -217,6 +218,10 @@ pub const KEYS: [Key; 152] = [
     key("serve.reconcile_every", Shape::Time, "\"7 d\"", "How often the daemon holds what lies on every target against the registry, both ways: what is lost, damaged, orphaned or extra. Once a week, because it lists every file and reads every inventory, but no content; 0 s: only when asked (strongroom target reconcile)."),
     key("serve.backup_every", Shape::Time, "\"1 d\"", "How often the daemon makes a backup of the ledger on every target, restored into a scratch ledger before it is called good. Once a day: what is newer is read back from the targets (strongroom rebuild --into-existing); 0 s: only when asked (strongroom state backup)."),
     key("serve.backups", Shape::Count(1, 10_000), "14", "Backups of the ledger that stay on each target. Two weeks of daily ones, so that a mistake that is noticed late can still be looked at."),
+    key("roles.approver", Shape::Texts, "[]", "Who may give the second word for a deletion: names of users of this machine, and group:NAME for all of a group (/etc/passwd, /etc/group). Nobody by default: then nothing can be deleted. Root and the service's own user never may."),
+    key("roles.operator", Shape::Texts, "[]", "Who runs the house; written as approver. A name in both is refused, and so is the word of somebody who is in both by a group: no one person may ask for a deletion and approve it."),
+    key("deletion.retention", Shape::Time, "\"0 s\"", "How long an object is kept at least after its newest version was; until then a deletion is refused. No least time by default: what a house owes its depositors it knows itself."),
+    key("deletion.grace", Shape::Time, "\"7 d\"", "Between the second word and the first file that is removed; until then anybody may cancel. A week, so that a mistake that comes up at the next meeting can still be undone."),
     key("jobs.fixity", Shape::Time, "\"1 d\"", "How often the job fixity is due: copies are proved again, oldest proof first, within the budget of [fixity]. Once a day, because a short run every night disturbs nobody and never falls behind by much; a run that a person made counts. 0 s: only when a person asks."),
     key("jobs.repair", Shape::Time, "\"0 s\"", "How often the job repair is due: with repair.mode = \"auto\" it puts right what sweeps found damaged, otherwise it tells how many copies wait for a person. 0 s, never by itself: the daemon mends by itself in that mode, and check fixity tells of damaged copies."),
     key("jobs.spot_test", Shape::Time, "\"1 d\"", "How often the job spot-test is due: it looks which depositors' last test is longer ago than spot_test.every, and tests an object of each. 0 s: only when a person asks."),

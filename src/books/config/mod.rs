@@ -10,6 +10,7 @@
 
 mod build;
 mod check;
+mod deleting;
 pub mod fault;
 pub mod fixity;
 pub mod jobs;
@@ -32,6 +33,7 @@ use crate::worlds::source::configured::SourceConfig;
 use crate::worlds::target::s3::BucketTarget;
 pub use build::absolute;
 pub use check::changes;
+pub use deleting::{DeletionConfig, GROUP, Roles};
 use fault::{Fault, Faults};
 pub use repair::{RepairConfig, RepairMode};
 pub use restore::RestoreConfig;
@@ -264,6 +266,10 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     /// How copies are kept.
     pub keeping: KeepingConfig,
+    /// Who may approve.
+    pub roles: Roles,
+    /// When an object may be deleted.
+    pub deletion: DeletionConfig,
     /// How copies are put right.
     pub repair: RepairConfig,
     /// How often each job has to do its work.

@@ -89,6 +89,9 @@ fn example(key: &Key) -> String {
         "notice.webhook_credentials" => "\"systemd:webhook-token\"".into(),
         "notice.ca_file" => "\"/etc/strongroom/ca.pem\"".into(),
         "serve.inbox" => "\"/srv/inbox\"".into(),
+        "policy.*.retention" => "\"180 d\"".into(),
+        "roles.approver" => "[\"anna\", \"group:archivists\"]".into(),
+        "roles.operator" => "[\"group:operators\"]".into(),
         "policy.*.targets" => "[\"vault-a\", \"vault-b\"]".into(),
         _ if key.default.starts_with("DATA") => {
             format!("\"{}\"", key.default.replace("DATA", super::keys::DATA).replace("NAME", "vault-a"))

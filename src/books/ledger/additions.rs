@@ -123,10 +123,18 @@ impl<'a> Additions<'a> {
             self.commit_if_large()?;
         }
         if let Some(tombstone) = &made.deletion {
-            let key = deletion_key(&ObjectId(tombstone.object.clone()));
+            let object = ObjectId(tombstone.object.clone());
+            let key = deletion_key(&object);
+            self.number_in_use(tombstone.item);
             if self.read::<Tombstone>(&key)?.is_none() {
                 self.put(&key, tombstone)?;
+                self.put_events(&object, &made.events)?;
                 added.deletions += 1;
+                added.events += made.events.len() as u64;
+                // A ledger from before the deletion knows the object still. What was given up does not come back.
+                for key in self.ledger.map_or(Ok(Vec::new()), |ledger| ledger.rows_of_object(&object))? {
+                    self.rows.insert(key.clone(), Write::Delete(key));
+                }
             }
         }
         if let Some(object) = &made.object {

@@ -21,7 +21,7 @@ pub enum DamageMark {
     Over(String),
 }
 
-fn damage_key(target: &str, object: &ObjectId) -> String {
+pub(super) fn damage_key(target: &str, object: &ObjectId) -> String {
     format!("b/{target}/{object}")
 }
 

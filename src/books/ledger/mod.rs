@@ -11,6 +11,7 @@
 //! | `i/ITEM` | item with its checkpoint |
 //! | `s/STANDING/STAGE/ITEM` | index of standings |
 //! | `n/DEPOSITOR/BAG/ITEM` | index of names of deposits |
+//! | `y/…` | requests to delete objects: see `deletions` |
 //! | `w/OBJECT/ITEM` | index of errands: items that give an object back or up |
 //! | `a/ITEM/NUMBER` | attempts and requests of an item |
 //! | `e/ITEM/NUMBER` | events of an item |
@@ -26,6 +27,7 @@ pub mod additions;
 mod backups;
 mod checks;
 mod damage;
+mod deletions;
 mod due;
 mod errands;
 mod given;
@@ -43,6 +45,7 @@ mod told;
 pub use backups::{BackupPlace, BackupRow};
 pub use checks::{CheckFinding, CheckRow, Counts, Place};
 pub use damage::DamageMark;
+pub use deletions::Conclusion;
 pub use due::{ProofMove, ProvenCopy};
 pub use errands::NewErrand;
 pub use given::{GivenRow, GivenState};
@@ -130,6 +133,8 @@ pub struct Report {
     pub events: Vec<EventDraft>,
     /// Registry rows: object and version.
     pub registry: Option<(ObjectRow, VersionRow)>,
+    /// How a deletion ended.
+    pub concluded: Option<Conclusion>,
     /// Promises that live on after this move; all others end with it.
     pub promises: Vec<Promise>,
     /// Bytes read, hashed or copied.
@@ -385,6 +390,9 @@ impl Ledger {
             batch.push(put(&object_key(&object.id), object)?);
             batch.push(put(&version_key(&version.object, version.version), version)?);
             batch.extend(self.due_with(&object.id, std::slice::from_ref(version))?);
+        }
+        if let Some(concluded) = &what.report.concluded {
+            batch.extend(self.concluded(&item, concluded)?);
         }
         if standing_key(&before) != standing_key(&item) {
             batch.push(Write::Delete(standing_key(&before)));

@@ -135,7 +135,7 @@ impl RepairRun {
     }
 }
 
-fn mend_key(target: &str, object: &ObjectId) -> String {
+pub(super) fn mend_key(target: &str, object: &ObjectId) -> String {
     format!("mend/now/{target}/{object}")
 }
 

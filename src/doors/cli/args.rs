@@ -3,6 +3,7 @@
 //! - Others' scripts rely on these words: they may grow, and never change their meaning.
 //! - Wherever an item is asked for, its number and its full name (`depositor/bag`) are both taken.
 
+pub use super::args_delete::{ApproveVerb, Approving, DeleteVerb};
 pub use super::args_fixity::FixityVerb;
 pub use super::args_giving::{RestoreVerb, SpotTestVerb};
 pub use super::args_jobs::{JobVerb, NoticeVerb};
@@ -158,6 +159,20 @@ pub enum Verb {
     /// What is kept
     #[command(subcommand)]
     Object(ObjectVerb),
+    /// Give objects up, on the word of two persons
+    #[command(subcommand)]
+    Delete(DeleteVerb),
+    /// Give the second word for a deletion
+    Approve(Approving),
+    /// Say no to a deletion
+    Reject {
+        /// Number of the request, or the object
+        #[arg(value_name = "ID")]
+        id: String,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
     /// Give objects back
     #[command(subcommand)]
     Restore(RestoreVerb),
@@ -479,6 +494,15 @@ mod tests {
             "strongroom profile check p.json",
             "strongroom object list --json",
             "strongroom object verify u/b --target vault-a",
+            "strongroom object list --deleted --json",
+            "strongroom delete request u/b --reason duplicate --yes",
+            "strongroom delete list --json",
+            "strongroom delete show 3",
+            "strongroom delete cancel 3",
+            "strongroom approve list",
+            "strongroom approve show 3",
+            "strongroom approve 3 --yes",
+            "strongroom reject 3 --reason needed",
             "strongroom target add vault-c --dry-run",
             "strongroom events export --format premis-xml",
             "strongroom object restore strongroom:u/b --to out",

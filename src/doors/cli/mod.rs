@@ -5,6 +5,7 @@
 
 pub mod args;
 mod args_check;
+mod args_delete;
 mod args_fixity;
 mod args_giving;
 pub mod args_jobs;
@@ -14,6 +15,7 @@ mod backup;
 pub mod bag;
 mod check;
 pub mod codes;
+pub mod delete;
 mod events;
 pub mod explain;
 pub mod fixity;

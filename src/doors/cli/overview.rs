@@ -50,6 +50,14 @@ pub fn status(style: &Style, status: &Status) -> String {
     for (what, count) in &status.waits {
         text.push_str(&format!("  waiting    {count} for {what}\n"));
     }
+    if let Some(approvals) = &status.approvals {
+        let waits = if approvals.deletions == 1 { "waits" } else { "wait" };
+        text.push_str(&format!(
+            "  approvals  {} {waits} for a second person since {}   strongroom approve list\n",
+            counted(approvals.deletions, "deletion"),
+            style.age(approvals.since).shown()
+        ));
+    }
     for place in &status.places {
         let role = if place.role == "staging" { "disk   " } else { "target " };
         match &place.wrong {

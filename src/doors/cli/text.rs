@@ -98,6 +98,10 @@ pub fn story(style: &Style, story: &ItemStory) -> String {
     }
     text.push_str(&findings(style, &story.findings, story.more_findings, item));
     text.push_str(&copies(item));
+    if let Some(at) = item.deleted_at {
+        let object = item.object.as_deref().unwrap_or_default();
+        text.push_str(&format!("deleted {}: strongroom object show {object}\n", moment(at)));
+    }
     if !story.journal.is_empty() {
         text.push_str("journal:\n");
         let mut table = Table::new(&["#", "STAGE", "STARTED", "TOOK", ">SIZE", ">FILES", ">KEPT", "OUTCOME"]);

@@ -6,6 +6,8 @@
 
 mod backup;
 pub mod complaint;
+pub mod delete_words;
+mod deletions;
 mod doctor;
 mod facts;
 mod fixity;
@@ -174,6 +176,7 @@ impl Desk {
             Ask::Disk => Ok(Answer::Disk { places: self.places()? }),
             Ask::Objects { filter, after, limit } => self.objects(filter, after.as_deref(), *limit),
             Ask::Keep(ask) => self.keep(ask, asker),
+            Ask::Delete(ask) => self.delete(ask, asker),
             Ask::Repair(ask) => self.repair(ask, asker),
             Ask::Job(ask) => self.job(ask, asker),
             Ask::Vitals => self.vitals(),

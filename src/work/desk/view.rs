@@ -59,6 +59,7 @@ pub fn item(item: &Item) -> ItemView {
             Asked::Cancel => "cancel".into(),
         }),
         rests: checkpoint.standing.rests(),
+        deleted_at: None,
         errand: item.errand.as_ref().map(|errand| errand.name().into()),
     }
 }

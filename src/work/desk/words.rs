@@ -9,6 +9,7 @@ use crate::books::ledger::{BackupRow, CheckFinding, CheckRow, LastScan};
 use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::object::{ObjectRow, VersionRow};
+pub use crate::work::desk::delete_words::{DeleteAnswer, DeleteAsk, DeletionView};
 pub use crate::work::desk::fixity_words::{FixityAnswer, FixityAsk};
 pub use crate::work::desk::giving_words::{GivingAnswer, GivingAsk};
 pub use crate::work::desk::job_words::{JobAnswer, JobAsk, JobStep, JobView, Starter};
@@ -261,6 +262,8 @@ pub enum Ask {
     },
     /// About what is kept.
     Keep(KeepAsk),
+    /// About deletions.
+    Delete(DeleteAsk),
     /// About putting copies right.
     Repair(RepairAsk),
     /// About jobs.
@@ -376,6 +379,8 @@ pub enum Answer {
     },
     /// About what is kept.
     Keep(KeepAnswer),
+    /// About deletions.
+    Delete(DeleteAnswer),
     /// About putting copies right.
     Repair(RepairAnswer),
     /// About jobs.

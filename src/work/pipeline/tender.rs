@@ -126,8 +126,11 @@ impl Shared {
             WaitWhy::For(Wait::Space { place, bytes, .. }) => {
                 now >= *until && self.free_in(place).is_none_or(|free| free >= *bytes)
             }
+            // Asked the way it was found that it must wait: it would be sent back to wait again at once.
             WaitWhy::For(Wait::Turn { behind }) => {
-                self.ledger.item(ItemId(*behind))?.is_none_or(|older| older.checkpoint.standing.rests())
+                let older = self.ledger.item(ItemId(*behind))?;
+                older.is_none_or(|older| older.checkpoint.standing.rests())
+                    && self.older_at_work(item)?.is_none()
             }
             WaitWhy::For(Wait::Grace) | WaitWhy::Trouble(_) => now >= *until,
         })

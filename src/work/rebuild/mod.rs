@@ -222,7 +222,7 @@ impl Rebuild<'_> {
                 }
             }
             odd.retain(|told| told.odd != Odd::InventoryDiffers && told.odd != Odd::LogDiffers);
-            return Ok(Made { deletion: Some(tombstone), ..Made::default() });
+            return Ok(registry::make_deleted(tombstone, &logs));
         }
         let mut documents = Vec::new();
         for (at, agreed) in line.iter().enumerate() {

@@ -261,6 +261,9 @@ impl<'a> Repairer<'a> {
         if let Some(item) = self.stores(&row)? {
             return Ok(Err(format!("item {item} is changing it, or is held at that")));
         }
+        if let Some(item) = self.ledger.giving_up(object).map_err(failed)? {
+            return Ok(Err(format!("item {item} is deleting it")));
+        }
         let gone = match is_gone(target, object) {
             Ok(gone) => gone,
             Err(error) => return Ok(Err(Trouble::from(error).sentence())),

@@ -6,11 +6,13 @@
 //! - A stage's place in the line is one entry of `INGEST`.
 
 pub mod checksum;
+pub mod conclude;
 pub mod deliver;
 pub mod download;
 pub mod gather;
 pub mod recheck;
 pub mod record;
+pub mod remove;
 pub mod store;
 pub mod unpack;
 pub mod validate;
@@ -70,6 +72,9 @@ pub static INGEST: [&dyn StageWork; 6] = [
     &record::Record,
 ];
 
+/// The line of deletion.
+pub static DELETE: [&dyn StageWork; 2] = [&remove::Remove, &conclude::Conclude];
+
 /// The stage names of the line of ingest, for `checkpoint::next`.
 pub static INGEST_LINE: [Stage; 6] = Stage::INGEST;
 
@@ -78,7 +83,7 @@ pub static RESTORE: [&dyn StageWork; 3] = [&gather::Gather, &recheck::Recheck, &
 
 /// Every stage of every line.
 pub fn all() -> impl Iterator<Item = &'static dyn StageWork> {
-    INGEST.into_iter().chain(RESTORE)
+    INGEST.into_iter().chain(RESTORE).chain(DELETE)
 }
 
 /// The stage of this name.
@@ -94,8 +99,9 @@ mod tests {
     fn the_line_and_its_names_agree() {
         let names: Vec<Stage> = INGEST.iter().map(|stage| stage.name()).collect();
         assert_eq!(names, INGEST_LINE);
+        assert_eq!(DELETE.map(|stage| stage.name()), Stage::DELETE);
         let names: Vec<Stage> = RESTORE.iter().map(|stage| stage.name()).collect();
         assert_eq!(names, Stage::RESTORE);
-        Stage::INGEST.into_iter().chain(Stage::RESTORE).for_each(|stage| assert_eq!(of(stage).name(), stage));
+        Stage::ALL.into_iter().for_each(|stage| assert_eq!(of(stage).name(), stage));
     }
 }

@@ -30,8 +30,9 @@ impl RehearsalTarget {
                 return Err(self.moved(why));
             }
             _ => {
-                let mut files = live.map(|live| live.files).unwrap_or_default();
-                let logs: Files = files.extract_if(.., |path, _| path.starts_with("logs/")).collect();
+                let all = live.map(|live| live.files).unwrap_or_default();
+                let (logs, files): (Files, Files) =
+                    all.into_iter().partition(|(path, _)| path.starts_with("logs/"));
                 let whole: Object = self.whole(&state, txn, tombstone, logs)?;
                 let path = layout::object_path(tombstone.object);
                 let swapped = self.fate.write(|| {

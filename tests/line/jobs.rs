@@ -218,7 +218,7 @@ fn retention_removes_what_dead_processes_left_and_nothing_else() {
         disk.append(&place(path), 0, b"left").unwrap();
     }
     let run = office.cron("retention").unwrap();
-    assert_eq!(run.told.line, "retention: 2 leftovers removed from staging");
+    assert_eq!(run.told.line, "retention: 2 leftovers removed from staging, 0 orders from their places");
     let left = disk.list(&place("")).unwrap();
     assert_eq!(left, ["other-restore-1", "rehearsal-7", mine.trim_end_matches("/x")]);
 }

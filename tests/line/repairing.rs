@@ -121,8 +121,11 @@ fn beside(house: &House, target: &str) -> Vec<String> {
     follow(&logs).unwrap().into_iter().map(|line| line.event.id).collect()
 }
 
+/// A kind of damage, and what does it.
+type Damage = (&'static str, fn(&House));
+
 /// What may be wrong with a copy: what rot, a person or a disk does.
-fn damages() -> Vec<(&'static str, fn(&House))> {
+fn damages() -> Vec<Damage> {
     fn damage(house: &House, path: &str, bytes: &[u8]) {
         house.targets["b"].damage(&photos(), path, bytes.to_vec());
     }

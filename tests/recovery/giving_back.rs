@@ -182,12 +182,16 @@ fn every_bag_of_the_corpora_that_is_kept_comes_back_equal_and_others_judge_it_as
         .map(|object| object["bag"].as_str().unwrap().to_string())
         .collect();
     assert!(kept.len() > 30, "only {} bags were kept", kept.len());
-    // Ordered one after another, and waited for once: the line takes them in their order.
-    for (number, bag) in kept.iter().enumerate() {
+    // All are ordered, and then it is waited for one after another: most are done by the time the first one is.
+    let order = |bag: &str, more: &[&str]| {
         let object = format!("uva.edu/{bag}");
-        let mut args = vec!["restore", "request", &object, "--to", "out", "--as", "folder", "-q"];
-        args.extend((number + 1 == kept.len()).then_some("--wait"));
-        house.ok(&args);
+        house.ok(&[&["restore", "request", &object, "--to", "out", "--as", "folder", "-q"], more].concat());
+    };
+    kept.iter().for_each(|bag| order(bag, &[]));
+    for bag in &kept {
+        if !house.path(&format!("out/{bag}")).exists() {
+            order(bag, &["--wait"]);
+        }
     }
     let mut judged = 0;
     for bag in &kept {

@@ -22,6 +22,7 @@ fn standings() -> Vec<(&'static str, Standing)> {
         ("held by an operator", Standing::Held { trouble: trouble(Kind::HeldByOperator) }),
         ("refused", Standing::Refused { trouble: trouble(Kind::InvalidBag) }),
         ("kept", Standing::Kept),
+        ("done", Standing::Done),
         ("cancelled", Standing::Cancelled),
     ]
 }
@@ -68,11 +69,19 @@ fn shown(then: &Checkpoint) -> String {
 
 fn table() -> String {
     let mut text = String::from("every checkpoint below starts with fence 7, tries 1, stops 0, round 2\n");
-    for stage in [Stage::Unpack, Stage::Store, Stage::Record] {
+    for stage in [
+        Stage::Unpack,
+        Stage::Store,
+        Stage::Record,
+        Stage::Gather,
+        Stage::Deliver,
+        Stage::Remove,
+        Stage::Conclude,
+    ] {
         for (name, standing) in standings() {
             text.push_str(&format!("\n{name} at {stage}\n"));
             for (tried, then) in moves() {
-                let result = match next(&at(stage, standing.clone()), &then, &Stage::ALL) {
+                let result = match next(&at(stage, standing.clone()), &then, stage.line()) {
                     Ok(then) => shown(&then),
                     Err(illegal) => format!("no: {}", illegal.because),
                 };
@@ -95,16 +104,43 @@ fn every_standing_and_every_move_are_as_printed() {
 }
 
 #[test]
+fn every_stage_is_in_one_line() {
+    for stage in Stage::ALL {
+        let lines = [&Stage::INGEST[..], &Stage::RESTORE, &Stage::DELETE];
+        assert_eq!(lines.iter().filter(|line| line.contains(&stage)).count(), 1, "{stage}");
+        assert!(stage.line().contains(&stage));
+        assert_eq!(Stage::from_name(stage.name()), Some(stage));
+    }
+}
+
+#[test]
+fn a_deletion_may_be_taken_back_until_it_begins() {
+    let first = Checkpoint::first(&Stage::DELETE);
+    assert_eq!(next(&first, &Move::Cancel, &Stage::DELETE).unwrap().standing, Standing::Cancelled);
+    let until = jiff::Timestamp::UNIX_EPOCH;
+    let grace = Standing::Waiting { until, why: WaitWhy::For(Wait::Grace) };
+    let grace = Checkpoint { standing: grace, ..first.clone() };
+    assert!(next(&grace, &Move::Requeue { from: None }, &Stage::DELETE).is_err());
+    let held = next(&grace, &Move::Hold, &Stage::DELETE).unwrap();
+    let again = next(&held, &Move::Requeue { from: None }, &Stage::DELETE).unwrap();
+    assert_eq!(next(&again, &Move::Cancel, &Stage::DELETE).unwrap().standing, Standing::Cancelled);
+    let begun = next(&first, &Move::Claim, &Stage::DELETE).unwrap();
+    assert!(next(&begun, &Move::Cancel, &Stage::DELETE).is_err());
+    let drained = next(&begun, &Move::Drain, &Stage::DELETE).unwrap();
+    assert!(next(&drained, &Move::Cancel, &Stage::DELETE).is_err());
+}
+
+#[test]
 fn a_trouble_that_time_may_cure_is_held_after_its_last_try() {
     let until = jiff::Timestamp::UNIX_EPOCH;
-    let mut now = Checkpoint::first(&Stage::ALL);
+    let mut now = Checkpoint::first(&Stage::INGEST);
     for tried in 1..=TRIES_MAX {
-        now = next(&now, &Move::Claim, &Stage::ALL).unwrap();
-        now = next(&now, &Move::Fail { trouble: trouble(Kind::SourceIo), until }, &Stage::ALL).unwrap();
+        now = next(&now, &Move::Claim, &Stage::INGEST).unwrap();
+        now = next(&now, &Move::Fail { trouble: trouble(Kind::SourceIo), until }, &Stage::INGEST).unwrap();
         assert_eq!(now.tries, tried);
         if tried < TRIES_MAX {
             assert_eq!(now.standing.name(), "waiting");
-            now = next(&now, &Move::Wake, &Stage::ALL).unwrap();
+            now = next(&now, &Move::Wake, &Stage::INGEST).unwrap();
         }
     }
     assert_eq!(now.standing.name(), "held");
@@ -114,23 +150,23 @@ fn a_trouble_that_time_may_cure_is_held_after_its_last_try() {
 fn waiting_for_space_uses_no_try() {
     let until = jiff::Timestamp::UNIX_EPOCH;
     let wait = Wait::Space { place: "staging".into(), bytes: 1, inodes: 1, free: 0 };
-    let mut now = Checkpoint::first(&Stage::ALL);
+    let mut now = Checkpoint::first(&Stage::INGEST);
     for _ in 0..100 {
-        now = next(&now, &Move::Wait { wait: wait.clone(), until }, &Stage::ALL).unwrap();
-        now = next(&now, &Move::Wake, &Stage::ALL).unwrap();
-        now = next(&now, &Move::Claim, &Stage::ALL).unwrap();
-        now = next(&now, &Move::Wait { wait: wait.clone(), until }, &Stage::ALL).unwrap();
-        now = next(&now, &Move::Wake, &Stage::ALL).unwrap();
+        now = next(&now, &Move::Wait { wait: wait.clone(), until }, &Stage::INGEST).unwrap();
+        now = next(&now, &Move::Wake, &Stage::INGEST).unwrap();
+        now = next(&now, &Move::Claim, &Stage::INGEST).unwrap();
+        now = next(&now, &Move::Wait { wait: wait.clone(), until }, &Stage::INGEST).unwrap();
+        now = next(&now, &Move::Wake, &Stage::INGEST).unwrap();
     }
     assert_eq!((now.tries, now.standing), (0, Standing::Ready));
 }
 
 #[test]
 fn a_bag_that_stops_the_process_three_times_is_held() {
-    let mut now = Checkpoint::first(&Stage::ALL);
+    let mut now = Checkpoint::first(&Stage::INGEST);
     for stops in 1..=STOPS_MAX {
-        now = next(&now, &Move::Claim, &Stage::ALL).unwrap();
-        now = next(&now, &Move::Recover { progress: 0 }, &Stage::ALL).unwrap();
+        now = next(&now, &Move::Claim, &Stage::INGEST).unwrap();
+        now = next(&now, &Move::Recover { progress: 0 }, &Stage::INGEST).unwrap();
         assert_eq!(now.stops, stops);
     }
     assert_eq!(now.standing.trouble().map(|trouble| trouble.kind), Some(Kind::StopsTheProcess));
@@ -138,10 +174,10 @@ fn a_bag_that_stops_the_process_three_times_is_held() {
 
 #[test]
 fn a_bag_that_gets_on_between_ends_of_the_process_is_not_held() {
-    let mut now = Checkpoint::first(&Stage::ALL);
+    let mut now = Checkpoint::first(&Stage::INGEST);
     for progress in 1..50 {
-        now = next(&now, &Move::Claim, &Stage::ALL).unwrap();
-        now = next(&now, &Move::Recover { progress }, &Stage::ALL).unwrap();
+        now = next(&now, &Move::Claim, &Stage::INGEST).unwrap();
+        now = next(&now, &Move::Recover { progress }, &Stage::INGEST).unwrap();
         assert_eq!(now.standing, Standing::Ready);
     }
 }
@@ -149,14 +185,15 @@ fn a_bag_that_gets_on_between_ends_of_the_process_is_not_held() {
 #[test]
 fn what_a_person_asks_meanwhile_happens_when_the_worker_lets_go() {
     let working = at(Stage::Checksum, Standing::Working);
-    let asked = next(&working, &Move::Hold, &Stage::ALL).unwrap();
+    let asked = next(&working, &Move::Hold, &Stage::INGEST).unwrap();
     assert_eq!((asked.standing.clone(), asked.asked), (Standing::Working, Some(Asked::Hold)));
-    let held = next(&asked, &Move::Finish, &Stage::ALL).unwrap();
+    let held = next(&asked, &Move::Finish, &Stage::INGEST).unwrap();
     assert_eq!(held.stage, Stage::Validate);
     assert_eq!(held.standing.trouble().map(|trouble| trouble.kind), Some(Kind::HeldByOperator));
-    let again = next(&held, &Move::Release, &Stage::ALL).unwrap();
+    let again = next(&held, &Move::Release, &Stage::INGEST).unwrap();
     assert_eq!(again.standing, Standing::Ready);
-    let cancelled = next(&next(&working, &Move::Cancel, &Stage::ALL).unwrap(), &Move::Drain, &Stage::ALL);
+    let cancelled =
+        next(&next(&working, &Move::Cancel, &Stage::INGEST).unwrap(), &Move::Drain, &Stage::INGEST);
     assert_eq!(cancelled.unwrap().standing, Standing::Cancelled);
 }
 
@@ -165,7 +202,7 @@ fn the_fence_grows_with_every_claim_and_requeue_and_never_falls() {
     for (_, standing) in standings() {
         for (name, then) in moves() {
             let before = at(Stage::Store, standing.clone());
-            if let Ok(after) = next(&before, &then, &Stage::ALL) {
+            if let Ok(after) = next(&before, &then, &Stage::INGEST) {
                 assert!(after.fence >= before.fence);
                 let grows = matches!(then, Move::Claim | Move::Requeue { .. });
                 assert_eq!(after.fence > before.fence, grows, "{name}");
@@ -184,7 +221,7 @@ fn nothing_leaves_held_or_refused_by_itself() {
             for (name, then) in moves() {
                 let of_a_person =
                     matches!(then, Move::Requeue { .. } | Move::Release | Move::Cancel | Move::Hold);
-                let moved = next(&at(Stage::Unpack, standing.clone()), &then, &Stage::ALL);
+                let moved = next(&at(Stage::Unpack, standing.clone()), &then, &Stage::INGEST);
                 assert!(of_a_person || moved.is_err(), "{} by {name}", kind.name);
             }
         }

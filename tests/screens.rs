@@ -12,16 +12,20 @@ use std::process::Command;
 use strongroom::books::config::{Config, Given};
 use strongroom::doors::cli::bag::told;
 use strongroom::doors::cli::table::Style;
-use strongroom::doors::cli::{args::Cli, explain, offline, overview, source, text};
+use strongroom::doors::cli::{args::Cli, delete, explain, fixity, offline, overview, repair, source, text};
 use strongroom::doors::man::SHEETS;
 use strongroom::model::code::codes;
 use strongroom::model::digest::Algorithm;
 use strongroom::model::finding::{Finding, Severity};
 use strongroom::rules::groups::Groups;
 use strongroom::work::desk::complaint::{Complaint, Sort};
+use strongroom::work::desk::fixity_words::{Coverage, SweepView};
 use strongroom::work::desk::letter::Letter;
-use strongroom::work::desk::words::{Check, ItemStory, ItemView, MovedRow, RefusedRow, SourceView};
+use strongroom::work::desk::words::{
+    Check, DeletionView, ItemStory, ItemView, MovedRow, RefusedRow, SourceView,
+};
 use strongroom::work::judging::{Judged, Outcome};
+use strongroom::work::repair::CopyPlan;
 
 fn style(tty: bool) -> Style {
     Style { tty, color: false, quiet: false, now: "2026-11-21T10:00:00Z".parse().unwrap() }
@@ -225,6 +229,7 @@ fn status(troubled: bool) -> Value {
         "troubles": troubles, "oldest_trouble": troubled.then_some("2026-11-18T09:00:00Z"),
         "waits": if troubled { json!({"space on vault-a": 3}) } else { json!({}) }, "kept": 41,
         "places": places(troubled),
+        "approvals": troubled.then(|| json!({"deletions": 1, "since": "2026-11-19T10:00:00Z"})),
         "sources": if troubled { sources().split_off(1) } else { Vec::new() },
     })
 }
@@ -276,6 +281,112 @@ fn sources_say_how_they_are_and_what_came_of_them() {
     see("source_list.tsv", &source::list(&style(false), &sources));
     let stories: Vec<String> = sources.iter().map(|one| source::story(&style(true), one)).collect();
     see("source_show.txt", &stories.join("\n"));
+}
+
+fn deletion(number: u64, state: &str, phase: Value, with: Value) -> DeletionView {
+    let by = |uid: u32, name: &str| json!({"uid": uid, "name": name, "door": "socket"});
+    let mut value = json!({
+        "number": number, "object": "strongroom:uva.edu/photos_1923", "depositor": "uva.edu", "bag": "photos_1923",
+        "reason": "deposited twice", "state": state, "phase": phase,
+        "requested": {"by": by(1000, "anna"), "at": "2026-11-19T10:00:00Z"},
+        "loses": {"versions": 3, "files": 2110, "bytes": 19_756_849_561u64, "targets": ["vault-a", "vault-b"],
+                  "inventory_sha512": "0f".repeat(64)},
+    });
+    for (key, special) in with.as_object().unwrap() {
+        value[key] = special.clone();
+    }
+    view(value)
+}
+
+#[test]
+fn a_deletion_says_what_is_lost_who_said_what_and_what_comes_next() {
+    let said = json!({"by": {"uid": 1001, "name": "berta", "door": "socket"}, "at": "2026-11-20T10:00:00Z"});
+    let approved = json!({"is": "approved", "said": said, "item": 71, "not_before": "2026-11-27T10:00:00Z"});
+    let away = "deleting the copy on vault-b: the marker file is absent: it is not mounted";
+    let views = [
+        deletion(
+            1,
+            "requested",
+            json!({"is": "requested"}),
+            json!({"because": "it waits for a second person"}),
+        ),
+        deletion(
+            2,
+            "approved",
+            approved.clone(),
+            json!({"item": 71, "not_before": "2026-11-27T10:00:00Z", "because": "its time of grace is not over"}),
+        ),
+        deletion(3, "held", approved, json!({"item": 72, "because": away, "gone_from": ["vault-a"]})),
+        deletion(
+            4,
+            "rejected",
+            json!({"is": "rejected", "said": said, "reason": "it is the better scan"}),
+            json!({"because": "it is the better scan"}),
+        ),
+    ];
+    let stories: Vec<String> = views.iter().map(|one| delete::story(&style(true), one, false)).collect();
+    see("delete_show.txt", &stories.join("\n"));
+    see("delete_list.txt", &delete::rows(&style(true), &views, true));
+    see("delete_list.tsv", &delete::rows(&style(false), &views, true));
+    let stone = view(json!({
+        "schema": 1, "object": "strongroom:uva.edu/photos_1923", "depositor": "uva.edu", "bag": "photos_1923",
+        "deleted_at": "2026-11-27T10:00:00Z", "requested_by": "anna (uid 1000)", "requested_at": "2026-11-19T10:00:00Z",
+        "approved_by": "berta (uid 1001)", "approved_at": "2026-11-20T10:00:00Z", "reason": "deposited twice",
+        "inventory_sha512": "0f".repeat(64), "versions": 3, "files": 2110, "bytes": 19_756_849_561u64,
+    }));
+    see("object_deleted.txt", &delete::tombstone(&style(true), &stone));
+}
+
+fn covered() -> Vec<Coverage> {
+    let tib = 1_099_511_627_776u64;
+    let one = |target: &str, overdue: u64, oldest: &str, every: u64, late: u64| -> Coverage {
+        view(json!({
+            "target": target, "copies": 6_138, "bytes": 40 * tib, "proved": 6_138 - overdue, "overdue": overdue,
+            "bad": u64::from(overdue > 0), "oldest": oldest, "every": every * 86_400, "ages": {"days_30": 6_138,
+            "days_60": 0, "days_90": 0, "days_180": 0, "older": 0}, "coming": {"now": [overdue, tib], "day": [12, tib],
+            "week": [410, 2 * tib], "month": [1_702, 9 * tib]}, "round_days": 31.2 + late as f64 * 10.8,
+            "late_days": late, "needs": (late > 0).then_some(18_000), "counted": true,
+        }))
+    };
+    let mut all = vec![
+        one("vault-a", 0, "2026-09-11T10:00:00Z", 90, 0),
+        one("vault-b", 5, "2026-08-17T10:00:00Z", 90, 6),
+    ];
+    all[1].ill = view(json!({
+        "run": 11, "at": "2026-11-20T02:31:00Z",
+        "because": "10 of the last copies are unreadable: the target itself looks ill; none of them is marked to be put right",
+    }));
+    all
+}
+
+fn swept() -> SweepView {
+    let part = |target: &str, faulty: u64, left: u64, state: &str| {
+        json!({
+            "target": target, "state": state, "before": "2026-08-23T02:30:00Z", "sound": 402, "faulty": faulty,
+            "left": left, "not_reached": left * 20, "matched": 41_022, "mismatched": faulty, "missing": 0, "unreadable": 0,
+            "extra": 0, "bytes": 2_089_072_092_774u64, "millis": 14_400_000,
+        })
+    };
+    view(json!({
+        "number": 12, "asked_by": "schedule", "started": "2026-11-21T02:30:00Z", "ended": "2026-11-21T06:30:01Z",
+        "all": false, "seconds": 14_400, "targets": ["vault-a", "vault-b"], "why": "budget", "under_way": false,
+        "parts": [part("vault-a", 0, 0, "done"), part("vault-b", 1, 5, "budget")],
+    }))
+}
+
+#[test]
+fn fixity_says_how_copies_are_covered_and_what_will_become_of_it() {
+    see("fixity_status.txt", &fixity::status(&style(true), &covered(), Some(&swept())));
+    see("fixity_schedule.txt", &fixity::schedule(&style(true), &covered()));
+    let found = view(json!([{
+        "target": "vault-b", "object": "strongroom:uva.edu/uva-ms-2213", "at": "2026-11-21T04:00:00Z", "marked": true,
+        "because": "2113 matched (19756849561 bytes), 1 mismatched, 0 missing, 0 unreadable, 0 extra",
+        "proof": {"matched": 2_113, "mismatched": 1, "missing": 0, "unreadable": 0, "extra": 0, "bytes": 0, "faults": [
+            {"outcome": "mismatched", "path": "v1/content/bag/data/img/0044.tif",
+             "why": "40960 bytes with sha512 ed0df845438c…, not c714427652f9…"}]},
+    }]));
+    let found: Vec<strongroom::books::ledger::SweepFinding> = found;
+    see("fixity_report.txt", &fixity::report(&style(true), &swept(), &found));
 }
 
 fn places(broken: bool) -> Value {
@@ -357,6 +468,57 @@ fn the_first_help_fits_on_a_screen() {
     let help = Cli::command().term_width(100).render_help().to_string();
     assert!(help.lines().count() < 60, "{help}");
     see("help.txt", &help);
+}
+
+#[test]
+fn a_repair_says_what_it_would_do_what_it_cannot_and_what_lies_in_quarantine() {
+    let proof = json!({ "matched": 2_110, "mismatched": 1, "missing": 1, "unreadable": 0, "extra": 1, "bytes": 9, "faults": [] });
+    let copy = |with: Value| -> CopyPlan {
+        let mut copy = json!({
+            "object": "strongroom:uva.edu/uva-ms-2213", "target": "vault-a", "proof": proof.clone(), "files": 2,
+            "bytes": 19_756_849u64, "extra": 1, "from": { "vault-b": 1, "text": 1 }, "cannot": 0, "first": [
+                { "path": "inventory.json.sha512", "outcome": "missing", "why": "it is not there", "from": "text" },
+                { "path": "v1/content/bag/data/0001.tif", "outcome": "mismatched", "why": "other bytes", "from": "vault-b" },
+                { "path": "v1/content/bag/data/x", "outcome": "extra", "why": "no inventory names it" },
+            ],
+        });
+        for (key, special) in with.as_object().unwrap() {
+            copy[key] = special.clone();
+        }
+        view(copy)
+    };
+    let none = json!({ "path": "v1/content/bag/data/0007.tif", "outcome": "unreadable", "why": "input/output error",
+        "cannot": "vault-b has other bytes, vault-c: it is not there" });
+    let copies = [
+        copy(json!({})),
+        copy(json!({ "target": "vault-b", "files": 0, "bytes": 0, "cannot": 1, "first": [none] })),
+        copy(
+            json!({ "target": "vault-c", "gone": true, "files": 2_112, "extra": 0, "proof": null, "first": [] }),
+        ),
+        copy(
+            json!({ "target": "vault-d", "proof": null, "left_alone": "target vault-d is retired: its copies are not counted" }),
+        ),
+    ];
+    see("repair_plan.txt", &repair::planned(&style(true), &copies));
+    let run = json!({
+        "number": 7, "asked_by": "anna", "started": "2026-11-21T09:50:00Z", "ended": "2026-11-21T09:58:00Z",
+        "wanted": {}, "place": {}, "repaired": 2, "failed": 1, "sound": 0, "skipped": 1, "bounded": true, "files": 2_114,
+        "bytes": 19_776_606_410u64, "aside": 3, "failures": [{ "object": "strongroom:uva.edu/uva-ms-2213",
+        "target": "vault-b", "why": "v1/content/bag/data/0007.tif (unreadable) has no proved copy: vault-b has other bytes" }],
+    });
+    see("repair_run.txt", &repair::ran(&style(true), &view(run.clone())));
+    let of = json!({ "object": "strongroom:uva.edu/uva-ms-2213", "path": "v1/content/bag/data/0001.tif",
+        "at": "2026-11-21T09:50:00Z", "why": "mismatched: other bytes" });
+    let damaged = json!({ "object": "strongroom:uva.edu/uva-ms-2213", "target": "vault-b",
+        "found_at": "2026-11-20T10:00:00Z", "run": 12, "proof": proof });
+    let shown = json!({
+        "mode": "auto", "runs": [run], "damaged": [damaged], "more": false, "quarantine": [
+            { "target": "vault-a", "count": 4, "bytes": 99, "newest": [
+                { "name": "20261121T095000Z-299f79640284-654ce4809274a4e05031", "bytes": 19_756_849u64, "of": of }] },
+            { "target": "vault-b", "count": 0, "bytes": 0, "newest": [], "wrong": "target-missing: /srv/vault-b: no marker" },
+        ],
+    });
+    see("repair_show.txt", &repair::shown(&style(true), &view(shown)));
 }
 
 #[test]

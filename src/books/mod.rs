@@ -5,4 +5,5 @@ pub mod facts;
 pub mod judging;
 pub mod ledger;
 pub mod profiles;
+pub mod roles;
 pub mod volume;

@@ -16,6 +16,7 @@ use crate::doors::exit::{self, Exit};
 use crate::doors::house::{self, House};
 use crate::doors::inbox;
 use crate::doors::keeper;
+use crate::doors::mender;
 use crate::doors::notify::Notify;
 use crate::doors::receiver::Receivers;
 use crate::doors::reconciler;
@@ -60,6 +61,9 @@ pub fn serve(screen: &Screen, config: Arc<Config>, given: &Given) -> Result<Exit
     let keeping = keeper::watch(&desk, &asker::this_process()).map_err(|error| {
         Box::new(Complaint::new(Sort::Io, "copies are not kept").because(error.to_string()))
     })?;
+    let mending = mender::watch(&desk, &asker::this_process()).map_err(|error| {
+        Box::new(Complaint::new(Sort::Io, "copies are not put right").because(error.to_string()))
+    })?;
     let ready = format!("ready, answering at {}", config.serve.socket.display());
     notify.ready(&ready);
     log::info!("strongroom {} {ready}; data in {}", env!("CARGO_PKG_VERSION"), config.data.display());
@@ -69,10 +73,12 @@ pub fn serve(screen: &Screen, config: Arc<Config>, given: &Given) -> Result<Exit
     let drain = daemon.desk.config().serve.drain;
     notify.stopping(drain);
     daemon.desk.stop_receiving();
+    daemon.desk.stop_sweeping();
     drop(daemon);
     drop(looking);
     drop(reconciling);
     drop(keeping);
+    drop(mending);
     end(screen, &mut serving, pipeline, ended, drain)
 }
 
@@ -147,6 +153,8 @@ impl Daemon<'_> {
 /// otherwise.
 fn merged(old: &Config, new: Config) -> Config {
     let mut merged = old.clone();
+    merged.roles = new.roles;
+    merged.deletion = new.deletion;
     // A depositor whose policy the running line does not know would be refused at every stage.
     merged.depositors = new
         .depositors
@@ -181,6 +189,9 @@ fn merged(old: &Config, new: Config) -> Config {
             }
         })
         .collect();
+    merged.repair = new.repair;
+    merged.jobs = new.jobs;
+    merged.notice = new.notice;
     merged.serve.drain = new.serve.drain;
     merged.serve.inbox_settle = new.serve.inbox_settle;
     merged.effective = new.effective;

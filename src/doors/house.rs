@@ -28,6 +28,7 @@ use crate::worlds::book::{Book, BookError, Guard, Write};
 use crate::worlds::clock::Clock;
 use crate::worlds::clock::system::SystemClock;
 use crate::worlds::disk::local::LocalDisk;
+use crate::worlds::outlet::places::Places;
 use crate::worlds::source::Disposal;
 use crate::worlds::source::configured::{AfterKept, Place, SourceConfig};
 use crate::worlds::source::local::LocalSource;
@@ -107,12 +108,14 @@ impl House {
         let options = SourceOptions { reaching: config.network.clone(), clock: clock.clone(), withheld };
         let sources = Arc::new(Sources::new(LocalSource::new(), config.sources.clone(), options));
         let book: Arc<dyn Book> = Arc::new(book);
+        let outlets = Arc::new(outlets(&config, clock.clone()));
         let world = Arc::new(World {
             source: sources.clone(),
             targets: config.targets.iter().map(|target| later(target, &ledger_id, &book, &clock)).collect(),
             disk: Arc::new(disk),
             clock,
             book,
+            outlets,
         });
         let ledger = Arc::new(Ledger::new(world.clone(), &INGEST_LINE));
         let uses = TargetUses::of(&ledger)
@@ -159,6 +162,7 @@ impl BareLedger {
             disk: Arc::new(disk),
             clock: Arc::new(SystemClock::new()),
             book: Arc::new(book),
+            outlets: Arc::new(outlets(config, Arc::new(SystemClock::new()))),
         };
         Ok(BareLedger { ledger: Ledger::new(Arc::new(world), &INGEST_LINE) })
     }
@@ -177,6 +181,20 @@ impl BareLedger {
         }
         Ok(())
     }
+}
+
+/// The places that objects of this configuration may be given back to.
+pub fn outlets(config: &Config, clock: Arc<dyn Clock>) -> Places {
+    let folders = config.staging.iter().chain(&config.targets).filter_map(PlaceConfig::folder);
+    let mut ours: Vec<PathBuf> = folders.map(Path::to_path_buf).collect();
+    ours.extend([config.data.clone(), config.ledger.clone()]);
+    ours.extend(config.mirror.clone());
+    ours.extend(config.serve.inbox.clone());
+    ours.extend(config.sources.iter().filter_map(|source| match &source.place {
+        Place::Folder { path } => Some(path.clone()),
+        _ => None,
+    }));
+    Places { named: config.restoring.places.clone(), ours, clock }
 }
 
 /// A target of this configuration, opened only to look at what it holds.
@@ -382,5 +400,7 @@ fn settings(config: &Config, ledger_id: String, uses: TargetUses) -> Settings {
         uses: Arc::new(uses),
         keeping: Arc::new(Keeping::new(config.keeping.every, config.keeping.bandwidth.clone())),
         judging: Arc::new(JudgingRules::new(config)),
+        given_for: config.restoring.keep,
+        spot_test_every: config.restoring.spot_test_every,
     }
 }

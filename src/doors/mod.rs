@@ -9,6 +9,7 @@ pub mod inbox;
 pub mod keeper;
 pub mod log;
 pub mod man;
+pub mod mender;
 pub mod notify;
 pub mod progress;
 mod receiver;

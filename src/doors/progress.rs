@@ -40,11 +40,11 @@ impl Tally {
     pub fn update(&mut self, items: &[ItemView], progress: &[Progress]) {
         for item in items {
             self.bytes.insert(item.id, item.bytes.max(1));
-            let place = Stage::ALL.iter().position(|stage| stage.name() == item.stage).unwrap_or(0);
+            let place = Stage::INGEST.iter().position(|stage| stage.name() == item.stage).unwrap_or(0);
             let within = progress.iter().find(|found| found.item == item.id && found.stage == item.stage);
             let within =
                 within.map_or(0.0, |found| found.done as f64 / found.total.max(found.done).max(1) as f64);
-            let share = if item.rests { 1.0 } else { (place as f64 + within) / Stage::ALL.len() as f64 };
+            let share = if item.rests { 1.0 } else { (place as f64 + within) / Stage::INGEST.len() as f64 };
             self.share.insert(item.id, share.clamp(0.0, 1.0));
         }
         self.resting = self.share.values().filter(|share| **share >= 1.0).count();

@@ -8,6 +8,8 @@
 //!   |   waiting <-------+ | +---- trouble: depositor --> refused --+
 //!   |                     +------ trouble: others -----> held -----+-- requeue --> ready (from a stage)
 //!   +---- recovered, drained                             cancelled <-- cancel
+//!
+//!   the last stage of a line that gives an object back or up ends in done, not in kept
 //! ```
 //!
 //! - An item is in exactly one standing.
@@ -15,57 +17,11 @@
 //! - Waiting for space or for a turn uses no try; only troubles that time may cure do.
 //! - Nothing leaves *held* or *refused* by itself.
 
+pub use crate::model::stage::Stage;
 use crate::model::trouble::{Kind, Remedy, Trouble, Wait};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-
-/// The stages of the line, in their order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Stage {
-    /// Promise space, receive the deposit, know its digest.
-    Download,
-    /// Index the members.
-    Unpack,
-    /// Digest every member.
-    Checksum,
-    /// Judge the bag.
-    Validate,
-    /// Make the copies and prove them.
-    Store,
-    /// Prove the policy, write the registry, clear staging.
-    Record,
-}
-
-impl Stage {
-    /// Every stage.
-    pub const ALL: [Stage; 6] =
-        [Stage::Download, Stage::Unpack, Stage::Checksum, Stage::Validate, Stage::Store, Stage::Record];
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Stage::Download => "download",
-            Stage::Unpack => "unpack",
-            Stage::Checksum => "checksum",
-            Stage::Validate => "validate",
-            Stage::Store => "store",
-            Stage::Record => "record",
-        }
-    }
-
-    /// The stage of this name.
-    pub fn from_name(name: &str) -> Option<Stage> {
-        Stage::ALL.into_iter().find(|stage| stage.name() == name)
-    }
-}
-
-impl fmt::Display for Stage {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(self.name())
-    }
-}
 
 /// How an item stands at its stage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +50,8 @@ pub enum Standing {
     },
     /// Two proved copies (or what the policy asks) and a record exist.
     Kept,
+    /// Its errand is done: the object was given back, or given up.
+    Done,
     /// Given up by a person.
     Cancelled,
 }
@@ -118,13 +76,14 @@ impl Standing {
             Standing::Held { .. } => "held",
             Standing::Refused { .. } => "refused",
             Standing::Kept => "kept",
+            Standing::Done => "done",
             Standing::Cancelled => "cancelled",
         }
     }
 
     /// Every name.
-    pub const NAMES: [&'static str; 7] =
-        ["ready", "working", "waiting", "held", "refused", "kept", "cancelled"];
+    pub const NAMES: [&'static str; 8] =
+        ["ready", "working", "waiting", "held", "refused", "kept", "done", "cancelled"];
 
     /// True when nothing will happen to it unless a person asks.
     pub fn rests(&self) -> bool {
@@ -321,9 +280,10 @@ pub fn next(now: &Checkpoint, then: &Move, line: &[Stage]) -> Result<Checkpoint,
         (Standing::Working, Move::Release) if now.asked.is_some() => {
             Ok(Checkpoint { asked: None, ..now.clone() })
         }
-        (Standing::Working, Move::Cancel) if now.stage >= Stage::Store => {
+        (Standing::Working, Move::Cancel) if matches!(now.stage, Stage::Store | Stage::Record) => {
             refuse("copies are being made; wait until it rests")
         }
+        (Standing::Working, Move::Cancel) if now.stage.line() == Stage::DELETE => refuse(BEGUN),
         (Standing::Working, Move::Cancel) => Ok(Checkpoint { asked: Some(Asked::Cancel), ..now.clone() }),
         (Standing::Working, Move::Requeue { .. }) => refuse("it is being worked on now"),
 
@@ -335,14 +295,25 @@ pub fn next(now: &Checkpoint, then: &Move, line: &[Stage]) -> Result<Checkpoint,
             refuse("a trouble holds it, not an operator; mend it and use requeue")
         }
         (Standing::Kept, Move::Cancel) => refuse("it is kept; deleting an object is another request"),
+        (Standing::Done, Move::Cancel) => refuse("it is done"),
         (Standing::Cancelled, Move::Cancel) => refuse("it is cancelled already"),
-        (_, Move::Cancel) if now.stage >= Stage::Store => {
+        (_, Move::Cancel) if matches!(now.stage, Stage::Store | Stage::Record) => {
             refuse("copies may have been made already; requeue it instead")
         }
+        // The first lease on it is the point of no return.
+        (_, Move::Cancel) if now.stage.line() == Stage::DELETE && now.fence > 0 => refuse(BEGUN),
         (_, Move::Cancel) => stand(Standing::Cancelled),
 
         (Standing::Kept, Move::Requeue { .. }) => {
             refuse("it is kept; submit a new deposit for a new version")
+        }
+        (Standing::Done, Move::Requeue { .. }) => refuse("it is done; ask for it anew"),
+        (Standing::Waiting { why: WaitWhy::For(Wait::Grace), .. }, Move::Requeue { .. }) => {
+            refuse("its time of grace is not over; it begins by itself")
+        }
+        // A person took their word back; two persons must give it again.
+        (Standing::Cancelled, Move::Requeue { .. }) if now.stage.line() == Stage::DELETE => {
+            refuse("it was cancelled; ask for the deletion anew")
         }
         (
             Standing::Held { .. } | Standing::Refused { .. } | Standing::Waiting { .. } | Standing::Cancelled,
@@ -355,7 +326,8 @@ pub fn next(now: &Checkpoint, then: &Move, line: &[Stage]) -> Result<Checkpoint,
             Ok(Checkpoint {
                 stage,
                 standing: Standing::Ready,
-                fence: now.fence + 1,
+                // Without a lease there is none to outdate, and what never began can still be told from what did.
+                fence: if now.fence == 0 { 0 } else { now.fence + 1 },
                 tries: 0,
                 stops: 0,
                 progress: 0,
@@ -380,6 +352,9 @@ pub fn next(now: &Checkpoint, then: &Move, line: &[Stage]) -> Result<Checkpoint,
     }
 }
 
+/// Why a deletion that has begun is not given up.
+const BEGUN: &str = "the deletion has begun and is carried to its end";
+
 fn finish(now: &Checkpoint, line: &[Stage]) -> Checkpoint {
     let place = line.iter().position(|stage| *stage == now.stage);
     match place.and_then(|place| line.get(place + 1)) {
@@ -391,7 +366,10 @@ fn finish(now: &Checkpoint, line: &[Stage]) -> Checkpoint {
             progress: 0,
             ..now.clone()
         },
-        None => Checkpoint { standing: Standing::Kept, tries: 0, stops: 0, ..now.clone() },
+        None => {
+            let standing = if now.stage == Stage::Record { Standing::Kept } else { Standing::Done };
+            Checkpoint { standing, tries: 0, stops: 0, ..now.clone() }
+        }
     }
 }
 
@@ -430,10 +408,10 @@ fn heed(then: Checkpoint) -> Checkpoint {
     let Some(asked) = then.asked else { return then };
     let then = Checkpoint { asked: None, ..then };
     match (asked, &then.standing) {
-        (_, Standing::Kept | Standing::Held { .. } | Standing::Refused { .. }) => then,
+        (_, Standing::Kept | Standing::Done | Standing::Held { .. } | Standing::Refused { .. }) => then,
         (Asked::Hold, _) => Checkpoint { standing: held_by_operator(), ..then },
         // A worker that began to make copies is past the point where giving up is harmless.
-        (Asked::Cancel, _) if then.stage > Stage::Store => then,
+        (Asked::Cancel, _) if then.stage == Stage::Record => then,
         (Asked::Cancel, _) => Checkpoint { standing: Standing::Cancelled, ..then },
     }
 }

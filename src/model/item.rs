@@ -5,6 +5,7 @@
 //! - What a stage found is void when the item is requeued from that stage or an earlier one.
 
 use crate::model::checkpoint::{Checkpoint, Stage};
+use crate::model::errand::Errand;
 use crate::model::object::{ObjectId, StoredCopy};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -216,6 +217,55 @@ pub struct Recorded {
     pub kept_at: Timestamp,
 }
 
+/// Remove: where the object was deleted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removed {
+    /// The targets where nothing of it is left.
+    pub copies: Vec<RemovedCopy>,
+    /// Why nothing was removed, when what was found is not what two persons gave their word for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub void: Option<String>,
+}
+
+/// A copy that was deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemovedCopy {
+    /// Name of the target.
+    pub target: String,
+    /// When nothing of it was left (UTC).
+    pub at: Timestamp,
+}
+
+/// Gather: the files of the object, in staging.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gathered {
+    /// The version's inventory.
+    pub inventory: Seal,
+    /// Files that one copy could not give and another did.
+    pub passed_over: u64,
+    /// Bytes of the tar that holds them.
+    pub tar_bytes: u64,
+}
+
+/// Deliver: what was brought to its place, and read back there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivered {
+    /// Its name there.
+    pub name: String,
+    /// Every file of it, kept beside the ledger; none for a test, which is brought nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list: Option<Seal>,
+    /// Its files: one for a tar.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// When it was whole (UTC).
+    pub at: Timestamp,
+    /// It is removed after this (UTC).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+}
+
 /// What the stages found so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
@@ -237,31 +287,48 @@ pub struct Found {
     /// By record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<Recorded>,
+    /// By remove; also when some targets are still to come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remove: Option<Removed>,
+    /// By gather.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gather: Option<Gathered>,
+    /// By deliver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deliver: Option<Delivered>,
 }
 
 impl Found {
     /// Makes void what this stage and every later one found.
     pub fn void_from(&mut self, stage: Stage) {
+        self.deliver = None;
+        if stage <= Stage::Gather {
+            self.gather = None;
+        }
         if stage <= Stage::Download {
             self.download = None;
         }
-        if stage <= Stage::Unpack {
+        // What an object is given back from is indexed and judged as a deposit is, by other stages.
+        if stage <= Stage::Unpack || stage == Stage::Gather {
             self.unpack = None;
         }
-        if stage <= Stage::Checksum {
+        if stage <= Stage::Checksum || matches!(stage, Stage::Gather | Stage::Recheck) {
             self.checksum = None;
         }
-        if stage <= Stage::Validate {
+        if stage <= Stage::Validate || matches!(stage, Stage::Gather | Stage::Recheck) {
             self.validate = None;
         }
         if stage <= Stage::Store {
             self.store = None;
         }
         self.record = None;
+        if stage <= Stage::Remove {
+            self.remove = None;
+        }
     }
 }
 
-/// One deposit being taken in.
+/// One deposit being taken in; or one object being given back or up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
     /// Its number.
@@ -272,6 +339,9 @@ pub struct Item {
     pub bag: String,
     /// The deposit.
     pub deposit: Deposit,
+    /// What it does with an object that is kept already; none: it takes the deposit in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errand: Option<Errand>,
     /// Policy it will be stored by, unless its bag or its object is of another one; `chosen_policy` says.
     pub policy: String,
     /// True when a person asked for this policy.

@@ -6,8 +6,9 @@
 //! | deposit | one source key: one bag, normally in one tar |
 //! | bag | what RFC 8493 defines; its name is the tar's file name without suffix |
 //! | item | one deposit being taken in |
-//! | stage | download, unpack, checksum, validate, store, record |
-//! | standing | ready, working, waiting, held, refused, kept, cancelled |
+//! | stage | download, unpack, checksum, validate, store, record; of errands gather, recheck, deliver, remove, conclude |
+//! | standing | ready, working, waiting, held, refused, kept, done, cancelled |
+//! | errand | an item that gives an object back (restoration) or up (deletion) |
 //! | checkpoint | stage and standing, with fence and tries |
 //! | member | one entry of a tar, or one file of a folder deposit |
 //! | facts | what a stage found, by the million; in facts files, sealed by count, length and digest |
@@ -25,11 +26,15 @@
 
 pub mod checkpoint;
 pub mod code;
+pub mod deletion;
 pub mod digest;
+pub mod errand;
 pub mod event;
 pub mod fact;
 pub mod finding;
 pub mod item;
+pub mod job;
 pub mod object;
 pub mod proof;
+pub mod stage;
 pub mod trouble;

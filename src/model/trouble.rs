@@ -39,6 +39,8 @@ pub enum Kind {
     DepositGone,
     /// What lies at a source is no deposit that we take.
     NotTaken,
+    /// The object of this name was deleted.
+    ObjectDeleted,
     /// We may not read the deposit.
     SourceDenied,
     /// The secret part of its address is lost.
@@ -79,6 +81,20 @@ pub enum Kind {
     StopsTheProcess,
     /// The stage panicked.
     Panicked,
+    /// No copy gives a file as it was recorded.
+    NoGoodCopy,
+    /// What was read back as a bag is not what was taken in.
+    NotAsKept,
+    /// A place that objects are given back to is not there.
+    PlaceMissing,
+    /// A place may not be written.
+    PlaceDenied,
+    /// Something else lies where it would be put.
+    PlaceTaken,
+    /// A place failed.
+    PlaceIo,
+    /// What was read back from a place is not what was put there.
+    PlaceDiffers,
 }
 
 /// One row of the table of troubles.
@@ -102,12 +118,13 @@ use Remedy::{Alarm, Depositor, Developer, Operator, Time};
 
 /// The table, one row a kind.
 #[rustfmt::skip]
-pub const KINDS: [KindRow; 25] = [
+pub const KINDS: [KindRow; 33] = [
     row(Kind::InvalidBag, "invalid-bag", Depositor, "the bag breaks the rules of BagIt or of its profile; every fault is listed", "nothing was stored; the deposit stays where it is", "ask the depositor for a new bag under the same name: strongroom trouble show ID"),
     row(Kind::TarRefused, "tar-refused", Depositor, "the tar is damaged, is no tar, or holds members that no bag may have", "nothing was stored; the deposit stays where it is", "ask the depositor to make the tar again: strongroom trouble show ID"),
     row(Kind::DepositChanged, "deposit-changed", Time, "the deposit changed while it was being read", "it is read again from the start", "wait until the upload is complete; to start at once: strongroom requeue ID --from download"),
     row(Kind::DepositGone, "deposit-gone", Operator, "the deposit is no longer where it was", "the item waits for you", "put it back and run strongroom requeue ID, or strongroom item cancel ID"),
     row(Kind::NotTaken, "not-taken", Depositor, "what lies at the source is no deposit that is taken from there", "it stays where it is; nothing was read", "ask the depositor to send it as said, or take it as it is: strongroom requeue ID"),
+    row(Kind::ObjectDeleted, "object-deleted", Depositor, "the object of this name was deleted on two persons' word, and its name is not used again", "nothing was stored; the deposit stays where it is", "ask the depositor to send the bag under another name; why the object was deleted: strongroom trouble show ID"),
     row(Kind::SourceDenied, "source-denied", Operator, "we may not read the deposit", "the item waits for you", "give the service read access to the deposit, then run strongroom requeue ID"),
     row(Kind::AddressLost, "address-lost", Operator, "the secret part of the deposit's address (a signature, a token) is lost", "the item waits for you; what was fetched already is kept", "submit the address again, as the depositor gave it: the same deposit goes on as item ID"),
     row(Kind::SourceIo, "source-io", Time, "reading the deposit failed", "it is tried again with growing pauses", "look at the disk or mount that holds the deposit"),
@@ -128,6 +145,13 @@ pub const KINDS: [KindRow; 25] = [
     row(Kind::HeldByOperator, "held-by-operator", Operator, "an operator asked to hold this item", "it waits", "strongroom item release ID"),
     row(Kind::StopsTheProcess, "stops-the-process", Developer, "the process ended several times while it worked on this item", "it is not tried again by itself", "keep the deposit for the developers; to try once more run strongroom requeue ID"),
     row(Kind::Panicked, "panicked", Developer, "a stage stopped at a broken assumption", "it is not tried again by itself", "send strongroom trouble export ID to the developers; to try once more run strongroom requeue ID"),
+    row(Kind::NoGoodCopy, "no-good-copy", Alarm, "no copy of the object gives this file as it was recorded", "nothing was given back and nothing on any target was changed", "read the object's copies again (strongroom object verify), repair them, then run strongroom requeue ID --from gather"),
+    row(Kind::NotAsKept, "not-as-kept", Alarm, "what was read back as this bag is not the bag that was taken in, though its files have their digests", "nothing was delivered; what was read lies in staging", "strongroom trouble show ID names every fault; compare with the record of its ingest before anything else"),
+    row(Kind::PlaceMissing, "place-missing", Operator, "the place that the object shall be given back to is not there", "nothing was written; what was read stays in staging", "mount or make the place, or name it in the configuration, then run strongroom requeue ID"),
+    row(Kind::PlaceDenied, "place-denied", Operator, "the place that the object shall be given back to refuses to be written", "the item waits for you; what was read stays in staging", "make the place writable for the service, then run strongroom requeue ID"),
+    row(Kind::PlaceTaken, "place-taken", Operator, "something else lies where the object would be put", "it is left as it is; what was read stays in staging", "move it away and run strongroom requeue ID, or strongroom item cancel ID and ask for another place"),
+    row(Kind::PlaceIo, "place-io", Time, "the place that the object is given back to failed", "it is tried again with growing pauses; files already read back there are kept", "look at the disk or service of that place: strongroom restore show ID"),
+    row(Kind::PlaceDiffers, "place-differs", Time, "what was read back from the place is not what was put there", "it is put there again with growing pauses, and not called delivered", "suspect the disk or service of that place: strongroom restore show ID"),
 ];
 
 const fn row(
@@ -252,6 +276,8 @@ pub enum Wait {
         /// The older item.
         behind: u64,
     },
+    /// A time of grace that people have to think again.
+    Grace,
 }
 
 /// Why a stage did not finish.
@@ -288,6 +314,13 @@ pub enum Stop {
         trouble: Trouble,
         /// The deposit as it is now.
         deposit: Box<Deposit>,
+    },
+    /// A part of it is done, another failed; what is done is remembered.
+    Partly {
+        /// What stops the rest.
+        trouble: Trouble,
+        /// What the stages found, with this one's part.
+        found: Box<Found>,
     },
     /// The process is being drained; what was done is kept.
     Drained,

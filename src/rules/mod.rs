@@ -3,6 +3,7 @@
 pub mod address;
 pub mod bagit;
 pub mod digester;
+pub mod due;
 pub mod groups;
 pub mod handle;
 pub mod http;

@@ -59,8 +59,8 @@ impl Kind {
 pub struct Known {
     /// Version, inventory digest, and whether the registry has a copy of it on this target.
     pub versions: Vec<(u32, String, bool)>,
-    /// It was deleted, and its tombstone is what should be there.
-    pub deleted: bool,
+    /// It was deleted, and its tombstone is what should be there: SHA-512 of its last inventory.
+    pub deleted: Option<String>,
     /// An item is making a version of it now.
     pub at_work: bool,
 }
@@ -117,7 +117,7 @@ pub fn compare(known: &Known, lying: &Lying) -> Vec<Verdict> {
         Lying::Unsound(_) if known.versions.is_empty() && known.at_work => {
             say(Kind::InFlight, None, 1, "an item is making it".into());
         }
-        Lying::Unsound(why) if known.versions.is_empty() && !known.deleted => {
+        Lying::Unsound(why) if known.versions.is_empty() && known.deleted.is_none() => {
             say(
                 Kind::Orphaned,
                 None,
@@ -126,6 +126,11 @@ pub fn compare(known: &Known, lying: &Lying) -> Vec<Verdict> {
             );
         }
         Lying::Unsound(why) => say(Kind::Damaged, None, 1, why.clone()),
+        Lying::Copy { inventories, .. }
+            if known.deleted.is_some() && known.deleted.as_ref() == inventories.last() =>
+        {
+            say(Kind::Orphaned, None, 1, "the object was deleted, and this copy of it is still there".into());
+        }
         Lying::Copy { inventories, missing, extra } => {
             for (version, inventory, _) in here() {
                 match inventories.get(*version as usize - 1) {
@@ -140,7 +145,7 @@ pub fn compare(known: &Known, lying: &Lying) -> Vec<Verdict> {
             }
             for (at, _) in inventories.iter().enumerate() {
                 let version = at as u32 + 1;
-                if known.deleted || here().any(|(known, ..)| *known == version) {
+                if known.deleted.is_some() || here().any(|(known, ..)| *known == version) {
                     continue;
                 }
                 let elsewhere = known.versions.iter().any(|(known, ..)| *known == version);
@@ -196,7 +201,7 @@ mod tests {
     fn every_way_in_which_registry_and_storage_differ_has_its_kind() {
         let two = known(&[(1, "x", true), (2, "y", true)]);
         let at_work = Known { at_work: true, ..two.clone() };
-        let deleted = Known { deleted: true, ..Known::default() };
+        let deleted = Known { deleted: Some("z".into()), ..Known::default() };
         let nothing = Known::default();
         let starting = Known { at_work: true, ..Known::default() };
         let unsound = Lying::Unsound("torn".into());

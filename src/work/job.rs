@@ -4,14 +4,14 @@
 //! - `drained` is asked at every part boundary; a part is at most a file or 64 MiB of small ones.
 
 use crate::books::judging::JudgingRules;
-use crate::books::ledger::{EventDraft, Ledger};
+use crate::books::ledger::{Conclusion, EventDraft, Ledger};
 use crate::books::volume::{Floor, Promises};
 use crate::model::checkpoint::Stage;
 use crate::model::digest::Algorithm;
 use crate::model::event::{EventType, Outcome};
 use crate::model::fact::Member;
-use crate::model::item::{Deposit, Form, Found, Item, ItemId, Parts};
-use crate::model::object::{Kept, ObjectRow, Policy, VersionRow};
+use crate::model::item::{Deposit, Form, Found, Gathered, Item, ItemId, Parts};
+use crate::model::object::{Kept, ObjectId, ObjectRow, Policy, VersionRow};
 use crate::model::trouble::{Kind, Stop, Trouble};
 use crate::rules::digester::digest_reader;
 use crate::rules::packed::{Caps, Container};
@@ -27,6 +27,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
+
+/// File in an item's staging that an object's files are gathered in, as a tar.
+pub const GATHERED: &str = "gathered.tar";
 
 /// What the configuration says about the work, in the work's own words.
 #[derive(Clone, Debug)]
@@ -75,6 +78,10 @@ pub struct Settings {
     pub keeping: Arc<Keeping>,
     /// Who is judged how; what the configuration says when it is read again holds at once.
     pub judging: Arc<JudgingRules>,
+    /// How long what was given back stays at its place; none: for ever.
+    pub given_for: Option<Duration>,
+    /// How often an object of each depositor is given back for a test; none: only when asked.
+    pub spot_test_every: Option<Duration>,
 }
 
 /// Forms in which depositors may send a bag in one file; a plain tar is always one of them.
@@ -170,6 +177,8 @@ pub struct Done {
     pub events: Vec<EventDraft>,
     /// Registry rows.
     pub registry: Option<(ObjectRow, VersionRow)>,
+    /// How a deletion ended.
+    pub concluded: Option<Conclusion>,
     /// The proof that the object is kept: staging may be cleared.
     pub kept: Option<Kept>,
 }
@@ -193,6 +202,21 @@ impl<'a> Job<'a> {
     /// What the stages before this one found.
     pub fn found(&self) -> Found {
         self.item.found.clone()
+    }
+
+    /// Fails when the object that the deposit would become was deleted: what was given up does not come back by itself.
+    pub fn not_deleted(&self) -> Result<(), Trouble> {
+        let object = ObjectId::of(&self.item.depositor, &self.item.bag);
+        let tombstone = self.ledger.deletion(&object).map_err(|error| crate::work::logs::failed(&error))?;
+        let Some(tombstone) = tombstone else { return Ok(()) };
+        let because = format!(
+            "it was deleted on {}, asked for by {} and approved by {}: {}",
+            tombstone.deleted_at.strftime("%Y-%m-%d"),
+            tombstone.requested_by,
+            tombstone.approved_by,
+            tombstone.reason
+        );
+        Err(Trouble::new(Kind::ObjectDeleted, because).about(object.0))
     }
 
     /// Fails when the deposit is no longer what was received.
@@ -248,6 +272,17 @@ impl<'a> Job<'a> {
         Err(Trouble::new(Kind::FactsDamaged, because).about(place.path))
     }
 
+    /// The tar in staging that an object's files were gathered in.
+    pub fn gathered_tar(&self, gathered: &Gathered) -> Result<Arc<dyn ReadAt>, Trouble> {
+        let place = self.folder()?.join(&self.of_round(GATHERED));
+        let tar = self.world.disk.open(&place)?;
+        if tar.size() == gathered.tar_bytes {
+            return Ok(Arc::from(tar));
+        }
+        let because = format!("it has {} bytes, {} were gathered", tar.size(), gathered.tar_bytes);
+        Err(Trouble::new(Kind::FactsDamaged, because).about(place.path))
+    }
+
     /// Fails when the tar in staging is no longer what was unpacked: its faults would not be the depositor's.
     pub fn unpacked_tar_unchanged(&self) -> Result<(), Stop> {
         let packed = self.item.found.unpack.as_ref().and_then(|unpack| unpack.packed.as_ref());
@@ -266,6 +301,10 @@ impl<'a> Job<'a> {
     /// The bytes of the bag's members.
     pub fn members(&self) -> Result<MemberBytes<'a>, Stop> {
         let key = &self.item.deposit.key;
+        if let Some(gathered) = &self.item.found.gather {
+            let tar = self.gathered_tar(gathered)?;
+            return Ok(MemberBytes { world: self.world, key, tar: Some(tar) });
+        }
         let tar = match self.item.deposit.form {
             Form::Tar => match self.unpacked_tar()? {
                 Some(tar) => Some(tar),

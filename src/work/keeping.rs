@@ -148,7 +148,7 @@ fn one(
             continue;
         }
         if stores_now(leveller.ledger, object)? {
-            filled.fail(&object.id, "a deposit of it is being stored");
+            filled.fail(&object.id, "a deposit of it is being stored, or it is being deleted");
             continue;
         }
         match leveller.level(&object.id, &target) {
@@ -229,14 +229,17 @@ fn told(stop: &Stop) -> (String, bool) {
     }
 }
 
-/// True when an item of this object is where versions are made.
+/// True when an item of this object is where versions are made, or where the object is given up.
 pub fn stores_now(ledger: &Ledger, object: &ObjectRow) -> Result<bool, LedgerError> {
     let items = ledger.named(&object.depositor, &object.bag)?;
-    Ok(items.iter().any(|item| item.checkpoint.stage >= Stage::Store && !item.checkpoint.standing.rests()))
+    Ok(ledger.giving_up(&object.id)?.is_some()
+        || items
+            .iter()
+            .any(|item| item.checkpoint.stage >= Stage::Store && !item.checkpoint.standing.rests()))
 }
 
 /// Waits until these bytes may be read; says to stop when the process wants to end.
-fn wait_for(world: &World, settings: &Settings, bytes: u64, over: &dyn Fn() -> bool) -> Result<(), Stop> {
+pub fn wait_for(world: &World, settings: &Settings, bytes: u64, over: &dyn Fn() -> bool) -> Result<(), Stop> {
     let hour = || u8::try_from(world.clock.now().to_zoned(TimeZone::system()).hour()).unwrap_or(0);
     let pace = &settings.keeping.pace;
     let mut left = bytes;

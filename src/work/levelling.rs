@@ -79,9 +79,13 @@ impl Leveller<'_> {
         self.level_claimed(object, to).map_err(|stop| stop.while_doing(format!("copying {object} to {to}")))
     }
 
-    fn level_claimed(&self, object: &ObjectId, to: &str) -> Result<Levelled, Stop> {
+    /// As `level`, by somebody who holds the object's claim.
+    pub fn level_claimed(&self, object: &ObjectId, to: &str) -> Result<Levelled, Stop> {
         let failed = |error| Stop::from(logs::failed(&error));
         let Some(row) = self.ledger.object(object).map_err(failed)? else { return Ok(Levelled::default()) };
+        if let Some(item) = self.ledger.giving_up(object).map_err(failed)? {
+            return Err(Stop::Wait(Wait::Turn { behind: item.0 }));
+        }
         let mut versions = self.ledger.versions(object).map_err(failed)?;
         let target = self.target(to)?;
         let there = self.there(&versions, target, object, to)?;

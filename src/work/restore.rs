@@ -4,24 +4,23 @@
 //! - A file that differs or cannot be read on one target is taken from the next; what was written of it is removed.
 //! - It is done only when every file was proved and synced.
 
-use crate::books::facts::{StagingScratch, keep_compressed, open_blob, scratch_stop, write_blob};
+use crate::books::facts::{StagingScratch, keep_compressed, scratch_stop};
 use crate::books::ledger::{Ledger, LedgerError};
-use crate::model::digest::Algorithm;
 use crate::model::item::StoredFound;
-use crate::model::object::{ObjectId, StoredCopy, VersionRow};
+use crate::model::object::{ObjectId, VersionRow};
 use crate::model::trouble::{Kind, Stop, Trouble};
-use crate::rules::digester::Digester;
-use crate::rules::ocfl::restore::{RestoreStep, restore_steps};
+use crate::rules::ocfl::restore::restore_steps;
+use crate::work::giving::reading::{Copies, Taker};
 use crate::work::job::Settings;
-use crate::work::policies::in_reading_order;
 use crate::worlds::World;
 use crate::worlds::disk::Place;
-use crate::worlds::disk::outlet::Outlet;
-use crate::worlds::target::{Target, Where};
+use crate::worlds::outlet::folder::OutFolder;
 use jiff::Timestamp;
 use serde::Serialize;
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What was given back.
 #[derive(Clone, Debug, Serialize)]
@@ -66,35 +65,34 @@ fn restore_version(
     object: &ObjectId,
     to: &Path,
 ) -> Result<Restored, Stop> {
-    let mut version = newest(ledger, object)?;
+    let version = newest(ledger, object)?;
     let known = ledger.object(object).map_err(|error| ledger_trouble(&error))?;
-    if let Some(known) = &known {
-        in_reading_order(settings, &known.policy, &mut version.copies);
-    }
+    let policy = known.as_ref().map(|known| known.policy.clone()).unwrap_or_default();
+    let copies = Copies::of(world, ledger, settings, &policy, &version)?;
     let folder = to.join(known.map_or_else(|| "bag".to_string(), |object| object.bag));
-    let outlet = Outlet::create(&folder)?;
-    let volume = settings
-        .staging
-        .first()
-        .ok_or_else(|| Trouble::new(Kind::VolumeMissing, "the configuration names no staging volume"))?;
-    let name = format!("{}-restore-{}", settings.ledger_id, std::process::id());
-    let staging = Place { volume: volume.clone(), path: name };
-    let result = give(
-        world,
-        &version,
-        &staging,
-        &outlet,
-        Restored {
-            object: object.clone(),
-            version: version.version,
-            folder,
-            files: 0,
-            bytes: 0,
-            passed_over: Vec::new(),
-        },
-    );
+    let outlet = OutFolder::create(&folder)?;
+    let staging = staging(settings, "restore")?;
+    let restored = Restored {
+        object: object.clone(),
+        version: version.version,
+        folder,
+        files: 0,
+        bytes: 0,
+        passed_over: Vec::new(),
+    };
+    let result = give(world, &copies, &staging, &outlet, restored);
     world.disk.remove(&staging)?;
     result
+}
+
+/// A folder in staging for one answer.
+fn staging(settings: &Settings, what: &str) -> Result<Place, Trouble> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let volume = settings.staging.first().cloned();
+    let volume = volume
+        .ok_or_else(|| Trouble::new(Kind::VolumeMissing, "the configuration names no staging volume"))?;
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    Ok(Place { volume, path: format!("{}-{what}-{}-{number}", settings.ledger_id, std::process::id()) })
 }
 
 fn ledger_trouble(error: &LedgerError) -> Trouble {
@@ -110,27 +108,58 @@ fn newest(ledger: &Ledger, object: &ObjectId) -> Result<VersionRow, Trouble> {
 
 fn give(
     world: &World,
-    version: &VersionRow,
+    copies: &Copies<'_>,
     staging: &Place,
-    outlet: &Outlet,
+    outlet: &OutFolder,
     mut restored: Restored,
 ) -> Result<Restored, Stop> {
-    let inventory = fetch_inventory(world, version, staging)?;
+    let (_, inventory) = copies.inventory(&*world.disk, staging, 1)?;
     let scratch = StagingScratch::new(&*world.disk, staging.join("scratch"));
-    let (_, steps) = restore_steps(&*inventory, Some(version.version), &scratch).map_err(|error| {
-        Trouble::new(Kind::CopyDiffers, error.to_string()).while_doing("reading the inventory")
+    let (_, steps) = restore_steps(&*inventory, Some(restored.version), &scratch).map_err(|error| {
+        Trouble::new(Kind::NoGoodCopy, error.to_string()).while_doing("reading the inventory")
     })?;
     for step in steps {
         let step = step.map_err(|error| scratch_stop(&staging.volume, error))?;
         let Some(path) = step.logical_path.strip_prefix("bag/") else { continue };
-        restored.bytes += give_file(world, version, &step, path, outlet, &mut restored.passed_over)?;
+        let mut out = Out { outlet, path, file: None };
+        let (bytes, passed) = copies.file(&step, &mut out)?;
+        restored.bytes += bytes;
         restored.files += 1;
+        let told = passed.into_iter().map(|passed| format!("{path}: {} on {}", passed.why, passed.target));
+        restored.passed_over.extend(told);
+        restored.passed_over.truncate(PASSED_OVER_MAX);
     }
+    outlet.folder("data")?;
     outlet.finish()?;
     Ok(restored)
 }
 
-/// Copies in the order in which they are read back from.
+/// A file on its way to the outlet.
+struct Out<'a> {
+    outlet: &'a OutFolder,
+    path: &'a str,
+    file: Option<File>,
+}
+
+impl Taker for Out<'_> {
+    fn begin(&mut self, _: u64) -> Result<(), Stop> {
+        self.file = Some(self.outlet.file(self.path)?);
+        Ok(())
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> Result<(), Stop> {
+        let written = self.file.as_mut().map_or(Ok(()), |file| file.write_all(bytes));
+        written.map_err(|error| Trouble::new(Kind::StagingIo, error.to_string()).about(self.path).into())
+    }
+
+    fn undo(&mut self) -> Result<(), Stop> {
+        match self.file.take() {
+            Some(_) => Ok(self.outlet.remove(self.path)?),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Keeps the inventory of a version beside the ledger again, from any copy that gives it as it was recorded.
 pub fn keep_inventory_again(
     world: &World,
@@ -148,96 +177,13 @@ pub fn keep_inventory_again(
         copies: store.copies.clone(),
         kept_at: Timestamp::UNIX_EPOCH,
     };
-    let volume = settings.staging.first().cloned().unwrap_or_default();
-    let name = format!("{}-inventory-{}", settings.ledger_id, std::process::id());
-    let staging = Place { volume, path: name };
-    let fetched = fetch_inventory(world, &version, &staging);
+    let staging = staging(settings, "inventory")?;
+    let fetched = Copies::plain(world, &version).inventory(&*world.disk, &staging, 1);
     let kept = match fetched {
-        Ok(inventory) => keep_compressed(&*world.disk, to, &*inventory).map_err(Trouble::from),
+        Ok((_, inventory)) => keep_compressed(&*world.disk, to, &*inventory).map_err(Trouble::from),
         Err(Stop::Trouble(trouble)) => Err(trouble),
         Err(stop) => Err(Trouble::new(Kind::StagingIo, format!("{stop:?}"))),
     };
     world.disk.remove(&staging)?;
     kept
-}
-
-fn copies<'w>(
-    world: &'w World,
-    version: &'w VersionRow,
-) -> impl Iterator<Item = (&'w StoredCopy, &'w dyn Target)> {
-    version.copies.iter().filter_map(|copy| Some((copy, &**world.targets.get(&copy.target)?)))
-}
-
-fn fetch_inventory(
-    world: &World,
-    version: &VersionRow,
-    staging: &Place,
-) -> Result<Box<dyn crate::rules::read::ReadAt>, Stop> {
-    let mut last = Trouble::new(Kind::TargetMissing, "no copy is on a target of the configuration");
-    // The version's own inventory: the root one may belong to a newer version by now.
-    let path = format!("v{}/inventory.json", version.version);
-    for (copy, target) in copies(world, version) {
-        let mut digester = Digester::new(&[Algorithm::Sha512]);
-        let fetched = write_blob::<Stop>(&*world.disk, staging, "inventory", 1, &mut |out| {
-            let mut failed = None;
-            target
-                .read(Where::Object(&version.object, &path), &mut |bytes| {
-                    digester.update(bytes);
-                    if failed.is_none() {
-                        failed = out.write_all(bytes).err();
-                    }
-                })
-                .map_err(Trouble::from)?;
-            failed.map_or(Ok(()), |error| Err(scratch_stop(&staging.volume, error)))
-        });
-        let digests = digester.finish();
-        match fetched {
-            Ok(seal) if digests.get(Algorithm::Sha512) == Some(&version.inventory_sha512) => {
-                return Ok(open_blob(&*world.disk, staging, &seal)?);
-            }
-            Ok(_) => {
-                last = Trouble::new(Kind::CopyDiffers, "its inventory is not the recorded one")
-                    .about(&copy.target)
-            }
-            Err(Stop::Trouble(trouble)) => last = trouble.about(&copy.target),
-            Err(stop) => return Err(stop),
-        }
-    }
-    Err(last.into())
-}
-
-fn give_file(
-    world: &World,
-    version: &VersionRow,
-    step: &RestoreStep,
-    path: &str,
-    outlet: &Outlet,
-    passed_over: &mut Vec<String>,
-) -> Result<u64, Stop> {
-    let mut last = Trouble::new(Kind::TargetMissing, "no copy is on a target of the configuration");
-    for (copy, target) in copies(world, version) {
-        let mut file = outlet.file(path)?;
-        let mut digester = Digester::new(&[Algorithm::Sha512]);
-        let mut failed = None;
-        let read = target.read(Where::Object(&version.object, &step.content_path), &mut |bytes| {
-            digester.update(bytes);
-            if failed.is_none() {
-                failed = file.write_all(bytes).err();
-            }
-        });
-        if let Some(error) = failed {
-            return Err(Trouble::new(Kind::StagingIo, error.to_string()).about(path).into());
-        }
-        let found = digester.finish();
-        match read {
-            Ok(bytes) if found.get(Algorithm::Sha512) == Some(&step.sha512) => return Ok(bytes),
-            Ok(_) => last = Trouble::new(Kind::CopyDiffers, "its digest is not the recorded one").about(path),
-            Err(error) => last = Trouble::from(error).about(path),
-        }
-        outlet.remove(path)?;
-        if passed_over.len() < PASSED_OVER_MAX {
-            passed_over.push(format!("{} on {}", last.sentence(), copy.target));
-        }
-    }
-    Err(last.into())
 }

@@ -1,6 +1,6 @@
-//! Floor 3, the worlds: everything outside the process, behind five small traits.
+//! Floor 3, the worlds: everything outside the process, behind six small traits.
 //!
-//! - `Source`, `Target`, `Disk`, `Clock`, `Book`: three to nine verbs each, used as `Arc<dyn …>` from one `World`.
+//! - `Source`, `Target`, `Disk`, `Clock`, `Book`, `Outlet`: three to nine verbs each, used as `Arc<dyn …>` from one `World`.
 //! - A world offers no undurable write: when a writing verb returns, its effect survives a power cut.
 //! - Each world has a real kind and a rehearsal kind; both pass the same kit of tests (`tests/kits.rs`). Rehearsal kinds
 //!   share one `Fate`, which makes the Nth write fail, or cuts the power before or after it.
@@ -10,7 +10,10 @@ pub mod book;
 pub mod clock;
 pub mod disk;
 pub mod fate;
+pub mod gentle;
 pub mod net;
+pub mod outlet;
+pub mod post;
 pub mod s3;
 pub mod source;
 pub mod target;
@@ -31,6 +34,8 @@ pub struct World {
     pub clock: Arc<dyn clock::Clock>,
     /// Rows that survive everything.
     pub book: Arc<dyn book::Book>,
+    /// Places that objects are given back to.
+    pub outlets: Arc<dyn outlet::Outlets>,
 }
 
 /// Space of a staging volume or target.

@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests, too
 
+#[path = "target_burial.rs"]
+mod burial;
 #[path = "target_local.rs"]
 mod local;
+#[path = "target_mending.rs"]
+mod mending;
 #[path = "target_oracles.rs"]
 mod oracles;
 #[path = "target_s3.rs"]

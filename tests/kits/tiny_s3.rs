@@ -41,6 +41,8 @@ pub struct Wrong {
     pub lost_every: Option<usize>,
     /// Every other body of an answer above this many bytes breaks off there.
     pub cut_at: Option<usize>,
+    /// Keys that hold this are not deleted: the request is forbidden.
+    pub keeps: Option<&'static str>,
     /// Writes are answered by success, and this is done to them.
     pub rot: Option<Rot>,
 }
@@ -290,6 +292,9 @@ fn handle(state: &mut State, asked: &Asked, without: Without, wrong: &Wrong) -> 
         ("PUT", _) if has("uploadId") => put_part(state, asked, without),
         ("PUT", _) if asked.headers.contains_key("x-amz-copy-source") => copy(state, asked),
         ("PUT", _) => put(state, asked, without, wrong),
+        ("DELETE", key) if wrong.keeps.is_some_and(|text| key.contains(text)) => {
+            Answer::error(403, "AccessDenied")
+        }
         ("DELETE", _) => {
             match asked.query.get("uploadId") {
                 Some(id) => drop(state.uploads.remove(id)),
@@ -332,7 +337,7 @@ fn put(state: &mut State, asked: &Asked, without: Without, wrong: &Wrong) -> Ans
     let tag = format!("\"{}\"", digest(Algorithm::Md5, &asked.body));
     let mut bytes = Some(asked.body.clone());
     if let Some(rot) = wrong.rot
-        && asked.key.contains("/content/")
+        && (asked.key.contains("/content/") || asked.key.contains("/work/mending/"))
     {
         bytes = rot(asked.body.clone());
     }

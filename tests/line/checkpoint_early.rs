@@ -8,7 +8,9 @@ use strongroom::rules::ocfl::layout;
 use strongroom::rules::read::ReadAt;
 use strongroom::worlds::Space;
 use strongroom::worlds::fate::Blow;
+use strongroom::worlds::target::burial::{Burial, Buried, GoOn};
 use strongroom::worlds::target::holdings::{Holdings, KeptFile, Lies, UnderWay};
+use strongroom::worlds::target::mending::{Aside, Mend, Mended, Mending, Quarantined};
 use strongroom::worlds::target::rehearsal::RehearsalTarget;
 use strongroom::worlds::target::{Head, Publication, Put, Target, TargetError, Txn, Where};
 
@@ -93,6 +95,10 @@ impl Target for Hasty {
         self.pay()?.log(object, name, bytes)
     }
 
+    fn entomb(&self, txn: &Txn, what: &Burial<'_>, go_on: GoOn<'_>) -> Result<Buried, TargetError> {
+        self.pay()?.entomb(txn, what, go_on)
+    }
+
     fn discard(&self, txn: &Txn) -> Result<(), TargetError> {
         self.pay()?.discard(txn)
     }
@@ -125,6 +131,20 @@ impl Holdings for Hasty {
 
     fn forget(&self, name: &str) -> Result<(), TargetError> {
         self.pay()?.forget(name)
+    }
+}
+
+impl Mending for Hasty {
+    fn mend(&self, what: &Mend<'_>) -> Result<Mended, TargetError> {
+        self.pay()?.mend(what)
+    }
+
+    fn set_aside(&self, aside: &Aside) -> Result<Option<u64>, TargetError> {
+        self.pay()?.set_aside(aside)
+    }
+
+    fn quarantine(&self, starts: &str) -> Result<Vec<Quarantined>, TargetError> {
+        self.pay()?.quarantine(starts)
     }
 }
 

@@ -3,16 +3,23 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
 
 mod checkpoint_early;
+mod deleting;
 mod every_fault;
 mod every_stage_twice;
 mod fetching;
+mod giving_back;
+mod jobs;
 mod keeping;
+mod notices;
 mod packed;
 mod rebuilding;
 mod receiving;
 mod reconciling;
 mod rehearsal;
+mod repairing;
 mod restoring;
 mod signed;
+mod spot_testing;
+mod sweeping;
 mod trouble;
 mod waiting;

@@ -15,6 +15,7 @@ use strongroom::worlds::World;
 use strongroom::worlds::book::rehearsal::RehearsalBook;
 use strongroom::worlds::fate::{Blow, Fate};
 use strongroom::worlds::target::Target;
+use strongroom::worlds::target::holdings::Holdings;
 
 /// Rows by key; what a rebuild cannot know is left out: journals, and how often something was tried.
 fn rows(ledger: &Ledger) -> BTreeMap<String, serde_json::Value> {
@@ -54,6 +55,7 @@ fn new_ledger(house: &House) -> (Ledger, Arc<Fate>) {
         disk: house.disk.clone(),
         clock: house.clock.clone(),
         book: Arc::new(RehearsalBook::new(fate.clone())),
+        outlets: house.world.outlets.clone(),
     };
     (Ledger::new(Arc::new(world), &INGEST_LINE), fate)
 }
@@ -109,6 +111,32 @@ fn each_target_alone_gives_back_every_row_but_the_journals() {
         assert_eq!((report.found, report.objects, report.versions, report.items), (4, 4, 6, 7));
         same(&before, &rows(&ledger), &format!("{names:?}"));
     }
+}
+
+#[test]
+fn when_copies_were_proved_is_learned_from_the_reports_of_sweeps() {
+    let house = lived_in();
+    house.clock.advance(Duration::from_secs(100 * 86_400));
+    crate::sweeping::sweep_all(&house);
+    house.deposit("later", &[("l.txt", "later")]);
+    house.run();
+    let of_sweeps = |key: &String| key.starts_with("f/") || key == "m/due";
+    let mut before = rows(&house.ledger);
+    before.retain(|key, _| !of_sweeps(key));
+    for names in [&["a"][..], &["b"], &["a", "b"]] {
+        let (ledger, _) = rebuilt(&house, names);
+        same(&before, &rows(&ledger), &format!("{names:?}"));
+    }
+    // A report that is not whole says nothing, and nothing worse comes of it.
+    let a = &house.targets["a"];
+    for file in a.kept().unwrap() {
+        a.keep(&file.name, &b"{}\n".to_vec()).unwrap();
+    }
+    let (ledger, report) = rebuilt(&house, &["a"]);
+    assert_eq!(report.disagreements, []);
+    let after = rows(&ledger);
+    assert_eq!(after.keys().filter(|key| key.starts_with("v/")).count(), 7);
+    assert_ne!(after, before);
 }
 
 #[test]
@@ -226,7 +254,8 @@ fn what_is_wrong_on_one_target_is_told_and_the_other_serves() {
     assert!(report.disagreements.iter().all(|told| told.target.as_deref() == Some("a")));
     assert_eq!(report.refused, 2, "maps on a cannot be read, and is not a copy");
     let after = rows(&ledger);
-    let differ: Vec<&String> = before.keys().filter(|key| after.get(*key) != before.get(*key)).collect();
+    let own = before.keys().filter(|key| !key.starts_with("u/"));
+    let differ: Vec<&String> = own.filter(|key| after.get(*key) != before.get(*key)).collect();
     assert_eq!(differ, [&format!("v/{}/000001", object("maps"))], "only the copy that cannot be read");
 }
 

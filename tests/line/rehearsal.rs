@@ -21,6 +21,7 @@ use strongroom::worlds::book::rehearsal::RehearsalBook;
 use strongroom::worlds::clock::rehearsal::RehearsalClock;
 use strongroom::worlds::disk::rehearsal::RehearsalDisk;
 use strongroom::worlds::fate::Fate;
+use strongroom::worlds::outlet::rehearsal::RehearsalOutlet;
 use strongroom::worlds::source::Source;
 use strongroom::worlds::source::rehearsal::RehearsalSource;
 use strongroom::worlds::target::Target;
@@ -34,6 +35,7 @@ pub struct House {
     pub source: Arc<RehearsalSource>,
     pub disk: Arc<RehearsalDisk>,
     pub targets: BTreeMap<String, Arc<RehearsalTarget>>,
+    pub outlet: RehearsalOutlet,
     pub clock: Arc<RehearsalClock>,
     pub world: Arc<World>,
     pub ledger: Arc<Ledger>,
@@ -59,15 +61,17 @@ pub fn house_of(names: &[&str], wrap: &dyn Fn(Arc<RehearsalTarget>) -> Arc<dyn T
         .iter()
         .map(|name| (name.to_string(), Arc::new(RehearsalTarget::new(name, fate.clone()))))
         .collect();
+    let outlet = RehearsalOutlet::new(fate.clone());
     let world = Arc::new(World {
         source: source.clone(),
         targets: targets.iter().map(|(name, target)| (name.clone(), wrap(target.clone()))).collect(),
         disk: disk.clone(),
         clock: clock.clone(),
         book: Arc::new(RehearsalBook::new(fate.clone())),
+        outlets: Arc::new(outlet.clone()),
     });
     let ledger = Arc::new(Ledger::new(world.clone(), &INGEST_LINE));
-    House { fate, source, disk, targets, clock, world, ledger, settings: settings() }
+    House { fate, source, disk, targets, outlet, clock, world, ledger, settings: settings() }
 }
 
 fn settings() -> Settings {
@@ -95,6 +99,8 @@ fn settings() -> Settings {
         retry_first: Duration::from_secs(1),
         retry_longest: Duration::from_secs(60),
         judging: Arc::default(),
+        given_for: Some(Duration::from_secs(14 * 86_400)),
+        spot_test_every: Some(Duration::from_secs(30 * 86_400)),
     }
 }
 

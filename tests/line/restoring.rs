@@ -55,6 +55,6 @@ fn a_file_that_no_copy_can_give_is_an_error_and_is_not_left_there() {
     }
     let to = tempfile::tempdir().unwrap();
     let trouble = give(&house, &object, to.path()).unwrap_err();
-    assert_eq!(trouble.kind.name(), "copy-differs");
+    assert_eq!(trouble.kind.name(), "no-good-copy");
     assert!(!to.path().join("photos/data/b/c.txt").exists());
 }

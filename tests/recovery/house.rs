@@ -166,7 +166,7 @@ fn find(folder: &Path, name: &str, found: &mut Vec<PathBuf>) {
 }
 
 /// What is left of rows when everything is taken away that a rebuild is not able to know: journals of items and how often
-/// something was tried; items that were not kept; notes on sources; what checks of targets found.
+/// something was tried; items that were not kept; notes on sources; what checks of targets and sweeps found.
 pub fn less_losses(rows: &Rows) -> Rows {
     let kept = |id: &str| rows.get(&format!("s/kept/5/{id}")).is_some();
     let mut left = Rows::new();
@@ -174,7 +174,7 @@ pub fn less_losses(rows: &Rows) -> Rows {
         let mut parts = key.split('/');
         let (table, item) = (parts.next().unwrap(), parts.next_back().unwrap_or_default());
         let keep = match table {
-            "a" | "q" | "c" => false,
+            "a" | "q" | "c" | "f" => false,
             "i" | "s" | "n" => kept(item),
             "e" => kept(key.split('/').nth(1).unwrap()),
             _ => true,

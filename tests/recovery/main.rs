@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
 
 mod backups;
+mod fixity;
+mod giving_back;
 mod gone;
 mod house;
 mod rebuilding;
 mod reconciling;
+mod repairing;

@@ -35,6 +35,13 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
     let network = from.network();
     let sources = from.sources(&depositors);
     let keeping = from.keeping();
+    let roles = from.roles();
+    let deletion = from.deletion(&policies);
+    let repair = from.repair();
+    let jobs = from.jobs();
+    let notice = from.notice(&network);
+    let fixity = from.fixity();
+    let restoring = from.restoring();
     let workers = from.workers();
     let limits = from.limits();
     let retry = from.retry();
@@ -55,6 +62,13 @@ pub fn build(tree: Tree, file: Option<&Path>, given: &Given) -> Result<Config, V
         network,
         sources,
         keeping,
+        roles,
+        deletion,
+        repair,
+        jobs,
+        notice,
+        fixity,
+        restoring,
         workers,
         limits,
         retry,
@@ -312,6 +326,7 @@ impl Builder {
                 policy,
                 accept: accept.to_vec(),
                 judging: judging_without_settings(),
+                notify: None,
             }];
         }
         let mut depositors = Vec::new();
@@ -329,7 +344,8 @@ impl Builder {
                 false => self.note(&own, listed(accept), Origin::Default, accept.to_vec()),
             };
             let judging = self.judging(&at);
-            depositors.push(DepositorConfig { name, policy, accept, judging });
+            let notify = self.notify(&at);
+            depositors.push(DepositorConfig { name, policy, accept, judging, notify });
         }
         depositors
     }
@@ -346,7 +362,7 @@ impl Builder {
 
     fn workers(&mut self) -> Workers {
         let stages =
-            crate::model::checkpoint::Stage::ALL.map(|stage| self.count(&format!("workers.{stage}")));
+            crate::model::checkpoint::Stage::INGEST.map(|stage| self.count(&format!("workers.{stage}")));
         Workers { stages, hashers: self.count("workers.hashers"), copiers: self.count("workers.copiers") }
     }
 

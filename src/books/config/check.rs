@@ -4,6 +4,7 @@ use super::fault::Fault;
 use super::tree::{Tree, Value};
 use super::{Config, PlaceConfig};
 use crate::books::profiles;
+use crate::worlds::outlet::places::OutAt;
 use crate::worlds::source::configured::{BucketPlace, Place, SourceConfig};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -26,6 +27,7 @@ pub fn faults(config: &Config, tree: &Tree) -> Vec<Fault> {
     sources(config, tree, &mut faults);
     separate(config, &mut faults);
     buckets_apart(config, tree, &mut faults);
+    faults.extend(super::deleting::faults(config, tree));
     if config.retry.longest < config.retry.first {
         faults.push(
             Fault::new("retry.longest is shorter than retry.first")
@@ -168,6 +170,11 @@ fn separate(config: &Config, faults: &mut Vec<Fault>) {
             places.push((format!("source {}", source.name), path));
         }
     }
+    for place in &config.restoring.places {
+        if let OutAt::Folder(path) = &place.at {
+            places.push((format!("place {}", place.name), path));
+        }
+    }
     for (place, (name, path)) in places.iter().enumerate() {
         for (other_name, other) in &places[..place] {
             if path.starts_with(other) || other.starts_with(path) {
@@ -193,7 +200,13 @@ fn buckets_apart(config: &Config, tree: &Tree, faults: &mut Vec<Fault>) {
         Place::Bucket(place) => Some(("source", &source.name, place, place.prefix.clone())),
         _ => None,
     });
-    let places: Vec<_> = targets.chain(sources).collect();
+    let outlets = config.restoring.places.iter().filter_map(|outlet| {
+        let OutAt::Bucket(bucket) = &outlet.at else { return None };
+        let prefix = bucket.place.prefix.trim_matches('/');
+        let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+        Some(("place", &outlet.name, &bucket.place, prefix))
+    });
+    let places: Vec<_> = targets.chain(sources).chain(outlets).collect();
     let endpoint = |place: &BucketPlace| {
         place.endpoint.as_ref().map(|endpoint| endpoint.trim_end_matches('/').to_ascii_lowercase())
     };
@@ -328,9 +341,19 @@ pub fn changes(old: &Config, new: &Config) -> (Vec<String>, Vec<String>) {
             }
             continue;
         }
-        let live = ["depositor.", "serve.inbox_settle", "serve.drain"];
+        let live = [
+            "depositor.",
+            "jobs.",
+            "notice.",
+            "serve.inbox_settle",
+            "serve.drain",
+            "repair.",
+            "roles.",
+            "deletion.",
+        ];
         // What is accepted is the line's to know, and the line is built at the start.
-        let is_live = live.iter().any(|prefix| key.starts_with(prefix)) && !key.ends_with(".accept");
+        let is_live = live.iter().any(|prefix| key.starts_with(prefix)) && !key.ends_with(".accept")
+            || key.starts_with("policy.") && key.ends_with(".retention");
         if is_live { taken.push(text) } else { restart.push(text) }
     }
     (taken, restart)

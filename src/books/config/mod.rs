@@ -10,8 +10,13 @@
 
 mod build;
 mod check;
+mod deleting;
 pub mod fault;
+pub mod fixity;
+pub mod jobs;
 pub mod keys;
+mod repair;
+mod restore;
 mod show;
 mod sources;
 mod targets;
@@ -28,7 +33,10 @@ use crate::worlds::source::configured::SourceConfig;
 use crate::worlds::target::s3::BucketTarget;
 pub use build::absolute;
 pub use check::changes;
+pub use deleting::{DeletionConfig, GROUP, Roles};
 use fault::{Fault, Faults};
+pub use repair::{RepairConfig, RepairMode};
+pub use restore::RestoreConfig;
 pub use show::{defaults, sample};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -98,6 +106,8 @@ pub struct DepositorConfig {
     pub accept: Vec<String>,
     /// How its bags are judged.
     pub judging: Judging,
+    /// Mail address that is told what became of its deposits.
+    pub notify: Option<String>,
 }
 
 /// How a depositor's bags are judged.
@@ -114,7 +124,7 @@ pub struct Judging {
 /// How many do something at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workers {
-    /// Items at once, by stage, in the order of `Stage::ALL`.
+    /// Items at once, by stage, in the order of `Stage::INGEST`.
     pub stages: [usize; 6],
     /// Threads that digest one item.
     pub hashers: usize,
@@ -123,10 +133,10 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Items that may be in this stage at once.
+    /// Items that may be in this stage at once; one at a time in lines that are not ingest.
     pub fn of(&self, stage: Stage) -> usize {
-        let place = Stage::ALL.iter().position(|known| *known == stage).expect("ALL holds every stage");
-        self.stages[place]
+        let place = Stage::INGEST.iter().position(|known| *known == stage);
+        place.map_or(1, |place| self.stages[place])
     }
 }
 
@@ -256,6 +266,20 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     /// How copies are kept.
     pub keeping: KeepingConfig,
+    /// Who may approve.
+    pub roles: Roles,
+    /// When an object may be deleted.
+    pub deletion: DeletionConfig,
+    /// How copies are put right.
+    pub repair: RepairConfig,
+    /// How often each job has to do its work.
+    pub jobs: jobs::Periods,
+    /// Who is told, and how.
+    pub notice: jobs::NoticeConfig,
+    /// How copies are proved again.
+    pub fixity: fixity::FixityConfig,
+    /// How objects are given back.
+    pub restoring: RestoreConfig,
     /// How many do something at once.
     pub workers: Workers,
     /// What is too much.
@@ -383,6 +407,7 @@ impl Config {
             policy,
             accept: self.accept.clone(),
             judging: self.judging(name),
+            notify: None,
         })
     }
 

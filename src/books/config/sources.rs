@@ -241,7 +241,7 @@ impl Builder {
         KeepingConfig { every: self.time("keeping.every"), bandwidth: self.bandwidth("keeping.bandwidth") }
     }
 
-    fn bandwidth(&mut self, path: &str) -> Schedule {
+    pub(super) fn bandwidth(&mut self, path: &str) -> Schedule {
         let text = self.text(path);
         Schedule::parse(&text, units::parse_bytes).unwrap_or_else(|why| {
             let fault = Fault::new(format!("{path} is no bandwidth")).because(why);

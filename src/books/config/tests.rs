@@ -38,7 +38,8 @@ fn every_key_of_the_table_has_an_effective_value() {
     let far = "[[target]]\nname=\"c\"\nkind=\"s3\"\nbucket=\"keep\"\n";
     let sources = "[[source]]\nname=\"f\"\npath=\"/in\"\nsize_max=\"1 GB\"\n[[source]]\nname=\"w\"\nkind=\"http\"\n\
                    url=\"https://a.org\"\n[[source]]\nname=\"s\"\nkind=\"s3\"\nbucket=\"b\"\n";
-    let config = read(&format!("{TWO}{far}{sources}")).unwrap();
+    let places = "[[place]]\nname=\"p\"\npath=\"/back\"\n[[place]]\nname=\"q\"\nkind=\"s3\"\nbucket=\"q\"\n";
+    let config = read(&format!("{TWO}{far}{sources}{places}")).unwrap();
     for key in keys::KEYS {
         let (table, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
         let table = table.split(['[', '.']).next().unwrap_or("");

@@ -20,6 +20,7 @@ use crate::model::object::{ObjectId, ObjectRow, VersionRow};
 use crate::rules::ocfl::metadata::Tombstone;
 use crate::rules::registry::{ItemMade, Made};
 use crate::worlds::book::Write;
+use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -122,16 +123,27 @@ impl<'a> Additions<'a> {
             self.commit_if_large()?;
         }
         if let Some(tombstone) = &made.deletion {
-            let key = deletion_key(&ObjectId(tombstone.object.clone()));
+            let object = ObjectId(tombstone.object.clone());
+            let key = deletion_key(&object);
+            self.number_in_use(tombstone.item);
             if self.read::<Tombstone>(&key)?.is_none() {
                 self.put(&key, tombstone)?;
+                self.put_events(&object, &made.events)?;
                 added.deletions += 1;
+                added.events += made.events.len() as u64;
+                // A ledger from before the deletion knows the object still. What was given up does not come back.
+                for key in self.ledger.map_or(Ok(Vec::new()), |ledger| ledger.rows_of_object(&object))? {
+                    self.rows.insert(key.clone(), Write::Delete(key));
+                }
             }
         }
         if let Some(object) = &made.object {
             let known = self.read::<ObjectRow>(&object_key(&object.id))?;
             let behind = known.as_ref().is_none_or(|known| is_behind(known, object, &made.chain));
+            let before = self.versions_of(&object.id)?;
             self.add_versions(made.versions, &numbers, behind, &mut added, differs)?;
+            let after = self.versions_of(&object.id)?;
+            self.index(&before, &after)?;
             if behind && differs.is_empty() {
                 self.put_events(&object.id, &made.events)?;
                 let events = known.as_ref().map_or(0, |known| known.events);
@@ -177,11 +189,52 @@ impl<'a> Additions<'a> {
         Ok(())
     }
 
+    /// Versions of an object, those of the next commit among them.
+    fn versions_of(&self, object: &ObjectId) -> Result<Vec<VersionRow>, LedgerError> {
+        let known = self.ledger.map_or_else(|| Ok(Vec::new()), |ledger| ledger.versions(object))?;
+        let mut versions: BTreeMap<u32, VersionRow> =
+            known.into_iter().map(|version| (version.version, version)).collect();
+        let prefix = format!("v/{object}/");
+        for (key, write) in self.rows.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix))
+        {
+            if let Write::Put(_, value) = write
+                && let Some(version) = value_of::<VersionRow>(key, value)?
+            {
+                versions.insert(version.version, version);
+            }
+        }
+        Ok(versions.into_values().collect())
+    }
+
     fn put_events(&mut self, object: &ObjectId, events: &[Event]) -> Result<(), LedgerError> {
         events
             .iter()
             .zip(1..)
             .try_for_each(|(event, number)| self.put(&object_event_key(object, number), event))
+    }
+
+    /// A report says that this copy was proved then: versions that were kept before it have that time, unless theirs is later.
+    pub fn proved(&mut self, target: &str, object: &ObjectId, at: Timestamp) -> Result<(), LedgerError> {
+        let before = self.versions_of(object)?;
+        let mut after = before.clone();
+        for version in after.iter_mut().filter(|version| version.kept_at <= at) {
+            let copies = version.copies.iter_mut().filter(|copy| copy.target == target);
+            copies.for_each(|copy| copy.proved_at = copy.proved_at.max(at));
+        }
+        for version in after.iter().filter(|version| !before.contains(version)) {
+            self.put(&version_key(object, version.version), version)?;
+        }
+        self.index(&before, &after)?;
+        self.commit_if_large()
+    }
+
+    /// What of the index of proofs changes with an object's versions.
+    fn index(&mut self, before: &[VersionRow], after: &[VersionRow]) -> Result<(), LedgerError> {
+        for write in super::due::moved(before, after)? {
+            let (Write::Put(key, _) | Write::Delete(key)) = &write;
+            self.rows.insert(key.clone(), write);
+        }
+        Ok(())
     }
 
     /// Commits what is left, and that the run is over.

@@ -21,7 +21,7 @@ pub enum DamageMark {
     Over(String),
 }
 
-fn damage_key(target: &str, object: &ObjectId) -> String {
+pub(super) fn damage_key(target: &str, object: &ObjectId) -> String {
     format!("b/{target}/{object}")
 }
 
@@ -43,6 +43,18 @@ impl Ledger {
     ) -> Result<Vec<DamagedCopy>, LedgerError> {
         let after = after.map(|(target, object)| damage_key(target, object));
         let rows = self.world.book.scan("b/", after.as_deref(), limit)?;
+        rows.iter().map(|(key, row)| decode(key, row)).collect()
+    }
+
+    /// Damaged copies on this target, behind this object.
+    pub fn damaged_on(
+        &self,
+        target: &str,
+        after: Option<&ObjectId>,
+        limit: usize,
+    ) -> Result<Vec<DamagedCopy>, LedgerError> {
+        let after = after.map(|object| damage_key(target, object));
+        let rows = self.world.book.scan(&format!("b/{target}/"), after.as_deref(), limit)?;
         rows.iter().map(|(key, row)| decode(key, row)).collect()
     }
 

@@ -10,32 +10,53 @@
 //! | `m/next` | number of the next item |
 //! | `i/ITEM` | item with its checkpoint |
 //! | `s/STANDING/STAGE/ITEM` | index of standings |
-//! | `n/DEPOSITOR/BAG/ITEM` | index of names |
+//! | `n/DEPOSITOR/BAG/ITEM` | index of names of deposits |
+//! | `y/…` | requests to delete objects: see `deletions` |
+//! | `w/OBJECT/ITEM` | index of errands: items that give an object back or up |
 //! | `a/ITEM/NUMBER` | attempts and requests of an item |
 //! | `e/ITEM/NUMBER` | events of an item |
 //! | `o/OBJECT`, `v/OBJECT/VERSION` | registry; `x/`, `t/`, `l/`: see `objects` |
 //! | `d/OBJECT`, `c/…`, `b/…` | tombstones: see `additions`; checks of targets: see `checks`; damaged copies: see `damage` |
+//! | `mend/…` | repairs: see `repairs` |
 //! | `r/SOURCE/DIGEST` | keys seen at a source, by the digest of the key |
+//! | `j/…` | jobs, their runs and notices: see `jobs`, `notices` |
+//! | `u/…`, `f/…` | copies by the time of their proof: see `due`; sweeps: see `sweeps` |
 //! | `q/SOURCE` | what a person said of a source, and how its last listing went |
 
 pub mod additions;
 mod backups;
 mod checks;
 mod damage;
+mod deletions;
+mod due;
+mod errands;
+mod given;
+mod jobs;
+mod notices;
 mod objects;
 mod read;
+mod repairs;
 mod rows;
 mod seen;
 mod submitting;
+mod sweeps;
 mod told;
 
 pub use backups::{BackupPlace, BackupRow};
 pub use checks::{CheckFinding, CheckRow, Counts, Place};
 pub use damage::DamageMark;
+pub use deletions::Conclusion;
+pub use due::{ProofMove, ProvenCopy};
+pub use errands::NewErrand;
+pub use given::{GivenRow, GivenState};
+pub use jobs::{JobRow, Running, Skip};
+pub use notices::{NOTICE_TEXT_MAX, NoticeRow, NoticesRow};
 pub use objects::{ObjectChange, ObjectClaim, PendingLog, TargetRow, TargetUse};
 pub use read::ItemFilter;
+pub use repairs::{MendRow, RepairFailure, RepairPlace, RepairRun, RepairWanted};
 pub use seen::{LastScan, Listing, Paused, Seen, SourceRow, mark_of};
 pub use submitting::may_be_replaced;
+pub use sweeps::{Ill, Partial, SweepFinding, SweepNews, SweepRow, SweepState, SweepTarget};
 pub use told::EventDraft;
 
 use crate::model::checkpoint::{IllegalMove, Move, Stage, Standing, next};
@@ -112,6 +133,8 @@ pub struct Report {
     pub events: Vec<EventDraft>,
     /// Registry rows: object and version.
     pub registry: Option<(ObjectRow, VersionRow)>,
+    /// How a deletion ended.
+    pub concluded: Option<Conclusion>,
     /// Promises that live on after this move; all others end with it.
     pub promises: Vec<Promise>,
     /// Bytes read, hashed or copied.
@@ -200,7 +223,7 @@ impl Ledger {
             return Ok(None);
         }
         let before = standing_key(&item);
-        item.checkpoint = next(&item.checkpoint, &Move::Claim, self.line)?;
+        item.checkpoint = next(&item.checkpoint, &Move::Claim, self.line_of(&item))?;
         item.promises = promises;
         item.volume = item.volume.or(volume);
         item.attempts += 1;
@@ -313,7 +336,7 @@ impl Ledger {
     fn moved(&self, mut item: Item, what: &Advance<'_>) -> Result<(Item, Vec<Write>), LedgerError> {
         let now = self.world.clock.now();
         let before = item.clone();
-        item.checkpoint = next(&item.checkpoint, what.then, self.line)?;
+        item.checkpoint = next(&item.checkpoint, what.then, self.line_of(&item))?;
         if let Some(found) = &what.report.found {
             item.found = found.clone();
         }
@@ -366,6 +389,10 @@ impl Ledger {
         if let Some((object, version)) = &what.report.registry {
             batch.push(put(&object_key(&object.id), object)?);
             batch.push(put(&version_key(&version.object, version.version), version)?);
+            batch.extend(self.due_with(&object.id, std::slice::from_ref(version))?);
+        }
+        if let Some(concluded) = &what.report.concluded {
+            batch.extend(self.concluded(&item, concluded)?);
         }
         if standing_key(&before) != standing_key(&item) {
             batch.push(Write::Delete(standing_key(&before)));
@@ -396,6 +423,12 @@ impl Ledger {
     /// The event that this draft becomes when it is committed with the item's next move; the draft must have a time.
     pub fn event_of(&self, item: &Item, draft: &EventDraft) -> Event {
         event(item, draft, item.received_at)
+    }
+
+    /// The stages that this item goes through.
+    fn line_of(&self, item: &Item) -> &'static [Stage] {
+        let stage = item.checkpoint.stage;
+        if self.line.contains(&stage) { self.line } else { stage.line() }
     }
 
     fn read_item(&self, id: ItemId) -> Result<Option<(u64, Item)>, LedgerError> {

@@ -123,13 +123,19 @@ impl Ledger {
         ObjectClaim { claims: &self.claims, object: object.clone() }
     }
 
+    /// Keeps others from this object, unless somebody changes it now.
+    pub fn try_claim_object(&self, object: &ObjectId) -> Option<ObjectClaim<'_>> {
+        let mut busy = self.claims.busy.lock().unwrap_or_else(|broken| broken.into_inner());
+        busy.insert(object.clone()).then(|| ObjectClaim { claims: &self.claims, object: object.clone() })
+    }
+
     /// Commits a change of an object whose claim the caller holds.
     pub fn change_object(&self, change: ObjectChange) -> Result<ObjectRow, LedgerError> {
         let key = object_key(&change.object.id);
         let known = self.read::<ObjectRow>(&key)?;
         let mut object = change.object;
         object.events = known.as_ref().map_or(0, |(_, known)| known.events);
-        let mut batch = Vec::new();
+        let mut batch = self.due_with(&object.id, &change.versions)?;
         for version in &change.versions {
             batch.push(put(&version_key(&version.object, version.version), version)?);
         }

@@ -76,6 +76,21 @@ impl Ledger {
         self.all(&format!("e/{:012}/", id.0))?.iter().map(|(key, row)| decode(key, row)).collect()
     }
 
+    /// Events of items (`e/`) or of objects that belong to no item (`x/`), a page of them behind this key; gives the last key.
+    pub fn events_page(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+        each: &mut dyn FnMut(&Event),
+    ) -> Result<Option<String>, LedgerError> {
+        let page = self.world.book.scan(prefix, after, limit)?;
+        for (key, row) in &page {
+            each(&decode(key, row)?);
+        }
+        Ok(page.into_iter().next_back().map(|(key, _)| key))
+    }
+
     /// An object of the registry.
     pub fn object(&self, id: &ObjectId) -> Result<Option<ObjectRow>, LedgerError> {
         Ok(self.read(&object_key(id))?.map(|(_, row)| row))

@@ -39,6 +39,7 @@ impl Ledger {
                 deposit: new.deposit.clone(),
                 policy: new.policy.clone(),
                 policy_asked: new.policy_asked,
+                errand: None,
                 volume: None,
                 received_at: self.world.clock.now(),
                 asked_by: new.asked_by.clone(),

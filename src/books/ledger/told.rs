@@ -23,16 +23,17 @@ pub struct EventDraft {
 
 /// The event with its id: a digest over what it tells, so that the same event has the same id.
 pub(super) fn event(item: &Item, draft: &EventDraft, now: jiff::Timestamp) -> Event {
-    let told = format!(
-        "{}\n{}\n{}\n{}\n{:?}\n{:?}\n{}",
-        item.id,
-        item.deposit.key,
-        item.checkpoint.stage,
-        item.checkpoint.round,
+    let mut told = format!("{}\n{}\n", item.id, item.deposit.key);
+    // An object is given up once, whatever the stage and round that tell of it: its tombstone does before the registry can.
+    if !matches!(draft.event_type, EventType::Deletion | EventType::Deaccession) {
+        told.push_str(&format!("{}\n{}\n", item.checkpoint.stage, item.checkpoint.round));
+    }
+    told.push_str(&format!(
+        "{:?}\n{:?}\n{}",
         draft.event_type,
         draft.outcome,
-        draft.target.as_deref().unwrap_or_default(),
-    );
+        draft.target.as_deref().unwrap_or_default()
+    ));
     Event {
         id: sha256_hex(told.as_bytes())[..32].to_string(),
         event_type: draft.event_type,
@@ -41,7 +42,11 @@ pub(super) fn event(item: &Item, draft: &EventDraft, now: jiff::Timestamp) -> Ev
         detail: draft.detail.clone(),
         target: draft.target.clone(),
         agent: AGENT.into(),
-        // Who sent it; the stages after it follow by themselves.
-        person: (draft.event_type == EventType::Transfer).then(|| item.asked_by.name.clone()),
+        // Who sent it, or gave their word; the stages after it follow by themselves.
+        person: matches!(
+            draft.event_type,
+            EventType::Transfer | EventType::Deletion | EventType::Deaccession
+        )
+        .then(|| item.asked_by.name.clone()),
     }
 }

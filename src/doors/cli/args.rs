@@ -3,7 +3,12 @@
 //! - Others' scripts rely on these words: they may grow, and never change their meaning.
 //! - Wherever an item is asked for, its number and its full name (`depositor/bag`) are both taken.
 
+pub use super::args_delete::{ApproveVerb, Approving, DeleteVerb};
+pub use super::args_fixity::FixityVerb;
+pub use super::args_giving::{RestoreVerb, SpotTestVerb};
+pub use super::args_jobs::{JobVerb, NoticeVerb};
 pub use super::args_kept::{EventsFormat, EventsVerb, ObjectVerb, TargetVerb};
+pub use super::args_repair::RepairVerb;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -154,15 +159,51 @@ pub enum Verb {
     /// What is kept
     #[command(subcommand)]
     Object(ObjectVerb),
+    /// Give objects up, on the word of two persons
+    #[command(subcommand)]
+    Delete(DeleteVerb),
+    /// Give the second word for a deletion
+    Approve(Approving),
+    /// Say no to a deletion
+    Reject {
+        /// Number of the request, or the object
+        #[arg(value_name = "ID")]
+        id: String,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Give objects back
+    #[command(subcommand)]
+    Restore(RestoreVerb),
+    /// Try whether what is kept can be given back
+    #[command(subcommand)]
+    SpotTest(SpotTestVerb),
     /// Where copies are kept
     #[command(subcommand)]
     Target(TargetVerb),
+    /// Put copies right in which something is wrong
+    #[command(subcommand)]
+    Repair(RepairVerb),
+    /// Proving copies again: what is due, runs, and what they found
+    #[command(subcommand)]
+    Fixity(FixityVerb),
     /// What happened, as PREMIS
     #[command(subcommand)]
     Events(EventsVerb),
     /// Where deposits arrive by themselves
     #[command(subcommand)]
     Source(SourceVerb),
+    /// Scheduled work, and when it last did its duty
+    #[command(subcommand)]
+    Job(JobVerb),
+    /// Monitoring plugin: one line, exit 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN
+    Check(super::args_check::Checking),
+    /// For managers and auditors: what happened in a time, what lies where, how it is proved
+    Report(super::report::Reporting),
+    /// What is told to people: mail, command, webhook
+    #[command(subcommand)]
+    Notice(NoticeVerb),
     /// Make the ledger anew from what lies on targets; needs the configuration only
     Rebuild(super::rebuild::Rebuilding),
     /// Profiles: what a receiver asks of bags beyond BagIt
@@ -453,13 +494,40 @@ mod tests {
             "strongroom profile check p.json",
             "strongroom object list --json",
             "strongroom object verify u/b --target vault-a",
+            "strongroom object list --deleted --json",
+            "strongroom delete request u/b --reason duplicate --yes",
+            "strongroom delete list --json",
+            "strongroom delete show 3",
+            "strongroom delete cancel 3",
+            "strongroom approve list",
+            "strongroom approve show 3",
+            "strongroom approve 3 --yes",
+            "strongroom reject 3 --reason needed",
             "strongroom target add vault-c --dry-run",
             "strongroom events export --format premis-xml",
             "strongroom object restore strongroom:u/b --to out",
+            "strongroom restore request u/b:data/a.txt --version 2 --to out --as folder --wait",
+            "strongroom restore cancel 7 8 --reason why",
+            "strongroom restore fetch 7 --to out",
+            "strongroom restore expire --dry-run --json",
+            "strongroom spot-test run --depositor u --seed 7 --due",
             "strongroom bag validate a.tar folder --strict --json",
             "strongroom target reconcile vault-a vault-b --json",
             "strongroom target reconcile --last",
             "strongroom target probe vault-a --json",
+            "strongroom repair plan u/b --target vault-a --json",
+            "strongroom repair run --yes --json --bytes 2TiB --for 4h --lost",
+            "strongroom repair show --last 5",
+            "strongroom check disk -w 20 -c 10 --offline",
+            "strongroom notice test",
+            "strongroom report audit --format html --since 2026-10-01 --until 2026-11-01",
+            "strongroom job run reconcile --cron",
+            "strongroom job list --json",
+            "strongroom job history state-backup --all",
+            "strongroom job skip reconcile --times 2 --reason why",
+            "strongroom fixity run --for 4h --bytes 2T --target vault-a --target vault-b",
+            "strongroom fixity run --all --json",
+            "strongroom fixity failures --run 7",
             "strongroom rebuild --from vault-a --from vault-b --dry-run --json",
         ];
         for line in lines {

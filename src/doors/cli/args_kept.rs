@@ -104,6 +104,9 @@ pub enum ObjectVerb {
         /// Only those that lack a copy their policy asks for
         #[arg(long)]
         lacking: bool,
+        /// Those that were deleted
+        #[arg(long, conflicts_with_all = ["policy", "target", "lacking"])]
+        deleted: bool,
         /// Show every one, not the first fifty only
         #[arg(long)]
         all: bool,

@@ -11,7 +11,9 @@ use crate::model::object::{ObjectId, ObjectRow, VersionRow};
 use crate::rules::premis::{Document, Entity};
 use crate::work::desk::complaint::{Complaint, Sort};
 use crate::work::desk::keep_words::ObjectEvent;
-use crate::work::desk::words::{Answer, Ask, KeepAnswer, KeepAsk, ObjectFilter, ROWS_MAX};
+use crate::work::desk::words::{
+    Answer, Ask, DeleteAnswer, DeleteAsk, KeepAnswer, KeepAsk, ObjectFilter, ROWS_MAX,
+};
 use serde_json::json;
 use std::io::{self, Write};
 
@@ -71,6 +73,26 @@ fn ids(talk: &mut Talk, which: &Which, give: &mut dyn FnMut(&mut Talk, &str) -> 
             give(talk, &object.id)?;
         }
         after = objects.last().map(|object| object.id.clone());
+        if !more || after.is_none() {
+            break;
+        }
+    }
+    deleted(talk, which, give)
+}
+
+/// What was deleted is told, too: of it nothing else is left.
+fn deleted(talk: &mut Talk, which: &Which, give: &mut dyn FnMut(&mut Talk, &str) -> Told<()>) -> Told<()> {
+    let mut after = None;
+    loop {
+        let depositor = which.filter.depositor.clone();
+        let answer = talk.ask(&Ask::Delete(DeleteAsk::Deleted { depositor, after, limit: ROWS_MAX }))?;
+        let Answer::Delete(DeleteAnswer::Deleted { objects, more }) = answer else {
+            return Err(unexpected(&answer));
+        };
+        for stone in &objects {
+            give(talk, &stone.object)?;
+        }
+        after = objects.last().map(|stone| stone.object.clone());
         if !more || after.is_none() {
             return Ok(());
         }

@@ -10,24 +10,30 @@ use crate::work::desk::complaint::{Complaint, Sort};
 
 /// What each stage does, and what it leaves.
 #[rustfmt::skip]
-const STAGES: [(Stage, &str, &str); 6] = [
+const STAGES: [(Stage, &str, &str); 11] = [
     (Stage::Download, "promises space, receives the deposit, and computes the digest of the whole tar", "a local deposit is read in place and stays where it is"),
     (Stage::Unpack, "reads the tar's headers and writes the member index: path, place, size, time", "nothing is unpacked on disk; hostile members are refused here"),
     (Stage::Checksum, "computes md5, sha1, sha256, sha512 and whatever the manifests name, of every member in one read", "goes on at the first member without digests after an interruption"),
     (Stage::Validate, "judges the bag by RFC 8493 and lists every fault", "a bag that is not valid is refused; nothing of it was stored"),
     (Stage::Store, "copies the files to every target of the policy, syncs them, reads them back past the page cache, and publishes the version by one rename", "files that were proved already are not copied again"),
     (Stage::Record, "proves that the policy is met, writes registry and events, and only then clears staging", "the item is kept"),
+    (Stage::Gather, "reads an object that shall be given back from its proved copies into staging, and compares every digest", "a file that one copy cannot give is taken from the next"),
+    (Stage::Recheck, "judges what was gathered as any bag is judged", "nothing is delivered that is not valid"),
+    (Stage::Deliver, "brings the bag to the place that was asked for, and reads it back there", "it is removed there when its time is over"),
+    (Stage::Remove, "puts a tombstone in the place of an object, on every target", "only what two persons asked for, after the time of grace; once begun it is carried to its end"),
+    (Stage::Conclude, "writes into the registry that the object was deleted, by whom, and why", "the record of a deleted object stays"),
 ];
 
 /// What each standing means.
 #[rustfmt::skip]
-const STANDINGS: [(&str, &str); 7] = [
+const STANDINGS: [(&str, &str); 8] = [
     ("ready", "it may be taken by the next free worker of its stage"),
     ("working", "a worker has it"),
     ("waiting", "it waits for space, for its turn, or for time to cure a trouble; nothing is to be done"),
     ("held", "a person here must look: strongroom trouble show ID"),
     ("refused", "the depositor must send something else: strongroom trouble show ID --letter"),
     ("kept", "as many proved copies as the policy asks for, and a record, exist"),
+    ("done", "an object was given back or given up, as it was asked for"),
     ("cancelled", "given up by a person; nothing of it was stored"),
 ];
 

@@ -22,6 +22,12 @@ use std::path::{Path, PathBuf};
 pub fn letter(screen: &Screen, talk: &mut Talk, id: String, to: Option<&Path>) -> Told<Exit> {
     let answer = talk.ask(&Ask::Item { item: id })?;
     let Answer::Item(story) = answer else { return Err(unexpected(&answer)) };
+    if let Some(errand) = &story.item.errand {
+        let what = format!("item {} is no deposit: there is no letter about it", story.item.id);
+        let complaint =
+            Complaint::new(Sort::Refused, what).because(format!("it is a {errand} of {}", story.item.path));
+        return Err(Box::new(complaint.then_try(format!("strongroom trouble show {}", story.item.id))));
+    }
     match to {
         None => print(screen, talk, &story.item),
         Some(folder) => write(screen, talk, &story.item, folder),

@@ -4,26 +4,42 @@
 //! - What fails says what, why, what happens now and what to type; and ends with the code of its sort.
 
 pub mod args;
+mod args_check;
+mod args_delete;
+mod args_fixity;
+mod args_giving;
+pub mod args_jobs;
 mod args_kept;
+mod args_repair;
 mod backup;
 pub mod bag;
+mod check;
 pub mod codes;
+pub mod delete;
 mod events;
 pub mod explain;
+pub mod fixity;
 mod ingest;
+pub mod job;
 mod letter;
+mod notice;
 mod object;
 pub mod offline;
 pub mod overview;
 mod profile;
 mod rebuild;
 mod reconcile;
+pub mod repair;
+mod report;
+mod restore;
 pub mod source;
+mod spot_test;
 pub mod table;
 mod talk;
 mod targets;
 pub mod text;
 mod verbs;
+mod waiting;
 mod whole;
 
 use crate::books::config::{Config, Given};
@@ -104,13 +120,21 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
+            if error.use_stderr() && check::is_meant(std::env::args_os()) {
+                println!("{}", check::not_understood(&error));
+                return ExitCode::from(check::UNKNOWN.0);
+            }
             let _ = error.print();
             // clap's own codes: 0 for help and version, 2 for what is not understood.
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(exit::USAGE.0));
         }
     };
     let screen = screen_of(&cli);
+    let checks = matches!(cli.verb, Verb::Check(_));
     let exit = run(&screen, cli).unwrap_or_else(|complaint| {
+        if checks {
+            return check::complain(&screen, &complaint);
+        }
         complain(&screen, &complaint);
         complaint.sort.into()
     });
@@ -160,6 +184,12 @@ fn run(screen: &Screen, cli: Cli) -> Told<Exit> {
         Verb::Doctor => offline::doctor(screen, &config),
         Verb::State(args::StateVerb::Restore(what)) => backup::restore(screen, &config, &what),
         Verb::Rebuild(what) => rebuild::run(screen, &config, &what),
+        Verb::Job(verb) => job::run(screen, &config, verb),
+        Verb::Report(what) => report::run(screen, &config, &what),
+        Verb::Check(what) => Ok(check::run(screen, &config, &what)),
+        Verb::Notice(verb) => notice::run(screen, &config, &verb),
+        Verb::Restore(verb) => restore::run(screen, &config, verb),
+        Verb::SpotTest(verb) => spot_test::run(screen, &config, verb),
         verb => verbs::run(screen, &config, verb),
     }
 }

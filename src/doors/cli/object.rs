@@ -11,17 +11,25 @@ use crate::books::config::absolute;
 use crate::doors::exit::{self, Exit};
 use crate::model::object::VersionRow;
 use crate::work::desk::keep_words::{ObjectEvent, ObjectFile, ProvedCopy};
-use crate::work::desk::words::{Answer, Ask, KeepAnswer, KeepAsk, ObjectFilter, ROWS_MAX, RestoredView};
+use crate::work::desk::words::{
+    Answer, Ask, DeleteAnswer, KeepAnswer, KeepAsk, ObjectFilter, ROWS_MAX, RestoredView,
+};
 
 /// Does a verb on objects.
 pub fn run(screen: &Screen, talk: &mut Talk, verb: ObjectVerb) -> Told<Exit> {
     match verb {
-        ObjectVerb::List { depositor, policy, target, lacking, all } => {
+        ObjectVerb::List { depositor, deleted: true, all, .. } => {
+            super::delete::deleted(screen, talk, depositor, all)
+        }
+        ObjectVerb::List { depositor, policy, target, lacking, all, .. } => {
             list(screen, talk, &ObjectFilter { depositor, policy, target, lacking }, all)
         }
         ObjectVerb::Show { object } => {
             show(screen, talk, &Ask::Object { object }, |style, answer| match answer {
                 Answer::Object { object, versions } => Some(overview::object(style, object, versions)),
+                Answer::Delete(DeleteAnswer::Tombstone { tombstone }) => {
+                    Some(super::delete::tombstone(style, tombstone))
+                }
                 _ => None,
             })
         }

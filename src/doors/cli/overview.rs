@@ -37,7 +37,7 @@ pub fn status(style: &Style, status: &Status) -> String {
         of("waiting"),
         status.kept
     ));
-    let stages: Vec<String> = crate::model::checkpoint::Stage::ALL
+    let stages: Vec<String> = crate::model::checkpoint::Stage::INGEST
         .iter()
         .map(|stage| {
             let alive = |row: &&crate::work::desk::words::CountRow| {
@@ -49,6 +49,14 @@ pub fn status(style: &Style, status: &Status) -> String {
     text.push_str(&format!("  stages     {}\n", stages.join("  ")));
     for (what, count) in &status.waits {
         text.push_str(&format!("  waiting    {count} for {what}\n"));
+    }
+    if let Some(approvals) = &status.approvals {
+        let waits = if approvals.deletions == 1 { "waits" } else { "wait" };
+        text.push_str(&format!(
+            "  approvals  {} {waits} for a second person since {}   strongroom approve list\n",
+            counted(approvals.deletions, "deletion"),
+            style.age(approvals.since).shown()
+        ));
     }
     for place in &status.places {
         let role = if place.role == "staging" { "disk   " } else { "target " };

@@ -98,6 +98,10 @@ pub fn story(style: &Style, story: &ItemStory) -> String {
     }
     text.push_str(&findings(style, &story.findings, story.more_findings, item));
     text.push_str(&copies(item));
+    if let Some(at) = item.deleted_at {
+        let object = item.object.as_deref().unwrap_or_default();
+        text.push_str(&format!("deleted {}: strongroom object show {object}\n", moment(at)));
+    }
     if !story.journal.is_empty() {
         text.push_str("journal:\n");
         let mut table = Table::new(&["#", "STAGE", "STARTED", "TOOK", ">SIZE", ">FILES", ">KEPT", "OUTCOME"]);
@@ -109,14 +113,16 @@ pub fn story(style: &Style, story: &ItemStory) -> String {
 
 fn head(style: &Style, item: &ItemView) -> String {
     let files = item.files.map(|files| format!(", {files} files")).unwrap_or_default();
+    let came = match &item.errand {
+        Some(errand) => format!("{errand} of {}, asked for {}", item.path, moment(item.received_at)),
+        None => format!("received {} from {}", moment(item.received_at), item.path),
+    };
     let mut text = format!(
-        "item {}  {}/{}  {}{files}, received {} from {} by {}\n",
+        "item {}  {}/{}  {}{files}, {came} by {}\n",
         item.id,
         item.depositor,
         item.bag,
         show_bytes(item.bytes),
-        moment(item.received_at),
-        item.path,
         item.asked_by
     );
     let standing = style.paint(tone_of(&item.standing), &item.standing);
@@ -340,7 +346,13 @@ fn why(item: &ItemView) -> String {
     if let Some(trouble) = &item.trouble {
         return format!("{}: {}", trouble.kind, trouble.sentence);
     }
-    item.waits_for.clone().unwrap_or_else(|| item.object.clone().unwrap_or_default())
+    if let Some(waits) = &item.waits_for {
+        return waits.clone();
+    }
+    match &item.errand {
+        Some(errand) => format!("{errand} of {}", item.path),
+        None => item.object.clone().unwrap_or_default(),
+    }
 }
 
 /// Tone of a standing.

@@ -59,7 +59,12 @@ pub fn run(screen: &Screen, config: &Arc<Config>, verb: Verb) -> Told<Exit> {
         }),
         Verb::State(verb) => whole::state(screen, talk, verb),
         Verb::Object(verb) => super::object::run(screen, talk, verb),
+        Verb::Delete(verb) => super::delete::run(screen, talk, verb),
+        Verb::Approve(what) => super::delete::approve(screen, talk, what),
+        Verb::Reject { id, reason } => super::delete::reject(screen, talk, id, reason),
         Verb::Target(verb) => super::targets::run(screen, talk, verb),
+        Verb::Repair(verb) => super::repair::run(screen, talk, verb),
+        Verb::Fixity(verb) => super::fixity::run(screen, talk, verb),
         Verb::Events(verb) => super::events::run(screen, talk, verb),
         Verb::Source(verb) => super::source::run(screen, talk, verb),
         Verb::Config(ConfigVerb::Show { .. }) => whole::config_show(screen, talk),
@@ -228,7 +233,7 @@ fn steered(screen: &Screen, talk: &mut Talk, verb: &str, how: Steering, steer: S
     moved(screen, talk, verb, &ask)
 }
 
-fn moved(screen: &Screen, talk: &mut Talk, verb: &str, ask: &Ask) -> Told<Exit> {
+pub(super) fn moved(screen: &Screen, talk: &mut Talk, verb: &str, ask: &Ask) -> Told<Exit> {
     let answer = talk.ask(ask)?;
     let Answer::Moved { done, refused, dry_run } = &answer else { return Err(unexpected(&answer)) };
     match screen.json {
@@ -335,7 +340,7 @@ fn filter(screen: &Screen, which: &Which, standings: Vec<String>) -> Told<Filter
 }
 
 /// A moment, a day, or an age.
-fn since(text: &str, now: jiff::Timestamp) -> Told<jiff::Timestamp> {
+pub fn since(text: &str, now: jiff::Timestamp) -> Told<jiff::Timestamp> {
     let wrong = || {
         usage(
             format!("--since {text}: it is no time, no day and no age"),

@@ -294,6 +294,11 @@ impl<'a> TarWriter<'a> {
         self.pad(size)
     }
 
+    /// Writes only the head of a file; whoever writes its bytes fills them up to whole blocks.
+    pub fn file_head(&mut self, name: impl AsRef<[u8]>, size: u64) -> io::Result<()> {
+        self.header(name.as_ref(), size, tar::EntryType::Regular, None)
+    }
+
     /// Writes a symbolic link: what no bag may hold, for fixtures.
     pub fn symlink(&mut self, name: &str, target: &str) -> io::Result<()> {
         self.header(name.as_bytes(), 0, tar::EntryType::Symlink, Some(target))

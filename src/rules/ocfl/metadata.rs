@@ -108,8 +108,14 @@ pub struct Tombstone {
     pub deleted_at: Timestamp,
     /// Who asked for it.
     pub requested_by: String,
+    /// When it was asked for (UTC).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_at: Option<Timestamp>,
     /// Who approved it.
     pub approved_by: String,
+    /// When it was approved (UTC).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_at: Option<Timestamp>,
     /// Why.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
@@ -121,6 +127,15 @@ pub struct Tombstone {
     pub files: u64,
     /// Bytes of those files.
     pub bytes: u64,
+    /// Number of the request.
+    #[serde(default)]
+    pub request: u64,
+    /// Number of the item that removed it.
+    #[serde(default)]
+    pub item: u64,
+    /// Short id of the ledger that gave these numbers.
+    #[serde(default)]
+    pub ledger: String,
 }
 
 impl DepositRecord {

@@ -247,6 +247,13 @@ pub fn make(
     made
 }
 
+/// The rows of an object that was deleted: its tombstone, the items that brought it, and what happened to it.
+pub fn make_deleted(tombstone: Tombstone, logs: &Gathered) -> Made {
+    let of_none = logs.files.iter().filter(|file| !is_of_item(file)).flat_map(|file| &file.lines);
+    let events = of_none.map(|line| line.event.clone()).collect();
+    Made { items: items(logs), events, deletion: Some(tombstone), ..Made::default() }
+}
+
 /// True for a file of what an item did: it has a receipt, or it was written before receipts were.
 fn is_of_item(file: &Told) -> bool {
     let Some(first) = file.lines.first() else { return false };

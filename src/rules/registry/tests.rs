@@ -93,6 +93,7 @@ fn log(item: u64, version: u32, inventory: char, before: Option<&LogFile>) -> Lo
         },
         policy: "standard".into(),
         policy_asked: false,
+        errand: None,
         volume: None,
         received_at: at(second),
         asked_by: Asker { uid: 0, name: "jane".into(), door: "cli".into() },

@@ -199,6 +199,7 @@ impl One<'_> {
             },
             policy: record.policy.name.clone(),
             policy_asked: false,
+            errand: None,
             volume: None,
             received_at: record.received_at,
             asked_by: Asker { uid: 0, name: record.submitted_by.clone(), door: "rebuild".into() },

@@ -10,6 +10,7 @@ use crate::books::config::units::show_bytes;
 use crate::books::ledger::ItemFilter;
 use crate::model::checkpoint::{Stage, Standing, WaitWhy};
 use crate::model::item::{Item, ItemId};
+use crate::model::object::ObjectId;
 use crate::model::trouble::Wait;
 use crate::worlds::Space;
 use std::collections::BTreeMap;
@@ -152,6 +153,19 @@ impl Desk {
         Ok(Answer::Summary { rows })
     }
 
+    /// An item, as it is shown: one that was kept, and whose object was deleted since, has no copies.
+    fn shown(&self, item: &Item) -> Told<ItemView> {
+        let mut view = view::item(item);
+        if let Some(object) = view.object.clone() {
+            let stone = self.ledger.deletion(&ObjectId(object));
+            if let Some(stone) = stone.map_err(|error| of_ledger(&error, "looking for an object"))? {
+                view.deleted_at = Some(stone.deleted_at);
+                view.copies.clear();
+            }
+        }
+        Ok(view)
+    }
+
     pub(super) fn story(&self, item: &Item) -> Told<Answer> {
         let journal =
             self.ledger.attempts(item.id).map_err(|error| of_ledger(&error, "reading the journal"))?;
@@ -163,7 +177,7 @@ impl Desk {
                 format!("{} on {} for {}", show_bytes(promise.bytes), promise.place, promise.stage)
             })
             .collect();
-        let item = view::item(item);
+        let item = self.shown(item)?;
         Ok(Answer::Item(Box::new(ItemStory { item, journal, findings, more_findings, promises })))
     }
 
@@ -207,6 +221,7 @@ impl Desk {
             if let Standing::Waiting { why: WaitWhy::For(wait), .. } = &item.checkpoint.standing {
                 let what = match wait {
                     Wait::Space { place, .. } => format!("space on {place}"),
+                    Wait::Grace => "the end of the time of grace".to_string(),
                     Wait::Turn { .. } => "an older deposit of the same bag".to_string(),
                 };
                 *waits.entry(what).or_insert(0) += 1;
@@ -233,6 +248,7 @@ impl Desk {
             waits,
             kept,
             places,
+            approvals: self.approvals()?,
             sources,
         })))
     }

@@ -6,14 +6,24 @@
 
 mod backup;
 pub mod complaint;
+pub mod delete_words;
+mod deletions;
 mod doctor;
 mod facts;
+mod fixity;
+pub mod fixity_words;
+mod giving;
+pub mod giving_words;
+pub mod job_words;
+mod jobs;
 pub mod keep_words;
 pub mod letter;
 mod look;
 pub mod objects;
 mod probes;
 mod reconcile;
+mod repair;
+pub mod repair_words;
 mod source_view;
 mod sources;
 mod steer;
@@ -21,6 +31,7 @@ mod submit;
 mod targets_use;
 mod view;
 pub mod views;
+pub mod vitals;
 pub mod words;
 
 use crate::books::config::Config;
@@ -30,8 +41,12 @@ use crate::model::item::{Asker, Item, ItemId};
 use crate::model::object::ObjectId;
 use crate::model::trouble::Kind;
 use crate::work::job::Settings;
+use crate::work::jobs::Jobs;
+use crate::work::notices::Notices;
 use crate::work::pipeline::Pipeline;
 use crate::work::receiving::{Intake, Receiving};
+use crate::work::spot_tests::Drawing;
+use crate::work::sweep::running::Running;
 use complaint::{Complaint, Sort};
 use jiff::Timestamp;
 use std::sync::{Arc, Mutex, RwLock, Weak};
@@ -54,9 +69,17 @@ pub struct Desk {
     submitting: Mutex<()>,
     receiving: Receiving,
     backing_up: Mutex<()>,
+    jobs: Jobs,
+    notices: Notices,
+    pulse: vitals::Pulse,
     // One step of one check of targets at a time.
     reconciling: Mutex<()>,
+    // One step of repairs at a time.
+    repairing: Mutex<()>,
+    sweeping: Running,
     intakes: RwLock<Arc<Vec<Intake>>>,
+    // An object is drawn in steps.
+    drawing: Mutex<Option<Drawing>>,
 }
 
 /// An answer, or why there is none.
@@ -84,8 +107,14 @@ impl Desk {
             submitting: Mutex::new(()),
             receiving: Receiving::default(),
             backing_up: Mutex::new(()),
+            jobs: Jobs::default(),
+            notices: Notices::default(),
+            pulse: vitals::Pulse::default(),
             reconciling: Mutex::new(()),
+            repairing: Mutex::new(()),
+            sweeping: Running::default(),
             intakes,
+            drawing: Mutex::new(None),
         }
     }
 
@@ -108,9 +137,19 @@ impl Desk {
         self.config.read().unwrap_or_else(|broken| broken.into_inner()).clone()
     }
 
+    /// True when items are worked on in this process.
+    pub fn has_line(&self) -> bool {
+        self.pipeline.upgrade().is_some()
+    }
+
     /// The ledger it answers from.
     pub fn ledger(&self) -> &Arc<Ledger> {
         &self.ledger
+    }
+
+    /// The name of this ledger among others that share a place.
+    pub fn ledger_id(&self) -> &str {
+        &self.settings.ledger_id
     }
 
     fn told(&self, ask: &Ask, asker: &Asker) -> Told<Answer> {
@@ -137,6 +176,13 @@ impl Desk {
             Ask::Disk => Ok(Answer::Disk { places: self.places()? }),
             Ask::Objects { filter, after, limit } => self.objects(filter, after.as_deref(), *limit),
             Ask::Keep(ask) => self.keep(ask, asker),
+            Ask::Delete(ask) => self.delete(ask, asker),
+            Ask::Repair(ask) => self.repair(ask, asker),
+            Ask::Job(ask) => self.job(ask, asker),
+            Ask::Vitals => self.vitals(),
+            Ask::Tally { walk, period, after } => self.tally(*walk, *period, after.clone()),
+            Ask::Fixity(ask) => self.fixity(ask, asker),
+            Ask::Giving(ask) => self.giving(ask, asker),
             Ask::Object { object } => self.object(object),
             Ask::Rows { after, limit } => self.rows(after.as_deref(), *limit),
             Ask::Restore { object, to } => self.restore(object, to, asker),

@@ -5,7 +5,7 @@
 
 use super::complaint::{Complaint, Sort};
 use super::keep_words::{KeepAnswer, ObjectEvent, ObjectFile, ProvedCopy};
-use super::words::{Answer, CopyView, ObjectView, ROWS_MAX};
+use super::words::{Answer, CopyView, DeleteAnswer, ObjectView, ROWS_MAX};
 use super::{Desk, Told, of_ledger};
 use crate::books::facts::StagingScratch;
 use crate::books::ledger::{DamageMark, EventDraft};
@@ -14,6 +14,7 @@ use crate::model::item::ItemId;
 use crate::model::object::{ObjectId, ObjectRow, VersionRow};
 use crate::model::proof::DamagedCopy;
 use crate::model::trouble::{Kind, Stop, Trouble};
+use crate::rules::ocfl::metadata::Tombstone;
 use crate::rules::ocfl::restore::restore_steps;
 use crate::rules::sort::Scratch;
 use crate::work::logs::{self, Change};
@@ -74,8 +75,15 @@ impl Desk {
     }
 
     pub(super) fn object(&self, word: &str) -> Told<Answer> {
-        let (object, versions) = self.known_object(word)?;
-        Ok(Answer::Object { object, versions })
+        match self.known_object(word) {
+            Ok((object, versions)) => Ok(Answer::Object { object, versions }),
+            Err(complaint) => match self.tombstone(word)? {
+                Some(tombstone) => {
+                    Ok(Answer::Delete(DeleteAnswer::Tombstone { tombstone: Box::new(tombstone) }))
+                }
+                None => Err(complaint),
+            },
+        }
     }
 
     pub(super) fn known_object(&self, word: &str) -> Told<(ObjectRow, Vec<VersionRow>)> {
@@ -86,6 +94,16 @@ impl Desk {
                 return Ok((object, versions));
             }
         }
+        if let Some(stone) = self.tombstone(word)? {
+            return Err(Box::new(
+                Complaint::new(Sort::NotFound, format!("{} was deleted", stone.object))
+                    .because(format!(
+                        "asked for by {}, approved by {}",
+                        stone.requested_by, stone.approved_by
+                    ))
+                    .then_try(format!("strongroom object show {}", stone.object)),
+            ));
+        }
         Err(Box::new(
             Complaint::new(Sort::NotFound, format!("there is no object \"{}\"", word.escape_debug()))
                 .then_try("strongroom object list --all"),
@@ -95,7 +113,15 @@ impl Desk {
     /// All events: of the items that brought its versions, and those that belong to none.
     pub(super) fn history(&self, word: &str) -> Told<Answer> {
         let failed = |error| of_ledger(&error, "reading an object's events");
-        let (object, versions) = self.known_object(word)?;
+        let (object, versions) = match self.known_object(word) {
+            Ok(known) => known,
+            Err(complaint) => {
+                return match self.tombstone(word)? {
+                    Some(tombstone) => self.history_of_deleted(&tombstone),
+                    None => Err(complaint),
+                };
+            }
+        };
         let mut events = Vec::new();
         for version in &versions {
             let of_item = self.ledger.events(ItemId(version.item)).map_err(failed)?;
@@ -112,6 +138,36 @@ impl Desk {
         }
         events.sort_by_key(|told| told.event.at);
         Ok(Answer::Keep(KeepAnswer::History { object, versions, events }))
+    }
+
+    /// The same of an object that was deleted: its items and their events stay.
+    fn history_of_deleted(&self, tombstone: &Tombstone) -> Told<Answer> {
+        let failed = |error| of_ledger(&error, "reading an object's events");
+        let id = ObjectId(tombstone.object.clone());
+        let mut items = self.ledger.named(&tombstone.depositor, &tombstone.bag).map_err(failed)?;
+        items.extend(self.ledger.errands_of(&id).map_err(failed)?);
+        let mut events = Vec::new();
+        for item in items {
+            let version = item.found.store.as_ref().map_or(tombstone.versions, |store| store.version);
+            for event in self.ledger.events(item.id).map_err(failed)? {
+                events.push(ObjectEvent { version, item: Some(item.id.0), event });
+            }
+        }
+        for event in self.ledger.object_events(&id).map_err(failed)? {
+            events.push(ObjectEvent { version: tombstone.versions, item: None, event });
+        }
+        events.sort_by_key(|told| told.event.at);
+        let object = ObjectRow {
+            id,
+            depositor: tombstone.depositor.clone(),
+            bag: tombstone.bag.clone(),
+            policy: String::new(),
+            head: tombstone.versions,
+            created: events.first().map_or(tombstone.deleted_at, |told| told.event.at),
+            events: 0,
+            last_log: None,
+        };
+        Ok(Answer::Keep(KeepAnswer::History { object, versions: Vec::new(), events }))
     }
 
     pub(super) fn object_files(
@@ -191,7 +247,7 @@ impl Desk {
     }
 
     /// The version's inventory on the first copy that has the recorded one, and the object's folder.
-    fn inventory_of(
+    pub(super) fn inventory_of(
         &self,
         row: &VersionRow,
     ) -> Result<(String, Box<dyn crate::rules::read::ReadAt>), Trouble> {
@@ -230,13 +286,15 @@ impl Desk {
     }
 
     /// A folder in staging for one answer.
-    fn scratch(&self, what: &str) -> Result<Place, Trouble> {
+    pub(super) fn scratch(&self, what: &str) -> Result<Place, Trouble> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        // With it, what a process leaves that ended in the middle can be told from what is in use.
+        let process = std::process::id();
         let kind = Kind::VolumeMissing;
         let volume = self.settings.staging.first().cloned();
         let volume = volume.ok_or_else(|| Trouble::new(kind, "the configuration names no staging volume"))?;
-        Ok(Place { volume, path: format!("{}-desk-{what}-{number}", self.settings.ledger_id) })
+        Ok(Place { volume, path: format!("{}-desk-{what}-{process}-{number}", self.settings.ledger_id) })
     }
 
     /// Reads every file of every copy, or of one, and records what was found.
@@ -250,6 +308,14 @@ impl Desk {
         };
         let claim = self.ledger.claim_object(&object.id);
         let (object, mut versions) = self.known_object(&object.id.0)?;
+        let given_up = self.ledger.giving_up(&object.id);
+        if let Some(item) = given_up.map_err(|error| of_ledger(&error, "looking for an object"))? {
+            return Err(Box::new(
+                Complaint::new(Sort::Refused, doing)
+                    .because(format!("item {item} is deleting it"))
+                    .then_try(format!("strongroom item show {item}")),
+            ));
+        }
         let mut names: Vec<String> =
             versions.iter().flat_map(|version| &version.copies).map(|copy| copy.target.clone()).collect();
         names.sort();

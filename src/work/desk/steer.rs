@@ -11,7 +11,6 @@ use crate::model::checkpoint::{Checkpoint, Move, Stage, Standing, next};
 use crate::model::item::{Asker, Item};
 use crate::model::trouble::{Kind, Remedy};
 use crate::work::pipeline::clear_cancelled;
-use crate::work::stages::INGEST_LINE;
 use crate::worlds::source::SourceError;
 
 /// Longest reason that is kept, in characters.
@@ -92,6 +91,10 @@ impl Desk {
         if !may || wanted > item.checkpoint.stage {
             return Ok((from, String::new()));
         }
+        // An errand reads no deposit: what it works on is kept.
+        if item.errand.is_some() {
+            return Ok((from, String::new()));
+        }
         let looked = self.ledger.world().source.look(&item.deposit.key);
         let changed = match &looked {
             Ok(arrival) => arrival.pin != item.deposit.pin,
@@ -151,7 +154,7 @@ impl Desk {
             },
         };
         if dry_run {
-            let after = next(&item.checkpoint, then, &INGEST_LINE);
+            let after = next(&item.checkpoint, then, item.checkpoint.stage.line());
             return after
                 .map(|after| row(&after))
                 .map_err(|error| of_ledger(&LedgerError::Illegal(error), &doing));

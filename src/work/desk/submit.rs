@@ -12,6 +12,7 @@ use crate::model::checkpoint::{Move, Standing, WaitWhy};
 use crate::model::digest::Algorithm;
 use crate::model::finding::escape;
 use crate::model::item::{Asker, Deposit, Form, Item, ItemId};
+use crate::model::object::ObjectId;
 use crate::model::trouble::Kind;
 use crate::rules::address::shown;
 use crate::rules::digester::Digester;
@@ -82,6 +83,20 @@ impl Desk {
         let arrival =
             world.source.look(path).map_err(|error| Box::new(Complaint::of_source(&error, &doing)))?;
 
+        // Nobody who asks is told that it is known and kept. What comes by itself becomes an item that says so.
+        let object = ObjectId::of(&depositor.name, &bag);
+        let deleted = self.ledger.deletion(&object).map_err(|error| of_ledger(&error, &doing))?;
+        if let Some(stone) = deleted.filter(|_| !unasked) {
+            return Err(Box::new(
+                Complaint::new(Sort::Refused, doing)
+                    .because(format!(
+                        "{object} was deleted, asked for by {}, approved by {}: {}",
+                        stone.requested_by, stone.approved_by, stone.reason
+                    ))
+                    .so("the name of an object that was given up is not used again")
+                    .then_try("send the bag under another name"),
+            ));
+        }
         let _one_at_a_time = self.submitting.lock().unwrap_or_else(|broken| broken.into_inner());
         let named = self.ledger.named(&depositor.name, &bag).map_err(|error| of_ledger(&error, &doing))?;
         if let Some(known) = self.known(&named, path, &arrival) {

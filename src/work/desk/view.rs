@@ -59,6 +59,8 @@ pub fn item(item: &Item) -> ItemView {
             Asked::Cancel => "cancel".into(),
         }),
         rests: checkpoint.standing.rests(),
+        deleted_at: None,
+        errand: item.errand.as_ref().map(|errand| errand.name().into()),
     }
 }
 
@@ -95,6 +97,7 @@ pub fn wait_sentence(wait: &Wait) -> String {
             let (bytes, free) = (show_bytes(*bytes), show_bytes(*free));
             format!("space on {place}: it needs {bytes}{inodes}, {free} can be promised")
         }
+        Wait::Grace => "the end of the time of grace".into(),
         Wait::Turn { behind } => format!("item {behind}, an older deposit of the same bag"),
     }
 }

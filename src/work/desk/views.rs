@@ -89,6 +89,12 @@ pub struct ItemView {
     pub asked: Option<String>,
     /// True when nothing will happen unless a person asks.
     pub rests: bool,
+    /// When its object was deleted (UTC); then it has no copies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<Timestamp>,
+    /// `restore` or `delete`, when it takes no deposit in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errand: Option<String>,
 }
 
 /// A proved copy, as it is shown.
@@ -264,9 +270,21 @@ pub struct Status {
     pub kept: u64,
     /// Space.
     pub places: Vec<PlaceView>,
+    /// Deletions that wait for a second person, if any do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvals: Option<Approvals>,
     /// Sources that somebody should look at; none when all are well.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<SourceView>,
+}
+
+/// What waits for a second person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approvals {
+    /// Deletions.
+    pub deletions: u64,
+    /// Since when the oldest waits (UTC).
+    pub since: Timestamp,
 }
 
 /// Items in one standing at one stage.

@@ -9,8 +9,15 @@ use crate::books::ledger::{BackupRow, CheckFinding, CheckRow, LastScan};
 use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::object::{ObjectRow, VersionRow};
+pub use crate::work::desk::delete_words::{DeleteAnswer, DeleteAsk, DeletionView};
+pub use crate::work::desk::fixity_words::{FixityAnswer, FixityAsk};
+pub use crate::work::desk::giving_words::{GivingAnswer, GivingAsk};
+pub use crate::work::desk::job_words::{JobAnswer, JobAsk, JobStep, JobView, Starter};
 pub use crate::work::desk::keep_words::{KeepAnswer, KeepAsk};
 pub use crate::work::desk::objects::ObjectFilter;
+pub use crate::work::desk::repair_words::{RepairAnswer, RepairAsk, RepairView, RepairWish};
+use crate::work::desk::vitals::Vitals;
+use crate::work::reports::tally::{Period, Tally, Walk};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -255,6 +262,28 @@ pub enum Ask {
     },
     /// About what is kept.
     Keep(KeepAsk),
+    /// About deletions.
+    Delete(DeleteAsk),
+    /// About putting copies right.
+    Repair(RepairAsk),
+    /// About jobs.
+    Job(JobAsk),
+    /// Figures for monitoring.
+    Vitals,
+    /// Count for a report: one part, of a few seconds.
+    Tally {
+        /// What is counted.
+        walk: Walk,
+        /// Of which time.
+        period: Period,
+        /// Where the last part ended.
+        #[serde(default)]
+        after: Option<String>,
+    },
+    /// About proving copies again.
+    Fixity(FixityAsk),
+    /// About giving back.
+    Giving(GivingAsk),
     /// Make a backup of the ledger on every target.
     Backup,
     /// The last backup of the ledger.
@@ -350,6 +379,26 @@ pub enum Answer {
     },
     /// About what is kept.
     Keep(KeepAnswer),
+    /// About deletions.
+    Delete(DeleteAnswer),
+    /// About putting copies right.
+    Repair(RepairAnswer),
+    /// About jobs.
+    Job(JobAnswer),
+    /// Figures for monitoring.
+    Vitals(Box<Vitals>),
+    /// Sums of a part, to be added to those of the others.
+    Tallied {
+        /// The sums.
+        tally: Box<Tally>,
+        /// Where the next part starts; none: that was all.
+        #[serde(default)]
+        next: Option<String>,
+    },
+    /// About proving copies again.
+    Fixity(FixityAnswer),
+    /// About giving back.
+    Giving(GivingAnswer),
     /// One object.
     Object {
         /// Its row.

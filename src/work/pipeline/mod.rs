@@ -13,10 +13,12 @@
 
 mod promising;
 mod tender;
+mod turns;
 
 use crate::books::ledger::{Lease, Ledger, LedgerError, Report};
 use crate::books::volume::{PlaceTotal, Promises};
 use crate::model::checkpoint::{Move, Stage, Standing};
+use crate::model::errand::Errand;
 use crate::model::item::{Item, ItemId};
 use crate::model::trouble::{Kind, Stop, Trouble, Wait};
 use crate::work::job::{Done, Job, Meter, Settings, staging_folder};
@@ -82,7 +84,7 @@ impl Pipeline {
     ) -> Result<Pipeline, LedgerError> {
         let mut bells = BTreeMap::new();
         let mut channels = BTreeMap::new();
-        for stage in stages::INGEST_LINE {
+        for stage in stages::all().map(|work| work.name()) {
             let (bell, rung) = bounded(CHANNEL);
             bells.insert(stage, bell);
             channels.insert(stage, rung);
@@ -261,7 +263,7 @@ impl Shared {
         if item.checkpoint.stage != stage.name() || item.checkpoint.standing != Standing::Ready {
             return Ok(None);
         }
-        if let Some(behind) = self.older_at_work(&item, stage.name())? {
+        if let Some(behind) = self.older_at_work(&item)? {
             return self.wait(&item, Wait::Turn { behind }).map(|()| None);
         }
         let (volume, promises) = match self.promise(&item, stage) {
@@ -286,20 +288,11 @@ impl Shared {
         Ok(Some(item))
     }
 
-    /// An older deposit of the same bag that has not come to rest: versions are made in the order of deposits.
-    fn older_at_work(&self, item: &Item, stage: Stage) -> Result<Option<u64>, LedgerError> {
-        if stage != Stage::Store {
-            return Ok(None);
-        }
-        let older = self.ledger.named(&item.depositor, &item.bag)?;
-        Ok(older
-            .into_iter()
-            .find(|other| other.id < item.id && !other.checkpoint.standing.rests())
-            .map(|other| other.id.0))
-    }
-
     fn wait(&self, item: &Item, wait: Wait) -> Result<(), LedgerError> {
-        let until = later(self.world.clock.now(), LOOK_AGAIN);
+        let until = match (&wait, &item.errand) {
+            (Wait::Grace, Some(Errand::Delete(order))) => order.not_before,
+            _ => later(self.world.clock.now(), LOOK_AGAIN),
+        };
         match self.ledger.nudge(item.id, &Move::Wait { wait, until }) {
             Ok(_) | Err(LedgerError::Illegal(_)) => Ok(()),
             Err(error) => Err(error),
@@ -366,11 +359,16 @@ impl Shared {
                 report.deposit = done.deposit.take();
                 report.events = std::mem::take(&mut done.events);
                 report.registry = done.registry.take();
+                report.concluded = done.concluded.take();
                 (Move::Finish, Some(done))
             }
             Err(Stop::Refused { trouble, found }) => {
                 report.found = Some(*found);
                 (Move::Fail { trouble, until: self.world.clock.now() }, None)
+            }
+            Err(Stop::Partly { trouble, found }) => {
+                report.found = Some(*found);
+                (self.stopped(lease, Stop::Trouble(trouble)), None)
             }
             Err(Stop::Changed { trouble, deposit }) => {
                 report.deposit = Some(*deposit);
@@ -389,17 +387,19 @@ impl Shared {
         match stop {
             Stop::Wait(wait) => Move::Wait { wait, until: later(self.world.clock.now(), LOOK_AGAIN) },
             Stop::Drained => Move::Drain,
-            Stop::Back { trouble, to } => Move::Back { trouble, to: to.min(stage), until },
+            Stop::Back { trouble, to } => Move::Back { trouble, to: back(stage, to), until },
             Stop::Trouble(trouble) => match trouble.kind {
-                Kind::DepositChanged => Move::Back { trouble, to: Stage::Download, until },
-                Kind::FactsDamaged => Move::Back { trouble, to: Stage::Unpack.min(stage), until },
+                Kind::DepositChanged => Move::Back { trouble, to: back(stage, Stage::Download), until },
+                Kind::FactsDamaged => Move::Back { trouble, to: back(stage, Stage::Unpack), until },
                 _ => Move::Fail { trouble, until },
             },
             Stop::Later { trouble, after } => {
                 let asked = later(self.world.clock.now(), after.min(LATER_MAX));
                 Move::Fail { trouble, until: until.max(asked) }
             }
-            Stop::Refused { trouble, .. } | Stop::Changed { trouble, .. } => Move::Fail { trouble, until },
+            Stop::Refused { trouble, .. } | Stop::Changed { trouble, .. } | Stop::Partly { trouble, .. } => {
+                Move::Fail { trouble, until }
+            }
         }
     }
 
@@ -450,6 +450,9 @@ pub fn forget_address(world: &World, key: &str) {
 /// Removes what a cancelled item left on its staging volume and staged on targets. Not doing it loses only space.
 pub fn clear_cancelled(world: &World, settings: &Settings, item: &Item) {
     forget_address(world, &item.deposit.key);
+    if let Err(trouble) = stages::deliver::withdraw(world, settings, item) {
+        log::warn!(ITEM = item.id.0; "clearing the place it was brought to: {}", trouble.sentence());
+    }
     if let Ok(folder) = staging_folder(settings, item)
         && let Err(error) = world.disk.remove(&folder)
     {
@@ -461,6 +464,12 @@ pub fn clear_cancelled(world: &World, settings: &Settings, item: &Item) {
             log::warn!(ITEM = item.id.0; "clearing a target: {}", Trouble::from(error).sentence());
         }
     }
+}
+
+/// To which stage an item at this one goes back, when this other one must run again; an errand begins anew.
+fn back(stage: Stage, to: Stage) -> Stage {
+    let line = stage.line();
+    if line.contains(&to) { to.min(stage) } else { line[0] }
 }
 
 /// Nobody may make us wait for longer.

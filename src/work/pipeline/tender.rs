@@ -78,8 +78,9 @@ impl Shared {
                 continue;
             };
             let item = self.ledger.item(ItemId(id)).ok().flatten();
-            let over = item
-                .is_some_and(|item| matches!(item.checkpoint.standing, Standing::Kept | Standing::Cancelled));
+            let over = item.is_some_and(|item| {
+                matches!(item.checkpoint.standing, Standing::Kept | Standing::Done | Standing::Cancelled)
+            });
             if over {
                 let path = staging_name(&self.settings.ledger_id, ItemId(id));
                 self.world.disk.remove(&Place { volume: volume.into(), path })?;
@@ -125,10 +126,13 @@ impl Shared {
             WaitWhy::For(Wait::Space { place, bytes, .. }) => {
                 now >= *until && self.free_in(place).is_none_or(|free| free >= *bytes)
             }
+            // Asked the way it was found that it must wait: it would be sent back to wait again at once.
             WaitWhy::For(Wait::Turn { behind }) => {
-                self.ledger.item(ItemId(*behind))?.is_none_or(|older| older.checkpoint.standing.rests())
+                let older = self.ledger.item(ItemId(*behind))?;
+                older.is_none_or(|older| older.checkpoint.standing.rests())
+                    && self.older_at_work(item)?.is_none()
             }
-            WaitWhy::Trouble(_) => now >= *until,
+            WaitWhy::For(Wait::Grace) | WaitWhy::Trouble(_) => now >= *until,
         })
     }
 

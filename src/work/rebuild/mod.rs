@@ -23,7 +23,8 @@ use crate::rules::premis;
 use crate::rules::premis::chain::Gathered;
 use crate::rules::registry::{self, Agreed, CopySeen, Disagreement, Made, Odd, Places, VersionDocuments};
 use crate::work::copies::{self, Copy, Counted, Depth, Unsound};
-use crate::worlds::target::{Target, TargetError};
+use crate::work::sweep::report as sweep;
+use crate::worlds::target::{Target, TargetError, Where};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -86,8 +87,34 @@ impl Rebuild<'_> {
             self.object(&folder, &places, additions, &mut report)?;
             (self.told)(report.found);
         }
+        self.proofs(additions)?;
         additions.end()?;
         Ok(report)
+    }
+
+    /// When copies were proved, from the reports of sweeps. A report that cannot be read or believed is passed over: its copies
+    /// have an older time, and are proved again the sooner.
+    fn proofs(&self, additions: &mut Additions<'_>) -> Result<(), RebuildError> {
+        for (name, target) in self.from {
+            let kept = target.kept().map_err(|error| RebuildError::Target(name.clone(), error))?;
+            for file in kept.iter().filter(|file| file.name.starts_with(sweep::PREFIX)) {
+                if file.bytes > sweep::BYTES_MAX {
+                    continue;
+                }
+                let mut bytes = Vec::new();
+                let read = target.read(Where::Kept(&file.name), &mut |chunk| bytes.extend_from_slice(chunk));
+                let read = read.map_err(|error| Trouble::from(error).sentence());
+                match read.and_then(|_| sweep::decode(&bytes)) {
+                    Err(why) => log::warn!("{} on {name} is not believed: {why}", file.name),
+                    Ok((head, proved)) => {
+                        for one in proved {
+                            additions.proved(&head.target, &one.object, one.proved_at)?;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     fn object(
@@ -195,7 +222,7 @@ impl Rebuild<'_> {
                 }
             }
             odd.retain(|told| told.odd != Odd::InventoryDiffers && told.odd != Odd::LogDiffers);
-            return Ok(Made { deletion: Some(tombstone), ..Made::default() });
+            return Ok(registry::make_deleted(tombstone, &logs));
         }
         let mut documents = Vec::new();
         for (at, agreed) in line.iter().enumerate() {

@@ -125,6 +125,9 @@ impl<'a> Looking<'a> {
     fn judge(&self, id: &ObjectId, lying: &Lying) -> Result<Vec<Verdict>, LedgerError> {
         let known = self.known(id)?;
         let verdicts = compare(&known, lying);
+        if !verdicts.is_empty() && self.ledger.giving_up(id)?.is_some() {
+            return Ok(vec![verdict(Kind::InFlight, "an item is deleting it".into())]);
+        }
         match verdicts.is_empty()
             || !self.ledger.objects_at_work(&[Stage::Store, Stage::Record])?.contains(id)
         {
@@ -134,7 +137,7 @@ impl<'a> Looking<'a> {
     }
 
     fn known(&self, id: &ObjectId) -> Result<Known, LedgerError> {
-        let deleted = self.ledger.deletion(id)?.is_some();
+        let deleted = self.ledger.deletion(id)?.map(|stone| stone.inventory_sha512);
         let versions = self.ledger.versions(id)?;
         let versions = versions.into_iter().map(|row| {
             let here = row.copies.iter().any(|copy| copy.target == self.name);

@@ -54,29 +54,10 @@ impl StageWork for Checksum {
 
     fn work(&self, job: &Job<'_>) -> Result<Done, Stop> {
         let unpack = unpacked(job)?;
-        job.meter.expect(unpack.bytes);
-        let algorithms = algorithms(job, &unpack)?;
-        let folder = job.folder()?;
-        let mut finished = 0;
-        let mut facts =
-            FactsWriter::resume(&*job.world.disk, &folder, &job.of_round("digests"), job.fence, &mut |_| {
-                finished += 1
-            })?;
-        job.meter.files_kept.store(finished, std::sync::atomic::Ordering::Relaxed);
-        let todo = FactsReader::<Member>::open(&*job.world.disk, &folder, &unpack.members)?;
-        let ended = digest_all(job, todo, finished, &algorithms, &mut facts);
-        if let Err(stop) = ended {
-            // What was digested stays digested: the next attempt goes on behind it.
-            facts.sync()?;
-            return Err(stop);
-        }
+        let (summed, algorithms) = digest(job, &unpack)?;
         job.deposit_unchanged()?;
-        if facts.count() != unpack.files {
-            let because = format!("{} members were digested of {}", facts.count(), unpack.files);
-            return Err(Trouble::new(Kind::FactsDamaged, because).into());
-        }
         let mut found = job.found();
-        found.checksum = Some(Summed { digests: facts.seal()? });
+        found.checksum = Some(summed);
         let names: Vec<&str> = algorithms.iter().map(|algorithm| algorithm.name()).collect();
         let detail = format!("{} of {} files, {} bytes", names.join(", "), unpack.files, unpack.bytes);
         Ok(Done {
@@ -85,6 +66,31 @@ impl StageWork for Checksum {
             ..Done::default()
         })
     }
+}
+
+/// Digests every member of a bag that is indexed; goes on where an earlier attempt stopped.
+pub fn digest(job: &Job<'_>, unpack: &Unpacked) -> Result<(Summed, Vec<Algorithm>), Stop> {
+    job.meter.expect(unpack.bytes);
+    let algorithms = algorithms(job, unpack)?;
+    let folder = job.folder()?;
+    let mut finished = 0;
+    let mut facts =
+        FactsWriter::resume(&*job.world.disk, &folder, &job.of_round("digests"), job.fence, &mut |_| {
+            finished += 1
+        })?;
+    job.meter.files_kept.store(finished, std::sync::atomic::Ordering::Relaxed);
+    let todo = FactsReader::<Member>::open(&*job.world.disk, &folder, &unpack.members)?;
+    let ended = digest_all(job, todo, finished, &algorithms, &mut facts);
+    if let Err(stop) = ended {
+        // What was digested stays digested: the next attempt goes on behind it.
+        facts.sync()?;
+        return Err(stop);
+    }
+    if facts.count() != unpack.files {
+        let because = format!("{} members were digested of {}", facts.count(), unpack.files);
+        return Err(Trouble::new(Kind::FactsDamaged, because).into());
+    }
+    Ok((Summed { digests: facts.seal()? }, algorithms))
 }
 
 /// What unpack found.

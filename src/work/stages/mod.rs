@@ -6,8 +6,13 @@
 //! - A stage's place in the line is one entry of `INGEST`.
 
 pub mod checksum;
+pub mod conclude;
+pub mod deliver;
 pub mod download;
+pub mod gather;
+pub mod recheck;
 pub mod record;
+pub mod remove;
 pub mod store;
 pub mod unpack;
 pub mod validate;
@@ -67,12 +72,23 @@ pub static INGEST: [&dyn StageWork; 6] = [
     &record::Record,
 ];
 
+/// The line of deletion.
+pub static DELETE: [&dyn StageWork; 2] = [&remove::Remove, &conclude::Conclude];
+
 /// The stage names of the line of ingest, for `checkpoint::next`.
-pub static INGEST_LINE: [Stage; 6] = Stage::ALL;
+pub static INGEST_LINE: [Stage; 6] = Stage::INGEST;
+
+/// The line that gives objects back: stages in their order.
+pub static RESTORE: [&dyn StageWork; 3] = [&gather::Gather, &recheck::Recheck, &deliver::Deliver];
+
+/// Every stage of every line.
+pub fn all() -> impl Iterator<Item = &'static dyn StageWork> {
+    INGEST.into_iter().chain(RESTORE).chain(DELETE)
+}
 
 /// The stage of this name.
 pub fn of(stage: Stage) -> &'static dyn StageWork {
-    *INGEST.iter().find(|work| work.name() == stage).expect("every stage is in the line: checked by a test")
+    all().find(|work| work.name() == stage).expect("every stage is in a line: checked by a test")
 }
 
 #[cfg(test)]
@@ -83,6 +99,9 @@ mod tests {
     fn the_line_and_its_names_agree() {
         let names: Vec<Stage> = INGEST.iter().map(|stage| stage.name()).collect();
         assert_eq!(names, INGEST_LINE);
+        assert_eq!(DELETE.map(|stage| stage.name()), Stage::DELETE);
+        let names: Vec<Stage> = RESTORE.iter().map(|stage| stage.name()).collect();
+        assert_eq!(names, Stage::RESTORE);
         Stage::ALL.into_iter().for_each(|stage| assert_eq!(of(stage).name(), stage));
     }
 }

@@ -9,9 +9,10 @@ use crate::model::checkpoint::Stage;
 use crate::model::event::EventType;
 use crate::model::fact::Member;
 use crate::model::finding::{Finding, Severity};
-use crate::model::item::{Item, Judged};
+use crate::model::item::{Item, Judged, Seal};
 use crate::model::trouble::{Kind, Stop, Trouble};
-use crate::rules::bagit::{BagFacts, JudgeError, judge};
+use crate::rules::bagit::policy::Policy;
+use crate::rules::bagit::{BagFacts, JudgeError, Verdict, judge};
 use crate::rules::packed::Container;
 use crate::rules::read::Slice;
 use crate::rules::tar::Limits;
@@ -57,25 +58,11 @@ impl StageWork for Validate {
             tally.count(&finding);
             facts.push(&finding)?;
         }
-        let scratch = StagingScratch::new(disk, folder.join("scratch-validate"));
-        let bytes = job.members()?;
-        let mut members = FactsReader::<Member>::open(disk, &folder, &digests.digests)?
-            .map(|member| member.map_err(Stop::from).and_then(|member| job.drained().map(|()| member)));
         let packed = unpack.packed.as_ref().and_then(|packed| Container::from_name(&packed.container));
         let packed = packed.map_or("", Container::media);
         let bag =
             BagFacts { name: &job.item.bag, top: &unpack.top, payload_folder: unpack.payload_folder, packed };
-        let open = |member: &Member| -> Result<Box<dyn Read>, Stop> {
-            let (from, offset) = bytes.of(member)?;
-            Ok(Box::new(OwnedSlice { from, at: offset, left: member.size }))
-        };
-        let judged =
-            judge(&bag, &mut members, &open, &scratch, &Limits::default(), &policy, &mut |finding| {
-                tally.count(&finding);
-                facts.push(&finding).map_err(Stop::from)
-            })
-            .map_err(|error| no_verdict(&folder.volume, error))?;
-        drop(scratch);
+        let judged = verdict(job, &digests.digests, (&bag, &policy), &mut facts, &mut tally)?;
         job.deposit_unchanged()?;
         let mut found = job.found();
         found.validate = Some(Judged {
@@ -120,8 +107,32 @@ impl StageWork for Validate {
     }
 }
 
+/// Judges a bag whose members are digested; findings are written down and counted.
+pub(super) fn verdict(
+    job: &Job<'_>,
+    digests: &Seal,
+    (bag, policy): (&BagFacts<'_>, &Policy),
+    facts: &mut FactsWriter<'_>,
+    tally: &mut Tally,
+) -> Result<Verdict, Stop> {
+    let (disk, folder) = (&*job.world.disk, job.folder()?);
+    let scratch = StagingScratch::new(disk, folder.join("scratch-validate"));
+    let bytes = job.members()?;
+    let mut members = FactsReader::<Member>::open(disk, &folder, digests)?
+        .map(|member| member.map_err(Stop::from).and_then(|member| job.drained().map(|()| member)));
+    let open = |member: &Member| -> Result<Box<dyn Read>, Stop> {
+        let (from, offset) = bytes.of(member)?;
+        Ok(Box::new(OwnedSlice { from, at: offset, left: member.size }))
+    };
+    judge(bag, &mut members, &open, &scratch, &Limits::default(), policy, &mut |finding| {
+        tally.count(&finding);
+        facts.push(&finding).map_err(Stop::from)
+    })
+    .map_err(|error| no_verdict(&folder.volume, error))
+}
+
 /// How this item's bag is judged.
-fn how_judged(job: &Job<'_>) -> Result<Judge, Trouble> {
+pub(super) fn how_judged(job: &Job<'_>) -> Result<Judge, Trouble> {
     job.settings.judging.judge(&job.item.depositor).map_err(|error| {
         Trouble::new(Kind::ProfileUnusable, error.to_string()).while_doing("validating").about(&job.item.bag)
     })
@@ -143,11 +154,11 @@ fn no_verdict(volume: &str, error: JudgeError<Stop>) -> Stop {
 
 /// Findings counted, and the first error kept for the trouble's sentence.
 #[derive(Default)]
-struct Tally {
-    errors: u64,
-    warnings: u64,
-    first: Option<String>,
-    rules: BTreeSet<String>,
+pub(super) struct Tally {
+    pub(super) errors: u64,
+    pub(super) warnings: u64,
+    pub(super) first: Option<String>,
+    pub(super) rules: BTreeSet<String>,
 }
 
 impl Tally {

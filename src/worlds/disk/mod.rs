@@ -4,7 +4,6 @@
 //! - A volume without its marker file is not written: a missing mount must not fill the disk below it.
 
 pub mod local;
-pub mod outlet;
 pub mod rehearsal;
 
 use crate::model::trouble::{Kind, Stop, Trouble, Wait};

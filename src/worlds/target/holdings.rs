@@ -42,8 +42,8 @@ pub trait Holdings: Send + Sync {
     /// Walks the storage root, from behind the object with this folder; `each` says whether to go on.
     fn walk(&self, after: Option<&str>, each: &mut dyn FnMut(Lies<'_>) -> bool) -> Result<(), TargetError>;
 
-    /// Gives every file in a folder below the storage root, in any order: its path in that folder, and its bytes. A link
-    /// or another thing that is no file has no bytes and its path ends with a slash.
+    /// Gives every file in a folder below the storage root, in any order: its path in that folder, and its bytes. A link,
+    /// an empty folder or another thing that is no file has no bytes and its path ends with a slash.
     fn files(&self, folder: &str, each: &mut dyn FnMut(&str, u64)) -> Result<(), TargetError>;
 
     /// Opens a file to be read at any place; what is read may come from memory, so it proves nothing of the medium.

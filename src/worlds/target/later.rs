@@ -2,9 +2,11 @@
 //!
 //! - As long as it cannot be opened, every verb says why; as soon as it can, every verb works.
 
+use super::burial::{Burial, Buried, GoOn};
 use super::holdings::{Holdings, KeptFile, Lies, UnderWay};
+use super::mending::{Aside, Mend, Mended, Mending, Quarantined};
 use super::probe::Ability;
-use super::{Head, Publication, Put, Target, TargetError, Txn, Vouched, Where};
+use super::{Head, Publication, Put, Sink, Target, TargetError, Txn, Vouched, Where};
 use crate::model::object::ObjectId;
 use crate::rules::read::ReadAt;
 use crate::worlds::Space;
@@ -64,6 +66,10 @@ impl Target for LaterTarget {
         self.target()?.read(at, sink)
     }
 
+    fn read_while(&self, at: Where<'_>, sink: Sink<'_>) -> Result<u64, TargetError> {
+        self.target()?.read_while(at, sink)
+    }
+
     fn readers(&self) -> usize {
         self.target().map_or(1, |target| target.readers())
     }
@@ -78,6 +84,10 @@ impl Target for LaterTarget {
 
     fn log(&self, object: &ObjectId, name: &str, bytes: &[u8]) -> Result<(), TargetError> {
         self.target()?.log(object, name, bytes)
+    }
+
+    fn entomb(&self, txn: &Txn, what: &Burial<'_>, go_on: GoOn<'_>) -> Result<Buried, TargetError> {
+        self.target()?.entomb(txn, what, go_on)
     }
 
     fn discard(&self, txn: &Txn) -> Result<(), TargetError> {
@@ -116,6 +126,20 @@ impl Holdings for LaterTarget {
 
     fn forget(&self, name: &str) -> Result<(), TargetError> {
         self.target()?.forget(name)
+    }
+}
+
+impl Mending for LaterTarget {
+    fn mend(&self, what: &Mend<'_>) -> Result<Mended, TargetError> {
+        self.target()?.mend(what)
+    }
+
+    fn set_aside(&self, aside: &Aside) -> Result<Option<u64>, TargetError> {
+        self.target()?.set_aside(aside)
+    }
+
+    fn quarantine(&self, starts: &str) -> Result<Vec<Quarantined>, TargetError> {
+        self.target()?.quarantine(starts)
     }
 }
 

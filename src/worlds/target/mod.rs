@@ -5,9 +5,11 @@
 //! - `put` returns when its files would survive a power cut; `publish` when the object would.
 //! - `read` goes past the page cache, so it proves the medium and not our memory.
 
+pub mod burial;
 pub mod holdings;
 pub mod later;
 pub mod local;
+pub mod mending;
 pub mod probe;
 pub mod rehearsal;
 pub mod s3;
@@ -16,7 +18,9 @@ use crate::model::object::ObjectId;
 use crate::model::trouble::{Kind, Stop, Trouble, Wait};
 use crate::rules::read::ReadAt;
 use crate::worlds::Space;
+use crate::worlds::target::burial::{Burial, Buried, GoOn};
 use crate::worlds::target::holdings::Holdings;
+use crate::worlds::target::mending::Mending;
 use crate::worlds::target::probe::Ability;
 
 /// A transaction: one item's copy on its way to one target.
@@ -173,8 +177,11 @@ impl From<TargetError> for Stop {
     }
 }
 
+/// Takes bytes as they are read; false: no more of them.
+pub type Sink<'a> = &'a mut dyn FnMut(&[u8]) -> bool;
+
 /// Where copies are kept.
-pub trait Target: Holdings {
+pub trait Target: Holdings + Mending {
     /// The storage root, as people and validators name it.
     fn root(&self) -> String;
 
@@ -190,8 +197,25 @@ pub trait Target: Holdings {
     /// Stages these files; they are durable when it returns. Files staged before are replaced. Gives the bytes written.
     fn put(&self, txn: &Txn, files: &[Put<'_>]) -> Result<u64, TargetError>;
 
-    /// Gives all bytes of a file to `sink`, past the page cache, and their number.
-    fn read(&self, at: Where<'_>, sink: &mut dyn FnMut(&[u8])) -> Result<u64, TargetError>;
+    /// Gives all bytes of a file to `sink`, past the page cache, and their number. A kind of target has this, or `read_while`.
+    fn read(&self, at: Where<'_>, sink: &mut dyn FnMut(&[u8])) -> Result<u64, TargetError> {
+        self.read_while(at, &mut |bytes| {
+            sink(bytes);
+            true
+        })
+    }
+
+    /// As `read`, but no further than `sink` says: false ends it. Gives the bytes that were given.
+    fn read_while(&self, at: Where<'_>, sink: Sink<'_>) -> Result<u64, TargetError> {
+        let (mut on, mut given) = (true, 0);
+        self.read(at, &mut |bytes| {
+            if on {
+                given += bytes.len() as u64;
+                on = sink(bytes);
+            }
+        })?;
+        Ok(given)
+    }
 
     /// How many files are best read at once by one who has many to read.
     fn readers(&self) -> usize {
@@ -209,6 +233,10 @@ pub trait Target: Holdings {
 
     /// Adds one immutable file under the object's `logs/premis/`; the same name and bytes again change nothing.
     fn log(&self, object: &ObjectId, name: &str, bytes: &[u8]) -> Result<(), TargetError>;
+
+    /// Puts the tombstone that the transaction staged in the place of its object, with the object's logs, and removes the
+    /// object file by file. Begun before: goes on. No such object: the tombstone is put there all the same.
+    fn entomb(&self, txn: &Txn, what: &Burial<'_>, go_on: GoOn<'_>) -> Result<Buried, TargetError>;
 
     /// Removes what any fence of this item staged.
     fn discard(&self, txn: &Txn) -> Result<(), TargetError>;

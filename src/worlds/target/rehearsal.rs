@@ -1,8 +1,11 @@
 //! A target in memory, for tests: knows what is staged and what is published, and can store wrong bytes on purpose.
 //!
-//! - Every file of a `put`, every `publish`, every `log`, and each `begin` or `discard` that changes something, is one
-//!   write of its `Fate`.
+//! - Every file of a `put`, every `publish`, every `log`, every swap and every removed file of an `entomb`, and each `begin`
+//!   or `discard` that changes something, is one write of its `Fate`.
 //! - What a write left before the power was cut is there after it; a cut `publish` has happened or has not.
+
+mod burial;
+mod mending;
 
 use crate::model::digest::hex;
 use crate::model::object::ObjectId;
@@ -11,7 +14,9 @@ use crate::rules::ocfl::layout;
 use crate::rules::read::{ReadAt, Slice};
 use crate::worlds::Space;
 use crate::worlds::fate::{Fate, Struck};
+use crate::worlds::target::burial::{Burial, Buried, GoOn};
 use crate::worlds::target::holdings::{Holdings, KeptFile, Lies, UnderWay, is_plain_name};
+use crate::worlds::target::mending::Aside;
 use crate::worlds::target::{Head, Publication, Put, Target, TargetError, Txn, Where};
 use sha2::{Digest, Sha512};
 use std::collections::BTreeMap;
@@ -53,6 +58,10 @@ struct State {
     /// Which object lies in which folder.
     folders: BTreeMap<String, ObjectId>,
     kept: BTreeMap<String, Arc<Vec<u8>>>,
+    quarantine: BTreeMap<String, (Aside, Arc<Vec<u8>>)>,
+    /// Files of objects that gave way to tombstones, by the item.
+    trash: BTreeMap<u64, Files>,
+    stubborn: String,
     rot: Option<Rot>,
     puts: u64,
     gone: bool,
@@ -170,7 +179,7 @@ impl RehearsalTarget {
 
     /// The object as it would be published, or why it cannot be.
     fn assemble(&self, state: &State, txn: &Txn, what: &Publication<'_>) -> Result<Object, TargetError> {
-        let mut files = match (state.objects.get(what.object), what.base_sha512) {
+        let files = match (state.objects.get(what.object), what.base_sha512) {
             (None, None) => Files::new(),
             (Some(live), Some(base)) if live.inventory_sha512 == base => live.files.clone(),
             (None, Some(_)) => return Err(self.moved("the object is not there any more")),
@@ -178,6 +187,17 @@ impl RehearsalTarget {
                 return Err(self.moved(format!("version {} is there, with another inventory", live.version)));
             }
         };
+        self.whole(state, txn, what, files)
+    }
+
+    /// These files, with those of a version that is staged.
+    fn whole(
+        &self,
+        state: &State,
+        txn: &Txn,
+        what: &Publication<'_>,
+        mut files: Files,
+    ) -> Result<Object, TargetError> {
         let mut json = Vec::new();
         let read = Slice::whole(what.inventory).read_to_end(&mut json);
         read.map_err(|error| TargetError::Source { path: layout::INVENTORY.into(), why: error.to_string() })?;
@@ -371,6 +391,10 @@ impl Target for RehearsalTarget {
         }
         let logged = self.fate.write(|| live.files.insert(path.clone(), Arc::new(bytes.to_vec())));
         logged.map(drop).map_err(|struck| self.struck(struck, &path))
+    }
+
+    fn entomb(&self, txn: &Txn, what: &Burial<'_>, go_on: GoOn<'_>) -> Result<Buried, TargetError> {
+        self.bury(txn, what, go_on)
     }
 
     fn discard(&self, txn: &Txn) -> Result<(), TargetError> {

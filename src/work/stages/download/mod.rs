@@ -59,6 +59,7 @@ impl StageWork for Download {
     }
 
     fn work(&self, job: &Job<'_>) -> Result<Done, Stop> {
+        job.not_deleted()?;
         let key = &job.item.deposit.key;
         let arrival = job.world.source.look(key).map_err(Trouble::from)?;
         let deposit = deposit_of(key, &arrival);

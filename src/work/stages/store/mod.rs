@@ -76,6 +76,7 @@ impl StageWork for Store {
             .collect::<Result<_, Trouble>>()?;
         let object = ObjectId::of(&job.item.depositor, &job.item.bag);
         level(job, &object, &targets)?;
+        job.not_deleted()?;
         let plan = plan::frozen_or_freeze(job, &object, &targets)?;
         if let Some(unchanged) = &plan.unchanged {
             return unchanged::prove_again(job, &plan, unchanged, &targets);

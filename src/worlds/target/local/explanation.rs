@@ -13,6 +13,8 @@ and checked without strongroom: `inventory.json` in each object's folder lists e
   digits, then the id with everything but letters, digits, `-` and `_` as `%` and two hexadecimal digits.
 - `bag/` in the state of a version is the bag as it was deposited, byte for byte, with its own manifests.
 - `metadata/` beside it holds what was known when the version was made: `strongroom.json` and `premis.xml` (PREMIS 3.0).
+- An object with nothing but `metadata/tombstone.json` and `metadata/premis.xml` stands in the place of one that was deleted:
+  they say who asked for it, who approved it, when and why.
 - `logs/premis/` in an object's folder holds what happened to it, one JSON object a line. Each file names the SHA-256 of
   the file before it, so that a missing or changed one is noticed.
 - A content path below `.mapped/` holds a file whose own path some file systems would not keep; its path is in the state.

@@ -4,6 +4,7 @@
 //!   may fail there.
 //! - A listing is read as it is used; the number of files does not matter.
 
+use crate::worlds::target::burial::{Buried, GoOn};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, statat, unlinkat};
 use rustix::io::Errno;
@@ -117,6 +118,80 @@ fn remove_within(folder: BorrowedFd<'_>, name: &CStr, kind: FileType) -> io::Res
         Err(Errno::NOENT) => Ok(()),
         other => Ok(other?),
     }
+}
+
+/// Removed files after which it is asked whether to go on.
+const STEP: u64 = 64;
+
+/// Removes a folder with all that is in it, following no link. What cannot be removed is told and passed over; each file is
+/// tried once. An error only when the folder itself cannot be opened.
+pub(super) fn wear_away(folder: &Path, told: &mut Buried, go_on: GoOn<'_>) -> io::Result<()> {
+    let opened = openat(CWD, folder, FOLDER, Mode::empty())?;
+    let before = told.left;
+    if wear_within(&opened, &folder.display().to_string(), told, go_on) && told.left == before {
+        let removed = unlinkat(CWD, folder, AtFlags::REMOVEDIR);
+        removed.unwrap_or_else(|error| told.fail(&folder.display().to_string(), error));
+    }
+    Ok(())
+}
+
+/// False when it was broken off.
+fn wear_within(folder: &OwnedFd, path: &str, told: &mut Buried, go_on: GoOn<'_>) -> bool {
+    let listed = match Dir::read_from(folder) {
+        Ok(listed) => listed,
+        Err(error) => {
+            told.fail(path, error);
+            return true;
+        }
+    };
+    for entry in listed {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                told.fail(path, error);
+                return true;
+            }
+        };
+        let name = entry.file_name();
+        if is_self_or_parent(name) {
+            continue;
+        }
+        let below = || format!("{path}/{}", name.to_string_lossy());
+        // What is no folder cannot be opened as one: a kind that the listing does not say is found out by trying.
+        let inner = match entry.file_type() {
+            FileType::Directory | FileType::Unknown => openat(folder, name, FOLDER, Mode::empty()),
+            _ => Err(Errno::NOTDIR),
+        };
+        let how = match inner {
+            Ok(inner) => {
+                let before = told.left;
+                if !wear_within(&inner, &below(), told, go_on) {
+                    return false;
+                }
+                if told.left > before {
+                    continue;
+                }
+                AtFlags::REMOVEDIR
+            }
+            Err(Errno::NOTDIR | Errno::LOOP) => AtFlags::empty(),
+            Err(error) => {
+                told.fail(&below(), error);
+                continue;
+            }
+        };
+        match unlinkat(folder, name, how) {
+            Ok(()) => {
+                told.removed += u64::from(how.is_empty());
+                if how.is_empty() && told.removed.is_multiple_of(STEP) && !go_on(told.removed) {
+                    told.more = true;
+                    return false;
+                }
+            }
+            Err(Errno::NOENT) => {}
+            Err(error) => told.fail(&below(), error),
+        }
+    }
+    true
 }
 
 fn is_self_or_parent(name: &CStr) -> bool {

@@ -14,13 +14,15 @@
 //! - Without its marker file nothing is written: a missing mount must not fill the disk below it.
 //! - Another ledger's transactions are put aside into `work/orphans`, never deleted.
 
+mod burial;
 mod durable;
 mod explanation;
 mod folders;
 mod holdings;
+mod mending;
 mod probing;
 mod publish;
-mod reading;
+pub(crate) mod reading;
 mod staging;
 
 use crate::model::digest::hex;
@@ -28,8 +30,9 @@ use crate::model::object::ObjectId;
 use crate::rules::ocfl::inventory;
 use crate::rules::ocfl::layout;
 use crate::worlds::Space;
+use crate::worlds::target::burial::{Burial, Buried, GoOn};
 use crate::worlds::target::probe::Ability;
-use crate::worlds::target::{Head, Publication, Put, Target, TargetError, Txn, Where};
+use crate::worlds::target::{Head, Publication, Put, Sink, Target, TargetError, Txn, Where};
 use durable::{fsync_folder, write_beside};
 pub(super) use explanation::EXPLANATION;
 use folders::{empty_folder, entries};
@@ -75,6 +78,8 @@ pub struct LocalTarget {
     /// Objects being changed now; one change at a time each.
     busy: Mutex<BTreeSet<ObjectId>>,
     freed: Condvar,
+    /// One file is put right at a time.
+    mending: Mutex<()>,
     /// Buffers for copying and reading, used again.
     buffers: Mutex<Vec<Vec<u8>>>,
     /// Held as long as the target is open; the lock dies with the process.
@@ -143,11 +148,13 @@ impl LocalTarget {
             abilities,
             busy: Mutex::default(),
             freed: Condvar::new(),
+            mending: Mutex::default(),
             buffers: Mutex::default(),
             _lock: lock,
         };
         target.make_root()?;
         target.put_strangers_aside()?;
+        target.finish_mending()?;
         Ok(target)
     }
 
@@ -175,6 +182,7 @@ impl LocalTarget {
             abilities: Abilities { noreplace: false, exchange: false, direct: false },
             busy: Mutex::default(),
             freed: Condvar::new(),
+            mending: Mutex::default(),
             buffers: Mutex::default(),
             _lock: lock,
         })
@@ -399,7 +407,7 @@ impl Target for LocalTarget {
         self.put_files(txn, files)
     }
 
-    fn read(&self, at: Where<'_>, sink: &mut dyn FnMut(&[u8])) -> Result<u64, TargetError> {
+    fn read_while(&self, at: Where<'_>, sink: Sink<'_>) -> Result<u64, TargetError> {
         self.read_file(&self.path_of(at)?, sink)
     }
 
@@ -413,6 +421,12 @@ impl Target for LocalTarget {
         self.look_for_marker()?;
         let _claim = self.claim(object);
         self.add_log(object, name, bytes)
+    }
+
+    fn entomb(&self, txn: &Txn, what: &Burial<'_>, go_on: GoOn<'_>) -> Result<Buried, TargetError> {
+        self.look_for_marker()?;
+        let _claim = self.claim(what.tombstone.object);
+        self.bury(txn, what, go_on)
     }
 
     fn discard(&self, txn: &Txn) -> Result<(), TargetError> {

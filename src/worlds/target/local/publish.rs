@@ -71,7 +71,7 @@ impl LocalTarget {
     }
 
     /// Makes `obj` a whole object, but for the older versions, and durable.
-    fn assemble(&self, folder: &Path, what: &Publication<'_>) -> Result<PathBuf, TargetError> {
+    pub(super) fn assemble(&self, folder: &Path, what: &Publication<'_>) -> Result<PathBuf, TargetError> {
         let obj = folder.join("obj");
         let version = format!("v{}", what.version);
         let fail = |error: io::Error| self.fail(&obj, error);
@@ -102,7 +102,10 @@ impl LocalTarget {
         }
         for (path, digest_given) in wanted {
             let mut hash = Sha512::new();
-            self.read_file(&path, &mut |chunk| hash.update(chunk))?;
+            self.read_file(&path, &mut |chunk| {
+                hash.update(chunk);
+                true
+            })?;
             if hex(&hash.finalize()) != digest_given {
                 return Err(self.io(&path, "what is read back is not what was written"));
             }
@@ -185,7 +188,7 @@ impl LocalTarget {
     }
 
     /// Moves a new object in, with as many of its tuple folders as are missing.
-    fn move_in(&self, folder: &Path, obj: &Path, object: &ObjectId) -> Result<(), TargetError> {
+    pub(super) fn move_in(&self, folder: &Path, obj: &Path, object: &ObjectId) -> Result<(), TargetError> {
         let place = layout::object_path(object);
         let (tree, root) = (folder.join("tree"), self.path.join("ocfl"));
         let placed = tree.join(&place);
@@ -291,6 +294,7 @@ impl LocalTarget {
 
     /// Finishes a publication in several renames, if its first was made; otherwise changes nothing.
     pub(super) fn roll_forward(&self, folder: &Path) -> Result<(), TargetError> {
+        self.finish_burial(folder)?;
         let next = folder.join("next");
         let path = next.join("intent.json");
         let text = match fs::read(&path) {
@@ -316,7 +320,7 @@ impl LocalTarget {
     }
 
     /// Syncs every folder from the storage root down to the one that holds the object.
-    fn sync_way_to(&self, live: &Path) -> Result<(), TargetError> {
+    pub(super) fn sync_way_to(&self, live: &Path) -> Result<(), TargetError> {
         let root = self.path.join("ocfl");
         for folder in live.ancestors().skip(1).take_while(|folder| folder.starts_with(&root)) {
             fsync_folder(folder).map_err(|error| self.fail(folder, error))?;
@@ -383,7 +387,7 @@ fn prune(folder: &Path, keep: &mut dyn FnMut(&Path) -> bool) -> io::Result<u64> 
 }
 
 /// The same tree again, its files linked.
-fn link_tree(from: &Path, to: &Path) -> io::Result<()> {
+pub(super) fn link_tree(from: &Path, to: &Path) -> io::Result<()> {
     if !from.symlink_metadata()?.is_dir() {
         return fs::hard_link(from, to);
     }
@@ -395,7 +399,7 @@ fn link_tree(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn cannot_link(error: &io::Error) -> bool {
+pub(super) fn cannot_link(error: &io::Error) -> bool {
     use io::ErrorKind::{CrossesDevices, PermissionDenied, TooManyLinks, Unsupported};
     matches!(error.kind(), CrossesDevices | PermissionDenied | TooManyLinks | Unsupported)
 }

@@ -21,7 +21,7 @@ pub(super) const CHUNK: usize = 1 << 20;
 const BUFFERS_MAX: usize = 16;
 
 /// A file read from start to end, past the page cache where that is possible.
-pub(super) struct Direct {
+pub(in crate::worlds) struct Direct {
     file: File,
     size: u64,
     at: u64,
@@ -34,7 +34,7 @@ pub(super) struct Direct {
 
 impl Direct {
     /// Opens a file; `buffer` is used if it is large enough.
-    pub(super) fn open(path: &Path, direct: bool, mut buffer: Vec<u8>) -> io::Result<Direct> {
+    pub(in crate::worlds) fn open(path: &Path, direct: bool, mut buffer: Vec<u8>) -> io::Result<Direct> {
         let flags = rustix::fs::OFlags::DIRECT.bits() as i32;
         let flags = if direct { flags } else { 0 } | rustix::fs::OFlags::NOFOLLOW.bits() as i32;
         let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
@@ -54,7 +54,7 @@ impl Direct {
     }
 
     /// The next bytes; none at the end.
-    pub(super) fn chunk(&mut self) -> io::Result<&[u8]> {
+    pub(in crate::worlds) fn chunk(&mut self) -> io::Result<&[u8]> {
         self.fill()?;
         self.given = self.held;
         Ok(&self.buffer[self.start..self.start + self.held])
@@ -103,8 +103,12 @@ impl Read for Direct {
 }
 
 impl LocalTarget {
-    /// Gives all bytes of a file to `sink`.
-    pub(super) fn read_file(&self, path: &Path, sink: &mut dyn FnMut(&[u8])) -> Result<u64, TargetError> {
+    /// Gives the bytes of a file to `sink`, as long as it wants them.
+    pub(super) fn read_file(
+        &self,
+        path: &Path,
+        sink: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Result<u64, TargetError> {
         let opened = Direct::open(path, self.abilities.direct, self.buffer());
         let mut file = opened.map_err(|error| self.fail_asked(path, error))?;
         let mut bytes = 0;
@@ -113,7 +117,9 @@ impl LocalTarget {
                 Ok([]) => break Ok(bytes),
                 Ok(chunk) => {
                     bytes += chunk.len() as u64;
-                    sink(chunk);
+                    if !sink(chunk) {
+                        break Ok(bytes);
+                    }
                 }
                 Err(error) => break Err(self.fail(path, error)),
             }

@@ -145,7 +145,7 @@ impl LocalTarget {
         done
     }
 
-    fn copy(
+    pub(super) fn copy(
         &self,
         obj: &Path,
         file: &Put<'_>,

@@ -262,8 +262,13 @@ impl S3Target {
             host: super::lease::host(),
             at: self.talk.clock.now(),
         };
-        let head = self.look_at_head(object)?;
-        let published = head.as_ref().is_some_and(|(head, _)| head.version >= version);
+        let lies_final = known.as_ref().is_some_and(|open| open.intent.staging == Staging::Final);
+        let (head, damaged) = match self.look_at_head(object) {
+            // What lies there is an object all the same, and may be given up: nothing is written there before.
+            Err(TargetError::Io { .. }) if !lies_final => (None, true),
+            head => (head?, false),
+        };
+        let published = damaged || head.as_ref().is_some_and(|(head, _)| head.version >= version);
         intent.base_tag = head.map(|(_, tag)| tag);
         intent.staging = match &known {
             Some(open) if open.intent.staging != Staging::Final => open.intent.staging,

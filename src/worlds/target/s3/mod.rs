@@ -16,15 +16,18 @@
 //! - One process at a time works on a target: it renews `work/lock.json`.
 //! - Without its marker nothing is written. Another ledger's transactions are left as they are and told as orphans.
 
-mod abilities;
+pub(crate) mod abilities;
+mod burial;
 mod holdings;
 mod intents;
 mod lease;
-mod objects;
+mod mending;
+pub(crate) mod objects;
 mod publish;
 mod putting;
-mod talk;
-mod uploads;
+pub(crate) mod talk;
+pub(crate) mod uploads;
+mod usage;
 
 use crate::model::digest::hex;
 use crate::model::object::ObjectId;
@@ -35,9 +38,10 @@ use crate::worlds::Space;
 use crate::worlds::clock::Clock;
 use crate::worlds::net::Reaching;
 use crate::worlds::s3::{self, BucketPlace};
+use crate::worlds::target::burial::{Burial, Buried, GoOn};
 use crate::worlds::target::local::EXPLANATION;
 use crate::worlds::target::probe::Ability;
-use crate::worlds::target::{Head, Publication, Put, Target, TargetError, Txn, Vouched, Where};
+use crate::worlds::target::{Head, Publication, Put, Sink, Target, TargetError, Txn, Vouched, Where};
 pub use abilities::Abilities;
 use intents::Intents;
 use lease::Lease;
@@ -48,11 +52,10 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::sync::{Arc, Condvar, Mutex};
 use talk::{No, Stretch, Talk};
+use usage::Usage;
 
 /// Key of the marker.
 const MARKER: &str = "work/target.json";
-/// Where recorded usage lies, when there is a quota.
-const USAGE: &str = "work/usage.json";
 /// Longest text of ours that is read: markers, intents, sidecars, logs.
 const TEXT_MAX: u64 = 1 << 20;
 /// Free space where nobody set a quota.
@@ -111,12 +114,6 @@ impl BucketTarget {
 struct Marker {
     target: String,
     id: String,
-}
-
-/// What is recorded of the space that is taken.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-struct Usage {
-    bytes: u64,
 }
 
 /// A target in a bucket.
@@ -323,38 +320,6 @@ impl S3Target {
             false => Err(self.talk.io(path, "no path inside an object")),
         }
     }
-
-    fn load_usage(&self) -> Result<(), TargetError> {
-        if self.config.quota.is_none() {
-            return Ok(());
-        }
-        let known = self.talk.get(USAGE, TEXT_MAX)?.and_then(|(text, _)| serde_json::from_slice(&text).ok());
-        let usage: Usage = match known {
-            Some(usage) => usage,
-            None => {
-                // Once: from then on it is recorded.
-                let mut usage = Usage::default();
-                self.talk.list("", None, &mut |found| {
-                    usage.bytes += found.bytes;
-                    objects::Go::On
-                })?;
-                usage
-            }
-        };
-        *self.usage.lock().unwrap_or_else(|broken| broken.into_inner()) = usage;
-        self.used(0)
-    }
-
-    /// Records that so many bytes more are taken, when there is a quota.
-    fn used(&self, bytes: u64) -> Result<(), TargetError> {
-        if self.config.quota.is_none() {
-            return Ok(());
-        }
-        let mut usage = self.usage.lock().unwrap_or_else(|broken| broken.into_inner());
-        usage.bytes += bytes;
-        let text = json(&*usage);
-        self.put_text(USAGE, &text, If::Any).map(drop).map_err(|no| self.talk.told(USAGE, no))
-    }
 }
 
 /// An object that nobody else may change meanwhile.
@@ -445,8 +410,8 @@ impl Target for S3Target {
         self.put_files(txn, files)
     }
 
-    fn read(&self, at: Where<'_>, sink: &mut dyn FnMut(&[u8])) -> Result<u64, TargetError> {
-        self.talk.read(&self.key_of(at)?, sink)
+    fn read_while(&self, at: Where<'_>, sink: Sink<'_>) -> Result<u64, TargetError> {
+        self.talk.read_while(&self.key_of(at)?, sink)
     }
 
     fn readers(&self) -> usize {
@@ -484,6 +449,13 @@ impl Target for S3Target {
         self.still_ours()?;
         let _claim = self.claim(object);
         self.add_log(object, name, bytes)
+    }
+
+    fn entomb(&self, txn: &Txn, what: &Burial<'_>, go_on: GoOn<'_>) -> Result<Buried, TargetError> {
+        self.look_for_marker()?;
+        self.still_ours()?;
+        let _claim = self.claim(what.tombstone.object);
+        self.bury(txn, what, go_on)
     }
 
     fn discard(&self, txn: &Txn) -> Result<(), TargetError> {

@@ -157,13 +157,26 @@ impl Talk {
 
     /// Gives all bytes of an object to `sink`, and their number.
     pub fn read(self: &Arc<Talk>, key: &str, sink: &mut dyn FnMut(&[u8])) -> Result<u64, TargetError> {
+        self.read_while(key, &mut |bytes| {
+            sink(bytes);
+            true
+        })
+    }
+
+    /// Gives the bytes of an object to `sink`, as long as it wants them, and their number.
+    pub fn read_while(
+        self: &Arc<Talk>,
+        key: &str,
+        sink: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Result<u64, TargetError> {
         let mut reading = self.open(key).map_err(|no| self.told(key, no))?;
         let size = CHUNK.min(usize::try_from(reading.total).unwrap_or(CHUNK)).max(1);
         let mut buffer = vec![0; size];
         loop {
             match reading.read(&mut buffer).map_err(|error| self.io(key, error.to_string()))? {
                 0 => return Ok(reading.done),
-                got => sink(&buffer[..got]),
+                got if sink(&buffer[..got]) => {}
+                _ => return Ok(reading.done),
             }
         }
     }

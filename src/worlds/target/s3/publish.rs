@@ -61,7 +61,7 @@ impl S3Target {
     }
 
     /// Makes the version's folder hold what its inventory names, inventory and sidecar included. Gives the bytes there.
-    fn assemble(&self, txn: &Txn, what: &Publication<'_>) -> Result<u64, TargetError> {
+    pub(super) fn assemble(&self, txn: &Txn, what: &Publication<'_>) -> Result<u64, TargetError> {
         let mut open = self.open_txn(txn)?;
         if open.intent.object != *what.object || open.intent.version != what.version {
             return Err(self.talk.io("", "its transaction was begun for another version"));
@@ -182,7 +182,7 @@ impl S3Target {
         if extra.len() < 100_000 { Ok(bytes) } else { self.match_content(what) }
     }
 
-    fn each_content(
+    pub(super) fn each_content(
         &self,
         what: &Publication<'_>,
         prefix: &str,
@@ -232,12 +232,12 @@ impl S3Target {
         }
     }
 
-    fn moved(&self, object: &ObjectId, why: &str) -> TargetError {
+    pub(super) fn moved(&self, object: &ObjectId, why: &str) -> TargetError {
         TargetError::Moved { target: self.name.clone(), why: format!("{object} {why}") }
     }
 
     /// The end of a new object.
-    fn declare(&self, what: &Publication<'_>) -> Result<(), TargetError> {
+    pub(super) fn declare(&self, what: &Publication<'_>) -> Result<(), TargetError> {
         let object = live(what.object);
         self.write_inventory(&object, what, If::Any)?;
         self.write_sidecar(&object, what)?;
@@ -320,7 +320,7 @@ impl S3Target {
         Ok(Some((Head { version: summary.head, inventory_sha512: found, path }, tag)))
     }
 
-    fn read_sidecar(&self, folder: &str) -> Result<String, TargetError> {
+    pub(super) fn read_sidecar(&self, folder: &str) -> Result<String, TargetError> {
         let key = format!("{folder}/{SIDECAR}");
         let text = self
             .talk

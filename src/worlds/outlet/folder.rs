@@ -13,14 +13,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// A folder that a bag is given back to.
-pub struct Outlet {
+pub struct OutFolder {
     top: OwnedFd,
     path: PathBuf,
 }
 
-impl Outlet {
+impl OutFolder {
     /// Makes `path`, which must not exist or be empty; the folders above it are made if needed.
-    pub fn create(path: &Path) -> Result<Outlet, Trouble> {
+    pub fn create(path: &Path) -> Result<OutFolder, Trouble> {
         let failed = |error: io::Error| {
             Trouble::new(Kind::StagingIo, error.to_string())
                 .while_doing("making")
@@ -33,7 +33,20 @@ impl Outlet {
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let top = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| failed(error.into()))?;
-        Ok(Outlet { top, path: path.to_path_buf() })
+        Ok(OutFolder { top, path: path.to_path_buf() })
+    }
+
+    /// The folder at `path`, whatever lies in it; it is made if needed.
+    pub fn over(path: &Path) -> Result<OutFolder, Trouble> {
+        let failed = |error: io::Error| {
+            Trouble::new(Kind::StagingIo, error.to_string())
+                .while_doing("making")
+                .about(path.display().to_string())
+        };
+        std::fs::create_dir_all(path).map_err(failed)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let top = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| failed(error.into()))?;
+        Ok(OutFolder { top, path: path.to_path_buf() })
     }
 
     /// Makes a new file at this path below the outlet, with the folders above it.
@@ -47,7 +60,7 @@ impl Outlet {
     /// Removes a file made here that turned out wrong.
     pub fn remove(&self, path: &str) -> Result<(), Trouble> {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let above = if folder.is_empty() { None } else { Some(self.folder(folder)) };
+        let above = if folder.is_empty() { None } else { Some(self.opened(folder)) };
         let removed = match &above {
             None => rustix::fs::unlinkat(&self.top, name, rustix::fs::AtFlags::empty()),
             Some(Ok(fd)) => rustix::fs::unlinkat(fd, name, rustix::fs::AtFlags::empty()),
@@ -73,15 +86,23 @@ impl Outlet {
             Ok(file) => Ok(File::from(file)),
             Err(error) if error.raw_os_error() == Some(Errno::NOENT.raw_os_error()) => {
                 let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-                self.folder(folder)?;
+                self.opened(folder)?;
                 Ok(File::from(beneath::open(self.top.as_fd(), path.as_bytes(), flags, mode)?))
             }
             Err(error) => Err(error),
         }
     }
 
+    /// Makes a folder at this path below the outlet, unless it is there.
+    pub fn folder(&self, path: &str) -> Result<(), Trouble> {
+        self.opened(path).map(drop).map_err(|error| {
+            let about = self.path.join(path).display().to_string();
+            Trouble::new(Kind::StagingIo, error.to_string()).while_doing("restoring").about(about)
+        })
+    }
+
     /// Opens a folder below the outlet, making what is missing of it.
-    fn folder(&self, path: &str) -> io::Result<OwnedFd> {
+    fn opened(&self, path: &str) -> io::Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
         let mut made = String::new();
         for part in path.split('/') {
@@ -115,7 +136,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let outside = scratch.path().join("outside");
         std::fs::create_dir(&outside).unwrap();
-        let outlet = Outlet::create(&scratch.path().join("out/bag")).unwrap();
+        let outlet = OutFolder::create(&scratch.path().join("out/bag")).unwrap();
         outlet.file("data/a/b.txt").unwrap().write_all(b"b").unwrap();
         assert!(outlet.file("data/a/b.txt").is_err(), "a file that is there is not replaced");
         assert!(outlet.file("../escaped").is_err());
@@ -125,6 +146,6 @@ mod tests {
         outlet.remove("data/a/b.txt").unwrap();
         outlet.file("data/a/b.txt").unwrap();
         outlet.finish().unwrap();
-        assert!(Outlet::create(&scratch.path().join("out/bag")).is_err(), "it is not empty any more");
+        assert!(OutFolder::create(&scratch.path().join("out/bag")).is_err(), "it is not empty any more");
     }
 }

@@ -1,0 +1,192 @@
+//! Recording what was found of copies.
+//!
+//! - Sound copies: their times, the run's counts and its place are one commit for many of them.
+//! - One in which something is wrong, or that is sound again: an event beside its copies and its mark are one commit.
+//! - The object is claimed for as long as that takes, and no longer.
+
+use super::look::Reading;
+use super::round::{News, Round};
+use crate::books::ledger::{
+    DamageMark, EventDraft, LedgerError, ObjectClaim, ProvenCopy, SweepFinding, SweepNews, SweepTarget,
+};
+use crate::model::event::{EventType, Outcome};
+use crate::model::object::ObjectId;
+use crate::model::proof::{DamagedCopy, Proof};
+use crate::work::keeping::stores_now;
+use crate::work::logs::{self, Change};
+use std::time::Duration;
+
+/// Proofs that wait because somebody changes their objects; further ones are made again.
+const WAITING_MAX: usize = 1_000;
+
+/// How often an object is tried to be claimed, and the pause between.
+const CLAIM_TRIES: u32 = 100;
+const CLAIM_PAUSE: Duration = Duration::from_millis(20);
+
+impl Round<'_> {
+    pub(super) fn leave(&self, part: &mut SweepTarget, news: &mut News, copy: &ProvenCopy, because: String) {
+        part.left += 1;
+        part.not_reached += copy.files;
+        news.findings.push(self.finding(part, Some(copy.object.clone()), because));
+    }
+
+    pub(super) fn finding(
+        &self,
+        part: &SweepTarget,
+        object: Option<ObjectId>,
+        because: String,
+    ) -> SweepFinding {
+        SweepFinding {
+            target: part.target.clone(),
+            object,
+            at: self.sweep.world.clock.now(),
+            marked: false,
+            because,
+            proof: None,
+        }
+    }
+
+    /// Records that a copy is damaged: its event beside every copy, its mark, and a finding of the run.
+    pub(super) fn damaged(
+        &self,
+        part: &mut SweepTarget,
+        news: &mut News,
+        one: Reading,
+    ) -> Result<(), LedgerError> {
+        let mark = DamagedCopy::new(&one.copy.object, &part.target, one.began, self.row.number, &one.proof);
+        let because = match self.tell(part, &one, DamageMark::Found(mark))? {
+            Ok(()) => said(&one.proof),
+            Err(why) => {
+                self.leave(part, news, &one.copy, why);
+                return Ok(());
+            }
+        };
+        part.count(&one.proof);
+        let mut finding = self.finding(part, Some(one.copy.object.clone()), because);
+        (finding.marked, finding.proof) = (true, Some(one.proof));
+        log::error!(
+            "run {} of fixity: {} on {}: {}",
+            self.row.number,
+            one.copy.object,
+            part.target,
+            finding.because
+        );
+        news.findings.push(finding);
+        Ok(())
+    }
+
+    /// An event of this copy alone, with what changes of its mark; why not, when somebody else has the object.
+    fn tell(
+        &self,
+        part: &SweepTarget,
+        one: &Reading,
+        mark: DamageMark,
+    ) -> Result<Result<(), String>, LedgerError> {
+        let (ledger, id) = (self.sweep.ledger, &one.copy.object);
+        let Some(_claim) = self.claim(id) else {
+            return Ok(Err("somebody changes the object; the next run looks at it".into()));
+        };
+        let Some(object) = ledger.object(id)? else { return Ok(Err("it is not kept any more".into())) };
+        if self.changed(&one.copy, &part.target, &one.inventories)? {
+            return Ok(Err("it changed while it was read; the next run looks at it".into()));
+        }
+        let mut versions = ledger.versions(id)?;
+        if one.proof.is_sound() {
+            let copies = versions.iter_mut().flat_map(|version| &mut version.copies);
+            copies.filter(|copy| copy.target == part.target).for_each(|copy| copy.proved_at = one.began);
+        }
+        let told = EventDraft {
+            event_type: EventType::FixityCheck,
+            outcome: if one.proof.is_sound() { Outcome::Success } else { Outcome::Failure },
+            detail: format!(
+                "run {} read every file on {}: {}",
+                self.row.number,
+                part.target,
+                said(&one.proof)
+            ),
+            target: Some(part.target.clone()),
+            at: Some(one.began),
+        };
+        let change = Change { object, versions, told, damage: vec![mark] };
+        logs::change(self.sweep.world, ledger, change)
+            .map(|_| Ok(()))
+            .map_err(|trouble| LedgerError::Row { key: id.0.clone(), why: trouble.sentence() })
+    }
+
+    /// Keeps others from this object, unless somebody has it for longer than a commit takes.
+    fn claim(&self, id: &ObjectId) -> Option<ObjectClaim<'_>> {
+        for _ in 0..CLAIM_TRIES {
+            let claim = self.sweep.ledger.try_claim_object(id);
+            if claim.is_some() || self.gate.is_over() {
+                return claim;
+            }
+            std::thread::sleep(CLAIM_PAUSE);
+        }
+        None
+    }
+
+    /// Commits what was proved, counted and found since the last time.
+    /// Proofs of objects that somebody else has wait for the next time; the last time is `patient`.
+    pub(super) fn record(
+        &self,
+        part: &mut SweepTarget,
+        news: &mut News,
+        patient: bool,
+    ) -> Result<(), LedgerError> {
+        let ledger = self.sweep.ledger;
+        let mut claims: Vec<ObjectClaim<'_>> = Vec::new();
+        let (mut moves, mut waiting) = (Vec::new(), Vec::new());
+        for one in std::mem::take(&mut news.sound) {
+            if one.was_damaged {
+                match self.tell(part, &one, DamageMark::Over(part.target.clone()))? {
+                    Ok(()) => part.count(&one.proof),
+                    Err(_) => waiting.push(one),
+                }
+                continue;
+            }
+            let id = &one.copy.object;
+            let claim = if patient { self.claim(id) } else { ledger.try_claim_object(id) };
+            let stored = ledger.object(id)?.map_or(Ok(true), |object| stores_now(ledger, &object))?;
+            match claim.filter(|_| !stored) {
+                Some(claim) => {
+                    part.count(&one.proof);
+                    moves.push(one.proof_move(&part.target));
+                    claims.push(claim);
+                }
+                None => waiting.push(one),
+            }
+        }
+        for one in waiting.drain(WAITING_MAX.min(waiting.len())..) {
+            part.left += 1;
+            part.not_reached += one.copy.files;
+        }
+        // Whoever goes on after a cut must come upon those that wait.
+        if waiting.is_empty() {
+            part.place.clone_from(&news.place);
+        }
+        news.sound = waiting;
+        let findings = std::mem::take(&mut news.findings);
+        let rows = ledger.sweep_rows(
+            self.row.number,
+            part,
+            &SweepNews { findings: &findings, ..SweepNews::default() },
+        )?;
+        ledger.move_proofs(&moves, rows)?;
+        drop(claims);
+        (self.sweep.told)(part);
+        Ok(())
+    }
+}
+
+/// What proving a copy came to, in a sentence.
+pub(super) fn said(proof: &Proof) -> String {
+    let mut said = format!(
+        "{} matched ({} bytes), {} mismatched, {} missing, {} unreadable, {} extra",
+        proof.matched, proof.bytes, proof.mismatched, proof.missing, proof.unreadable, proof.extra
+    );
+    for fault in proof.faults.iter().take(3) {
+        let path: String = fault.path.chars().take(200).collect();
+        said.push_str(&format!("; {} {path}", fault.outcome.name()));
+    }
+    said
+}

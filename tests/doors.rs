@@ -473,7 +473,10 @@ fn a_reload_takes_sources_in_lets_them_go_and_says_which_need_a_restart() {
     house.ok(&["--config", "c.toml", "source", "scan", "one"]);
     assert!(!house.path("one/b.tar").exists() && house.path("three/a.tar").exists());
     assert_eq!(house.run(&["--config", "c.toml", "source", "scan", "two"]).code, 2);
-    assert_eq!(house.run(&["--config", "c.toml", "source", "scan", "moved"]).code, 74);
+    // Busy: it is just being listed by itself.
+    let scanned = || house.run(&["--config", "c.toml", "source", "scan", "moved"]).code;
+    let codes = (0..100).map(|_| scanned()).find(|code| *code != 75);
+    assert_eq!(codes, Some(74));
     let status = house.ok(&["--config", "c.toml", "status"]).out;
     assert!(
         status.contains("NEEDS ATTENTION") && status.contains("source     moved FAILING since"),

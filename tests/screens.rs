@@ -12,7 +12,9 @@ use std::process::Command;
 use strongroom::books::config::{Config, Given};
 use strongroom::doors::cli::bag::told;
 use strongroom::doors::cli::table::Style;
-use strongroom::doors::cli::{args::Cli, delete, explain, fixity, offline, overview, repair, source, text};
+use strongroom::doors::cli::{
+    args::Cli, coverage, delete, explain, fixity, offline, overview, repair, source, text,
+};
 use strongroom::doors::man::SHEETS;
 use strongroom::model::code::codes;
 use strongroom::model::digest::Algorithm;
@@ -376,8 +378,8 @@ fn swept() -> SweepView {
 
 #[test]
 fn fixity_says_how_copies_are_covered_and_what_will_become_of_it() {
-    see("fixity_status.txt", &fixity::status(&style(true), &covered(), Some(&swept())));
-    see("fixity_schedule.txt", &fixity::schedule(&style(true), &covered()));
+    see("fixity_status.txt", &coverage::status(&style(true), &covered(), Some(&swept())));
+    see("fixity_schedule.txt", &coverage::schedule(&style(true), &covered()));
     let found = view(json!([{
         "target": "vault-b", "object": "strongroom:uva.edu/uva-ms-2213", "at": "2026-11-21T04:00:00Z", "marked": true,
         "because": "2113 matched (19756849561 bytes), 1 mismatched, 0 missing, 0 unreadable, 0 extra",

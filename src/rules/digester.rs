@@ -268,9 +268,18 @@ mod digest_of {
 
 /// SHA-256 of a few bytes held in memory, in lower-case hexadecimal.
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    let mut digester = Digester::new(&[Algorithm::Sha256]);
+    hex_of(Algorithm::Sha256, bytes)
+}
+
+/// SHA-512 of a few bytes held in memory, in lower-case hexadecimal.
+pub fn sha512_hex(bytes: &[u8]) -> String {
+    hex_of(Algorithm::Sha512, bytes)
+}
+
+fn hex_of(algorithm: Algorithm, bytes: &[u8]) -> String {
+    let mut digester = Digester::new(&[algorithm]);
     digester.update(bytes);
-    digester.finish().get(Algorithm::Sha256).expect("it was asked for").to_string()
+    digester.finish().get(algorithm).expect("it was asked for").to_string()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //! - What was staged before a stop is proved by reading it, and not copied again.
 //! - The object is claimed meanwhile: no item stores a version of it.
 
-use crate::books::facts::{open_blob, scratch_stop, write_blob};
+use crate::books::facts::{open_blob, scratch_stop};
 use crate::books::ledger::{EventDraft, Ledger};
 use crate::model::digest::Algorithm;
 use crate::model::event::{EventType, Outcome};
@@ -16,6 +16,7 @@ use crate::rules::digester::Digester;
 use crate::rules::ocfl::inventory::{self, InventoryError, Row};
 use crate::rules::ocfl::layout;
 use crate::rules::read::{ReadAt, Slice};
+use crate::work::bringing::bring;
 use crate::work::job::Settings;
 use crate::work::logs::{self, Change};
 use crate::work::policies::in_reading_order;
@@ -231,26 +232,16 @@ impl Leveller<'_> {
         let path = format!("v{}/{}", version.version, layout::INVENTORY);
         let mut last = Trouble::new(Kind::TargetMissing, "no other copy is on a target of the configuration");
         for (name, from) in &way.from {
-            let mut digester = Digester::new(&[Algorithm::Sha512]);
-            let fetched = write_blob::<Stop>(&*self.world.disk, &folder, "inventory", 1, &mut |out| {
-                let mut failed = None;
-                from.read(Where::Object(way.object, &path), &mut |bytes| {
-                    digester.update(bytes);
-                    if failed.is_none() {
-                        failed = out.write_all(bytes).err();
-                    }
-                })
-                .map_err(Trouble::from)?;
-                failed.map_or(Ok(()), |error| Err(scratch_stop(&folder.volume, error)))
-            });
-            match fetched {
-                Ok(seal) if digester.finish().get(Algorithm::Sha512) == Some(&version.inventory_sha512) => {
+            let place = (&*self.world.disk, &folder, "inventory", 1);
+            match bring(*from, Where::Object(way.object, &path), place, &|_| Ok(())) {
+                Ok(Ok((sha512, seal))) if sha512 == version.inventory_sha512 => {
                     return Ok(open_blob(&*self.world.disk, &folder, &seal)?);
                 }
-                Ok(_) => {
+                Ok(Ok(_)) => {
                     last =
                         Trouble::new(Kind::CopyDiffers, "its inventory is not the recorded one").about(*name)
                 }
+                Ok(Err(error)) => last = Trouble::from(error).about(*name),
                 Err(Stop::Trouble(trouble)) => last = trouble.about(*name),
                 Err(stop) => return Err(stop),
             }

@@ -3,6 +3,7 @@
 
 pub mod backup;
 pub mod bagging;
+pub mod bringing;
 pub mod copies;
 pub mod desk;
 pub mod giving;

@@ -23,6 +23,7 @@ use reading::{Reader, Wish};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Mutex, MutexGuard};
+use std::thread::ScopedJoinHandle;
 
 /// Memory of the sorter.
 const BUDGET: usize = 8 << 20;
@@ -31,7 +32,7 @@ const BUDGET: usize = 8 << 20;
 const SMALL_MAX: usize = 4_096;
 
 /// Files of one part, and bytes unless one alone is larger.
-const PART_FILES: usize = 512;
+const PART_FILES: usize = 2_048;
 const PART_BYTES: u64 = 2 << 30;
 
 /// Files that a thread has at least, so that it is worth starting.
@@ -110,28 +111,38 @@ pub fn prove_from(
     let (&head, head_sha512) = wanted.inventories.last_key_value().ok_or_else(|| {
         Trouble::new(Kind::FactsDamaged, "no version is known").about(wanted.object.to_string())
     })?;
-    // The structure is small and comes first: who goes on has looked at it.
-    let (proof, after) = match how.begun {
-        Some(begun) => (begun.proof, Some(begun.after)),
-        None => (prover.structure(wanted, head_sha512)?, None),
+    // Who goes on has looked at the structure.
+    let (mut proof, after) = match how.begun {
+        Some(begun) => (Some(begun.proof), begun.after),
+        None => (None, String::new()),
     };
     // A damaged root inventory names nothing; the head version holds the same bytes.
     for path in [layout::INVENTORY.to_string(), format!("v{head}/{}", layout::INVENTORY)] {
         let rows = Mutex::new(Sorter::new(scratch, BUDGET));
-        // Listing waits for the disk, and reading the inventory for the processor: both at once.
-        let (named, there) = std::thread::scope(|scope| {
+        // Listing waits for the disk, and reading inventories for the processor: all at once.
+        let (structure, named, there) = std::thread::scope(|scope| {
+            let structure = || prover.structure(wanted, head_sha512);
+            let looking = proof.is_none().then(|| scope.spawn(structure));
             let listing = scope.spawn(|| prover.there(&rows, wanted.inventories));
             let named = prover.named(&path, head_sha512, &rows);
-            (named, listing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            (looking.map(ended), named, ended(listing))
         });
+        if let Some(structure) = structure {
+            proof = Some(structure?);
+        }
         if named? {
             there?;
             let rows = rows.into_inner().unwrap_or_else(|broken| broken.into_inner());
-            return prover.compare(Begun { after: after.unwrap_or_default(), proof }, rows);
+            return prover.compare(Begun { after, proof: proof.unwrap_or_default() }, rows);
         }
     }
     // Both are damaged, which was counted: there is nothing that the files could be held against.
-    Ok(proof)
+    Ok(proof.unwrap_or_default())
+}
+
+/// What a thread came to.
+fn ended<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 struct Prover<'a> {

@@ -1,6 +1,6 @@
 //! Objects are given up on the word of two persons, and of no one else; on every target or not at all; and stay told.
 
-use crate::rehearsal::{House, house, house_of, tar};
+use crate::rehearsal::{House, house, house_of, log_files, tar};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Weak};
@@ -13,7 +13,7 @@ use strongroom::model::event::EventType;
 use strongroom::model::item::{Asker, Item, ItemId};
 use strongroom::model::object::ObjectId;
 use strongroom::rules::ocfl::metadata::Tombstone;
-use strongroom::rules::premis::chain::{LogFile, follow};
+use strongroom::rules::premis::chain::follow;
 use strongroom::work::desk::Desk;
 use strongroom::work::desk::complaint::{Complaint, Sort};
 use strongroom::work::desk::words::{
@@ -159,12 +159,7 @@ fn is_gone(house: &House) {
         assert_eq!(others, ["0=ocfl_object_1.1"], "{name}");
         assert!(!files.keys().any(|path| path.contains("/bag/")), "{name}");
         assert_eq!(target.trash() + target.staged(), 0, "{name}");
-        let logs: Vec<LogFile> = files
-            .iter()
-            .filter_map(|(path, bytes)| {
-                Some(LogFile { name: path.strip_prefix("logs/premis/")?.into(), bytes: bytes.to_vec() })
-            })
-            .collect();
+        let logs = log_files(house, name, &photos());
         let lines = follow(&logs).unwrap();
         let last: Vec<EventType> = lines.iter().rev().take(3).map(|line| line.event.event_type).collect();
         assert_eq!(last, [EventType::Deaccession, EventType::Deletion, EventType::Deletion], "{name}");

@@ -1,7 +1,7 @@
 //! Objects have the copies that their policy asks for: the one that was chosen, on the targets that are in use, also when
 //! targets come, lag, rot or go.
 
-use crate::rehearsal::{House, house_of, policy};
+use crate::rehearsal::{House, house_of, log_lines, policy};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,6 @@ use strongroom::books::ledger::TargetUse;
 use strongroom::model::item::Asker;
 use strongroom::model::object::{ObjectId, VersionRow};
 use strongroom::model::trouble::Stop;
-use strongroom::rules::premis::chain::{LogFile, follow};
 use strongroom::rules::sort::MemoryScratch;
 use strongroom::work::keeping::{Fill, Filled, depends_on, fill};
 use strongroom::work::levelling::Leveller;
@@ -80,14 +79,10 @@ fn with_c(mut house: House) -> House {
 
 /// Events of logs on a target, their chain checked.
 fn logged(house: &House, target: &str) -> Vec<String> {
-    let files = house.targets[target].files(&photos());
-    let logs: Vec<LogFile> = files
+    log_lines(house, target, &photos())
         .iter()
-        .filter_map(|(path, bytes)| {
-            Some(LogFile { name: path.strip_prefix("logs/premis/")?.into(), bytes: bytes.to_vec() })
-        })
-        .collect();
-    follow(&logs).unwrap().iter().map(|line| line.event.event_type.term().1.to_string()).collect()
+        .map(|line| line.event.event_type.term().1.to_string())
+        .collect()
 }
 
 #[test]

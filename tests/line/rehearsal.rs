@@ -8,9 +8,10 @@ use strongroom::books::ledger::{ItemFilter, Ledger, NewItem};
 use strongroom::model::digest::Algorithm;
 use strongroom::model::event::Event;
 use strongroom::model::item::{Asker, Deposit, Item};
-use strongroom::model::object::Policy;
+use strongroom::model::object::{ObjectId, Policy};
 use strongroom::rules::bagit::make;
 use strongroom::rules::packed::{Caps, Container};
+use strongroom::rules::premis::chain::{LogFile, LogLine, follow};
 use strongroom::rules::sort::MemoryScratch;
 use strongroom::rules::tar::Limits;
 use strongroom::work::job::{Accept, Settings};
@@ -247,4 +248,19 @@ impl House {
     pub fn events(&self) -> Vec<Event> {
         self.items().iter().flat_map(|item| self.ledger.events(item.id).unwrap()).collect()
     }
+}
+
+/// The files of events beside a copy.
+pub fn log_files(house: &House, target: &str, object: &ObjectId) -> Vec<LogFile> {
+    let files = house.targets[target].files(object);
+    let log = |(path, bytes): (&String, &_)| {
+        let bytes: &Arc<Vec<u8>> = bytes;
+        Some(LogFile { name: path.strip_prefix("logs/premis/")?.into(), bytes: bytes.to_vec() })
+    };
+    files.iter().filter_map(log).collect()
+}
+
+/// What they tell, their chain checked.
+pub fn log_lines(house: &House, target: &str, object: &ObjectId) -> Vec<LogLine> {
+    follow(&log_files(house, target, object)).unwrap()
 }

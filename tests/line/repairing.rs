@@ -1,7 +1,7 @@
 //! Copies in which something is wrong are put right from proved copies, whatever is wrong, wherever it stops, and never from
 //! anything else.
 
-use crate::rehearsal::{House, house_of, policy};
+use crate::rehearsal::{House, house_of, log_lines, policy};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,6 @@ use strongroom::books::ledger::{DamageMark, EventDraft, RepairRun, RepairWanted}
 use strongroom::model::event::{Event, EventType, Outcome};
 use strongroom::model::object::{ObjectId, VersionRow};
 use strongroom::model::proof::DamagedCopy;
-use strongroom::rules::premis::chain::{LogFile, follow};
 use strongroom::rules::sort::MemoryScratch;
 use strongroom::work::logs::{self, Change};
 use strongroom::work::proving::{Proof, Wanted, prove};
@@ -111,14 +110,7 @@ fn told(house: &House, target: &str, kinds: &[EventType]) -> Vec<Event> {
 /// Ids of all events beside a copy, their chain checked.
 fn beside(house: &House, target: &str) -> Vec<String> {
     logs::spread(&house.world, &house.ledger, None).unwrap();
-    let files = house.targets[target].files(&photos());
-    let logs: Vec<LogFile> = files
-        .iter()
-        .filter_map(|(path, bytes)| {
-            Some(LogFile { name: path.strip_prefix("logs/premis/")?.into(), bytes: bytes.to_vec() })
-        })
-        .collect();
-    follow(&logs).unwrap().into_iter().map(|line| line.event.id).collect()
+    log_lines(house, target, &photos()).into_iter().map(|line| line.event.id).collect()
 }
 
 /// A kind of damage, and what does it.

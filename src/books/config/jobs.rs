@@ -147,18 +147,11 @@ fn is_mail_address(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::books::config::{Config, Given};
+    use crate::books::config::tests::told as read;
     use crate::model::job::Job;
     use crate::worlds::net::credentials::Access;
     use crate::worlds::post::Webhook;
-    use std::path::Path;
     use std::time::Duration;
-
-    fn read(text: &str) -> Result<Config, Vec<String>> {
-        let file = Path::new("/etc/strongroom/strongroom.toml");
-        Config::from_text(text, Some(file), &Given::default())
-            .map_err(|faults| faults.0.iter().map(ToString::to_string).collect())
-    }
 
     #[test]
     fn jobs_have_periods_and_none_is_zero() {

@@ -86,15 +86,8 @@ impl Builder {
 
 #[cfg(test)]
 mod tests {
-    use crate::books::config::{Config, Given};
-    use std::path::Path;
+    use crate::books::config::tests::told as read;
     use std::time::Duration;
-
-    fn read(text: &str) -> Result<Config, Vec<String>> {
-        let file = Path::new("/etc/strongroom/strongroom.toml");
-        Config::from_text(text, Some(file), &Given::default())
-            .map_err(|faults| faults.0.iter().map(ToString::to_string).collect())
-    }
 
     #[test]
     fn places_are_read_with_their_defaults() {

@@ -359,18 +359,11 @@ fn is_within(place: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::books::config::{Config, Given};
+    use crate::books::config::tests::told as read;
     use crate::worlds::net::ProxyChoice;
     use crate::worlds::net::credentials::Access;
     use crate::worlds::source::configured::{AfterKept, Place, Style};
-    use std::path::Path;
     use std::time::Duration;
-
-    fn read(text: &str) -> Result<Config, Vec<String>> {
-        let file = Path::new("/etc/strongroom/strongroom.toml");
-        Config::from_text(text, Some(file), &Given::default())
-            .map_err(|faults| faults.0.iter().map(ToString::to_string).collect())
-    }
 
     #[test]
     fn a_source_of_each_kind_is_read_with_its_defaults() {

@@ -121,16 +121,10 @@ pub fn one_account(config: &Config) -> Vec<Fault> {
 
 #[cfg(test)]
 mod tests {
-    use crate::books::config::{At, Config, Given};
+    use crate::books::config::At;
+    use crate::books::config::tests::told as read;
     use crate::worlds::net::credentials::Access;
     use crate::worlds::target::s3::ReadBack;
-    use std::path::Path;
-
-    fn read(text: &str) -> Result<Config, Vec<String>> {
-        let file = Path::new("/etc/strongroom/strongroom.toml");
-        Config::from_text(text, Some(file), &Given::default())
-            .map_err(|faults| faults.0.iter().map(ToString::to_string).collect())
-    }
 
     const LOCAL: &str = "[[target]]\nname='a'\npath='/srv/a'\n";
 

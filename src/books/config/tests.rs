@@ -8,6 +8,11 @@ fn read(text: &str) -> Result<Config, Faults> {
     Config::from_text(text, Some(Path::new("/etc/strongroom/strongroom.toml")), &Given::default())
 }
 
+/// The configuration of this text, or all that is wrong with it, in whole sentences.
+pub(super) fn told(text: &str) -> Result<Config, Vec<String>> {
+    read(text).map_err(|faults| faults.0.iter().map(ToString::to_string).collect())
+}
+
 fn errors(text: &str) -> Vec<String> {
     read(text).err().map(|faults| faults.0.into_iter().map(|fault| fault.error).collect()).unwrap_or_default()
 }

@@ -15,6 +15,7 @@ mod backup;
 pub mod bag;
 mod check;
 pub mod codes;
+pub mod coverage;
 pub mod delete;
 mod events;
 pub mod explain;

@@ -6,7 +6,7 @@
 //! - A file that one copy cannot give as it was recorded comes from the next; the taker gives up what it took of it.
 //! - That no copy gives a file is an alarm only when every copy was asked and gave something else.
 
-use crate::books::facts::{open_blob, scratch_stop, write_blob};
+use crate::books::facts::open_blob;
 use crate::books::ledger::Ledger;
 use crate::model::digest::Algorithm;
 use crate::model::item::Seal;
@@ -16,6 +16,7 @@ use crate::model::trouble::{Kind, Stop, Trouble};
 use crate::rules::digester::{Digester, digest_reader};
 use crate::rules::ocfl::restore::RestoreStep;
 use crate::rules::read::{ReadAt, Slice};
+use crate::work::bringing::bring;
 use crate::work::job::Settings;
 use crate::work::logs;
 use crate::work::policies::in_reading_order;
@@ -141,31 +142,19 @@ impl<'w> Copies<'w> {
         // The version's own inventory: the root one may belong to a newer version by now.
         let path = format!("v{}/inventory.json", self.version.version);
         for (name, target) in self.there() {
-            let mut digester = Digester::new(&[Algorithm::Sha512]);
-            let fetched = write_blob::<Stop>(disk, staging, INVENTORY, fence, &mut |out| {
-                let mut failed = None;
-                target
-                    .read(Where::Object(&self.version.object, &path), &mut |bytes| {
-                        digester.update(bytes);
-                        if failed.is_none() {
-                            failed = out.write_all(bytes).err();
-                        }
-                    })
-                    .map_err(|error| {
-                        self.note_away(name, &error);
-                        Trouble::from(error)
-                    })?;
-                failed.map_or(Ok(()), |error| Err(scratch_stop(&staging.volume, error)))
-            });
-            let digests = digester.finish();
-            match fetched {
-                Ok(seal) if digests.get(Algorithm::Sha512) == Some(&self.version.inventory_sha512) => {
+            let at = Where::Object(&self.version.object, &path);
+            match bring(target, at, (disk, staging, INVENTORY, fence), &|_| Ok(())) {
+                Ok(Ok((sha512, seal))) if sha512 == self.version.inventory_sha512 => {
                     return Ok((seal.clone(), open_blob(disk, staging, &seal)?));
                 }
-                Ok(_) => {
+                Ok(Ok(_)) => {
                     self.note_wrong(name, Outcome::Mismatched, &path, "it is not the recorded inventory");
                     last =
                         Trouble::new(Kind::NoGoodCopy, "its inventory is not the recorded one").about(name);
+                }
+                Ok(Err(error)) => {
+                    self.note_away(name, &error);
+                    last = Trouble::from(error).about(name);
                 }
                 Err(Stop::Trouble(trouble)) if trouble.kind == Kind::StagingIo => return Err(trouble.into()),
                 Err(Stop::Trouble(trouble)) => last = trouble.about(name),

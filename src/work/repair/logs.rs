@@ -5,13 +5,14 @@
 //! - Files that the chain does not reach (of an item that was sent back) are nobody's fault, and left alone.
 
 use super::find::Right;
-use super::look::{Wrong, sha512_of};
+use super::look::Wrong;
 use super::sources::Origin;
 use super::{Case, Repairer, failed};
 use crate::model::digest::hex;
 use crate::model::object::LastLog;
 use crate::model::proof::{Outcome, Proof};
 use crate::model::trouble::Stop;
+use crate::rules::digester::sha512_hex;
 use crate::rules::premis::chain::{Chain, LogFile, LogRef};
 use crate::worlds::target::{Target, TargetError, Where};
 use sha2::{Digest, Sha256};
@@ -67,7 +68,7 @@ impl<'a> Repairer<'a> {
                 };
                 proof.count(outcome, &path, why.as_str());
                 let size = bytes.len() as u64;
-                let wrong = Wrong { outcome, path: path.clone(), sha512: Some(sha512_of(&bytes)), why };
+                let wrong = Wrong { outcome, path: path.clone(), sha512: Some(sha512_hex(&bytes)), why };
                 each(wrong, Some(Ok((origin, size))))?;
             }
             next = before(LogFile { name: link.name, bytes });

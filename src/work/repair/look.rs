@@ -9,7 +9,7 @@ use crate::model::digest::{Algorithm, hex, unhex};
 use crate::model::object::ObjectId;
 use crate::model::proof::{Outcome, Proof};
 use crate::model::trouble::{Kind, Stop, Trouble};
-use crate::rules::digester::Digester;
+use crate::rules::digester::{Digester, sha512_hex};
 use crate::rules::ocfl::inventory::{self, InventoryError, Row};
 use crate::rules::ocfl::layout;
 use crate::rules::read::{ReadAt, Slice};
@@ -50,13 +50,6 @@ pub(super) struct Look<'a> {
 /// Told of each.
 pub(super) type Each<'a> = &'a mut dyn FnMut(Wrong) -> Result<(), Stop>;
 
-/// SHA-512 of a text.
-pub(super) fn sha512_of(text: &[u8]) -> String {
-    let mut digester = Digester::new(&[Algorithm::Sha512]);
-    digester.update(text);
-    digester.finish().get(Algorithm::Sha512).unwrap_or_default().to_string()
-}
-
 /// SHA-512 and size of a file; or what is wrong with it, and why.
 pub(super) type Digested = Result<(String, u64), (Outcome, String)>;
 
@@ -87,7 +80,7 @@ pub(super) fn structure(inventories: &BTreeMap<u32, String>) -> Vec<(String, Str
     let mut all = Vec::new();
     let mut both = |folder: &str, sha512: &str| {
         all.push((format!("{folder}{}", layout::INVENTORY), sha512.to_string()));
-        let sidecar = sha512_of(layout::sidecar(sha512).as_bytes());
+        let sidecar = sha512_hex(layout::sidecar(sha512).as_bytes());
         all.push((format!("{folder}{}", layout::SIDECAR), sidecar));
     };
     inventories.iter().for_each(|(version, sha512)| both(&format!("v{version}/"), sha512));
@@ -95,7 +88,7 @@ pub(super) fn structure(inventories: &BTreeMap<u32, String>) -> Vec<(String, Str
         both("", sha512);
     }
     let (name, text) = layout::OBJECT_DECLARATION;
-    all.push((name.to_string(), sha512_of(text.as_bytes())));
+    all.push((name.to_string(), sha512_hex(text.as_bytes())));
     all
 }
 

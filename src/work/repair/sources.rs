@@ -4,14 +4,15 @@
 //! - Bytes count as right only when they were read, past the page cache, and have the digest that was recorded.
 //! - They are fetched into staging and compared again on the way, before anything is touched.
 
-use super::look::{digest, sha512_of};
+use super::look::digest;
 use crate::books::facts::{open_blob, scratch_stop, write_blob};
 use crate::model::digest::Algorithm;
 use crate::model::object::ObjectId;
 use crate::model::trouble::{Stop, Trouble};
-use crate::rules::digester::Digester;
+use crate::rules::digester::{Digester, sha512_hex};
 use crate::rules::ocfl::layout;
 use crate::rules::read::{ReadAt, Slice};
+use crate::work::bringing::bring;
 use crate::work::proving::Step;
 use crate::worlds::disk::{Disk, Place};
 use crate::worlds::target::{Target, TargetError, Where};
@@ -51,7 +52,7 @@ pub(super) struct Sources<'a> {
 impl<'a> Sources<'a> {
     /// Where these bytes are, and how many; or why they are nowhere.
     pub(super) fn find(&self, path: &str, sha512: &str) -> Result<Result<(Origin, u64), String>, Stop> {
-        if let Some(text) = self.text(path).filter(|text| sha512_of(text.as_bytes()) == sha512) {
+        if let Some(text) = self.text(path).filter(|text| sha512_hex(text.as_bytes()) == sha512) {
             let bytes = text.len() as u64;
             return Ok(Ok((Origin::Text(text), bytes)));
         }
@@ -205,34 +206,15 @@ impl<'a> Sources<'a> {
 
 type Fetched = Result<(String, Box<dyn ReadAt>), TargetError>;
 
-/// Brings a file into staging; gives its SHA-512, too. What the target says is no error of ours.
+/// Brings a file into staging, and opens it there; gives its SHA-512, too.
 fn fetch(
     target: &dyn Target,
     at: Where<'_>,
     (disk, folder, name): (&dyn Disk, &Place, &str),
     step: Step<'_>,
 ) -> Result<Fetched, Stop> {
-    let mut digester = Digester::new(&[Algorithm::Sha512]);
-    let mut not_read = None;
-    let written = write_blob::<Stop>(disk, folder, name, 1, &mut |out| {
-        let (mut failed, mut stop) = (None, None);
-        let read = target.read(at, &mut |bytes| {
-            digester.update(bytes);
-            if failed.is_none() && stop.is_none() {
-                failed = out.write_all(bytes).err();
-                stop = step(bytes.len() as u64).err();
-            }
-        });
-        not_read = read.err();
-        match (stop, failed) {
-            (Some(stop), _) => Err(stop),
-            (None, Some(error)) => Err(scratch_stop(&folder.volume, error)),
-            (None, None) => Ok(()),
-        }
-    })?;
-    if let Some(error) = not_read {
-        return Ok(Err(error));
+    match bring(target, at, (disk, folder, name, 1), step)? {
+        Ok((sha512, seal)) => Ok(Ok((sha512, open_blob(disk, folder, &seal)?))),
+        Err(error) => Ok(Err(error)),
     }
-    let blob = open_blob(disk, folder, &written)?;
-    Ok(Ok((digester.finish().get(Algorithm::Sha512).unwrap_or_default().to_string(), blob)))
 }

@@ -5,10 +5,9 @@
 //!   believed: the run refuses to report.
 
 use super::Prove;
-use crate::model::digest::Algorithm;
 use crate::model::object::ObjectId;
 use crate::model::proof::Proof;
-use crate::rules::digester::Digester;
+use crate::rules::digester::sha512_hex;
 use crate::rules::ocfl::inventory::TYPE;
 use crate::rules::ocfl::layout;
 use crate::rules::sort::MemoryScratch;
@@ -74,12 +73,6 @@ fn bytes(seed: u8, count: usize) -> Vec<u8> {
     bytes
 }
 
-fn sha512(bytes: &[u8]) -> String {
-    let mut digester = Digester::new(&[Algorithm::Sha512]);
-    digester.update(bytes);
-    digester.finish().get(Algorithm::Sha512).expect("it was asked for").to_string()
-}
-
 /// Why the prover is not to be believed; `None`: it is.
 pub fn sing(prove: &Prove<'_>) -> Option<String> {
     let told = |error: TargetError| format!("the known objects could not be laid out: {error:?}");
@@ -137,7 +130,7 @@ impl Known {
     fn new() -> Known {
         let id = ObjectId("strongroom:canary/canary".into());
         let files = [(SHORT, bytes(0, 100)), (LONG, bytes(1, long()))];
-        let digests = files.each_ref().map(|(_, bytes)| sha512(bytes));
+        let digests = files.each_ref().map(|(_, bytes)| sha512_hex(bytes));
         let rows = |of: &dyn Fn(&str) -> String| {
             let rows = files.iter().zip(&digests);
             let rows = rows.map(|((path, _), digest)| format!(r#""{digest}":["{}"]"#, of(path)));
@@ -149,7 +142,7 @@ impl Known {
             r#"{{"id":"{id}","type":"{TYPE}","digestAlgorithm":"sha512","head":"v1","manifest":{{{manifest}}},"versions":{{"v1":{{"created":"2026-01-01T00:00:00Z","state":{{{state}}}}}}}}}"#
         )
         .into_bytes();
-        let sha512 = sha512(&inventory);
+        let sha512 = sha512_hex(&inventory);
         Known { id, files, inventory, sha512 }
     }
 

@@ -4,6 +4,8 @@
 
 #[path = "manual/commands.rs"]
 mod commands;
+#[path = "manual/documents.rs"]
+mod documents;
 #[path = "manual/shells.rs"]
 mod shells;
 
@@ -211,20 +213,21 @@ fn every_key_every_kind_every_code_and_every_exit_code_is_on_its_page() {
     }
 }
 
-/// Every argument of every verb that people are told of, with the page it must stand on.
-fn each_argument(tree: &Tree, words: &str, see: &mut dyn FnMut(&str, &Tree)) {
-    see(words, tree);
+/// Every verb that people are told of, with its words: `item list`.
+fn each_verb(tree: &Tree, words: &str, see: &mut dyn FnMut(&str, &Tree)) {
     for verb in tree.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help") {
-        each_argument(verb, &format!("{words} {}", verb.get_name()), see);
+        let words = format!("{words} {}", verb.get_name());
+        see(words.trim_start(), verb);
+        each_verb(verb, &words, see);
     }
 }
 
 #[test]
 fn every_verb_and_every_option_of_the_tree_is_on_its_page() {
     let (mut verbs, mut options) = (0, 0);
-    each_argument(&Cli::command(), "strongroom", &mut |words, verb| {
-        let first = words.split(' ').nth(1);
-        let page = plain(&find(first.unwrap_or("strongroom")).unwrap().roff());
+    let tree = Cli::command();
+    let mut see = |words: &str, verb: &Tree| {
+        let page = plain(&find(words.split(' ').nth(1).unwrap_or("strongroom")).unwrap().roff());
         assert!(page.contains(words), "{words}");
         verbs += 1;
         let shown = |arg: &&clap::Arg| !arg.is_hide_set();
@@ -236,7 +239,9 @@ fn every_verb_and_every_option_of_the_tree_is_on_its_page() {
                 assert!(page.contains(&format!("--{long}")), "{words}: --{long}");
             }
         }
-    });
+    };
+    see("strongroom", &tree);
+    each_verb(&tree, "strongroom", &mut see);
     assert!(verbs > 80 && options > 120, "{verbs} verbs, {options} options");
 }
 

@@ -20,7 +20,12 @@ fn words(line: &str) -> Vec<String> {
             (Some(open), c) if c == open => quote = None,
             (Some(_), c) => word.push(c),
             (None, '\'' | '"') => (quote, is_word) = (Some(c), true),
-            (None, '>' | '|' | ';' | '&' | '#' | ')') => break,
+            // `2>file`: the number belongs to what follows it.
+            (None, '>') => {
+                word = word.trim_end_matches(|c: char| c.is_ascii_digit()).to_string();
+                break;
+            }
+            (None, '|' | ';' | '&' | '#' | ')') => break,
             (None, ' ') => {
                 if is_word || !word.is_empty() {
                     words.push(std::mem::take(&mut word));

@@ -12,6 +12,7 @@
 mod about;
 mod configuration;
 mod findings;
+pub mod json;
 mod program;
 mod recovery;
 mod roff;
@@ -52,9 +53,10 @@ enum From {
 type Fixed = (&'static str, &'static str, u8, &'static str, fn(Page) -> Page);
 
 #[rustfmt::skip]
-const FIXED: [Fixed; 4] = [
+const FIXED: [Fixed; 5] = [
     ("strongroom.toml", "strongroom.toml", 5, "configuration of strongroom", configuration::page),
     ("findings", "strongroom-findings", 7, "what judging a bag can find, and what to do about it", findings::page),
+    ("json", "strongroom-json", 7, "documents that the option --json gives", json::page),
     ("recovery", "strongroom-recovery", 7, "what to do when something is lost, and what is lost for good", recovery::page),
     ("troubles", "strongroom-troubles", 7, "what stops an item, who can help, and what to type", troubles::page),
 ];

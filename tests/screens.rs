@@ -5,18 +5,14 @@
 
 use clap::CommandFactory;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use strongroom::books::config::{Config, Given};
 use strongroom::doors::cli::bag::told;
 use strongroom::doors::cli::table::Style;
 use strongroom::doors::cli::{
     args::Cli, coverage, delete, explain, fixity, offline, overview, repair, source, text,
 };
-use strongroom::doors::man::SHEETS;
-use strongroom::model::code::codes;
 use strongroom::model::digest::Algorithm;
 use strongroom::model::finding::{Finding, Severity};
 use strongroom::rules::groups::Groups;
@@ -430,30 +426,6 @@ fn explanations_come_from_the_tables_the_program_uses() {
     see("explain_all.txt", &explain::explain(None).unwrap());
     see("explain_code.txt", &explain::explain(Some("fix-mismatch")).unwrap());
     see("explain_area.txt", &explain::explain(Some("oxum")).unwrap());
-}
-
-#[test]
-fn every_page_of_the_manual_is_sound_and_names_every_code() {
-    for sheet in SHEETS {
-        let place = tempfile::tempdir().unwrap();
-        let file = place.path().join(format!("{}.{}", sheet.name, sheet.section));
-        fs::write(&file, sheet.roff()).unwrap();
-        let mut man = Command::new("man");
-        man.args(["--warnings", "-l"]).arg(&file);
-        let man = man
-            .envs([("LC_ALL", "C.UTF-8"), ("MANWIDTH", "100"), ("MANPAGER", "cat"), ("MANROFFOPT", "-ww")])
-            .output();
-        let Ok(man) = man else { return println!("skipped: there is no man here") };
-        let (page, said) = (String::from_utf8(man.stdout).unwrap(), String::from_utf8_lossy(&man.stderr));
-        assert!(man.status.success() && said.is_empty(), "{}: {said}", sheet.name);
-        assert!(page.contains(sheet.title.split(',').next().unwrap()), "{page}");
-        if sheet.word == "findings" {
-            // A short name shares its line with the text behind it.
-            let firsts: BTreeSet<&str> =
-                page.lines().filter_map(|line| line.split_whitespace().next()).collect();
-            codes().for_each(|code| assert!(firsts.contains(code.name), "{} is not in the page", code.name));
-        }
-    }
 }
 
 #[test]

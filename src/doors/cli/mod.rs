@@ -23,6 +23,7 @@ pub mod fixity;
 mod ingest;
 pub mod job;
 mod letter;
+mod manual;
 mod notice;
 mod object;
 pub mod offline;
@@ -146,7 +147,8 @@ fn run(screen: &Screen, cli: Cli) -> Told<Exit> {
     let given = Given::new(cli.global.config.clone(), cli.global.data.clone());
     match &cli.verb {
         Verb::Explain { word } => return offline::explain(screen, word.as_deref()),
-        Verb::Man { page } => return offline::man(screen, page.as_deref()),
+        Verb::Man(what) => return manual::man(screen, what),
+        Verb::Completions(what) => return manual::completions(screen, what),
         Verb::CheckConfig { file } => return offline::check_config(screen, file.clone(), &given),
         Verb::Profile(what) => return profile::run(screen, what, &given),
         Verb::MakeBag(what) => return offline::make_bag(screen, what),

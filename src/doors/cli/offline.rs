@@ -9,7 +9,6 @@ use crate::books::config::fault::Faults;
 use crate::books::config::units::parse_bytes;
 use crate::books::config::{Config, Given, Origin, defaults, sample};
 use crate::doors::exit::{self, Exit};
-use crate::doors::man::{SHEETS, Sheet};
 use crate::rules::bagit::make::{Damage, Plan, Source, bag, tar_bag};
 use crate::rules::sort::MemoryScratch;
 use crate::work::desk::bag_name;
@@ -31,26 +30,6 @@ pub fn explain(screen: &Screen, word: Option<&str>) -> Told<Exit> {
         }
         false => screen.text(&text),
     }
-    Ok(exit::DONE)
-}
-
-/// A page of the manual, as roff; without a word, which pages there are.
-pub fn man(screen: &Screen, word: Option<&str>) -> Told<Exit> {
-    let Some(word) = word else {
-        for sheet in SHEETS {
-            screen.raw(&format!("{}\t{}.{}\t{}\n", sheet.word, sheet.name, sheet.section, sheet.title));
-        }
-        return Ok(exit::DONE);
-    };
-    let named = |sheet: &&Sheet| sheet.word == word || sheet.name == word;
-    let sheet = SHEETS.iter().find(named).ok_or_else(|| {
-        let words: Vec<&str> = SHEETS.iter().map(|sheet| sheet.word).collect();
-        usage(
-            format!("there is no page \"{}\"", word.escape_debug()),
-            format!("strongroom man {}", words.join("|")),
-        )
-    })?;
-    screen.raw(&sheet.roff());
     Ok(exit::DONE)
 }
 

@@ -100,9 +100,9 @@ impl Units {
         path.to_path_buf()
     }
 
-    /// True when something lies there on that host.
+    /// True when something lies there on that host, and when that cannot be told.
     pub fn has(&self, path: &Path) -> bool {
-        self.within(path).exists()
+        self.within(path).try_exists().unwrap_or(true)
     }
 
     /// A path of that host, as this process sees it.

@@ -60,9 +60,16 @@ pub struct Needs {
 impl Needs {
     /// What the service of this configuration needs.
     pub fn of(config: &Config) -> Needs {
-        let file = config.file.as_deref().unwrap_or(Path::new(SYSTEM_FILE));
-        let folder = super::build::absolute(file).parent().unwrap_or(Path::new("/")).join("credentials");
+        Needs::with_file(config, config.file.as_deref().unwrap_or(Path::new(SYSTEM_FILE)))
+    }
+
+    /// What a service needs that finds this configuration in this file: one that is checked before it is put there lies
+    /// elsewhere.
+    pub fn with_file(config: &Config, file: &Path) -> Needs {
+        let file = super::build::absolute(file);
+        let folder = file.parent().unwrap_or(Path::new("/")).join("credentials");
         let mut needs = Needs { folder, ..Needs::default() };
+        needs.file("the configuration", config.file.is_some().then_some(&file));
         needs.own(config);
         for volume in &config.staging {
             needs.writes(&format!("staging volume {}", volume.name), volume.folder());
@@ -93,7 +100,6 @@ impl Needs {
     }
 
     fn own(&mut self, config: &Config) {
-        self.file("the configuration", config.file.as_deref());
         self.writes("the data folder", Some(&config.data));
         self.writes("the ledger", Some(&config.ledger));
         self.writes("the ledger's mirror", config.mirror.as_deref());

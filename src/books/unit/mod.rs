@@ -82,7 +82,9 @@ pub fn lacks(needs: &Needs, unit: &Unit, units: &Units) -> io::Result<Vec<Lack>>
             by_unit: true,
         });
     }
-    for path in DropIn::new(needs, &frame, units, &Who::default()).waits_for() {
+    let made = DropIn::new(needs, &frame, units, &Who::default());
+    found.extend(not_there(needs, &made, unit, units));
+    for path in made.waits_for() {
         if !unit.waits_for(path) {
             found.push(Lack {
                 text: format!("the service does not wait until {} is mounted", path.display()),
@@ -90,6 +92,43 @@ pub fn lacks(needs: &Needs, unit: &Unit, units: &Units) -> io::Result<Vec<Lack>>
                 by_unit: true,
             });
         }
+    }
+    Ok(found)
+}
+
+/// Of what the unit allows, what is not there: systemd starts no unit that names it.
+fn not_there(needs: &Needs, made: &DropIn, unit: &Unit, units: &Units) -> Vec<Lack> {
+    let mut found = Vec::new();
+    for need in needs.folders().filter(|need| made.paths().any(|path| path == need.path)) {
+        if unit.may(&units.real(&need.path)) == May::Write && !units.has(&need.path) {
+            let text = told(need, "is not there, so that the unit cannot start");
+            found.push(Lack { text, detail: make_it(need, unit), by_unit: false });
+        }
+    }
+    for (name, file) in made.loads() {
+        if unit.hands_over(name) && !units.has(file) {
+            found.push(Lack {
+                text: format!(
+                    "credential {name}: {} is not there, so that the unit cannot start",
+                    file.display()
+                ),
+                detail: format!("write the secret into it: install -m 0600 /dev/stdin '{}'", file.display()),
+                by_unit: false,
+            });
+        }
+    }
+    found
+}
+
+/// All that this unit of the daemon, and that of the jobs where there is one, do not do for a service with these needs.
+pub fn lacks_of(needs: &Needs, unit: &Unit, units: &Units) -> io::Result<Vec<Lack>> {
+    let mut found = lacks(needs, unit, units)?;
+    if let Some(job) = units.unit(JOB, None)? {
+        // What both lack is told once, with the drop-in of the first; the verb writes both.
+        let more = lacks(needs, &job, units)?;
+        let is_new = |one: &Lack| found.iter().all(|known| known.text != one.text);
+        let new: Vec<Lack> = more.into_iter().filter(is_new).collect();
+        found.extend(new);
     }
     Ok(found)
 }

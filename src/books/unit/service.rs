@@ -39,8 +39,12 @@ impl Service {
     }
 
     /// Everything of these needs that cannot be used, with what to do about it.
-    pub fn hindrances(&self, needs: &Needs) -> Vec<Lack> {
-        let paths = needs.paths.iter().filter_map(|need| self.hindrance(need));
+    pub fn unusable(&self, needs: &Needs) -> Vec<Lack> {
+        let paths = needs.paths.iter().filter_map(|need| {
+            let error = tried(need)?;
+            Some(self.explained(need, error).unwrap_or_else(|| unexplained(need, error)))
+        });
+        // Whom systemd did not start has no credentials of it; what asks for one says so by itself.
         let credentials = needs.credentials.iter().filter(|_| self.is_one());
         let credentials = credentials.filter_map(|one| {
             let why = systemd_path(&one.name).and_then(|path| read(&path)).err()?;
@@ -52,15 +56,7 @@ impl Service {
 
     /// Why this path cannot be used, if the unit, or the way it is mounted, is the reason.
     pub fn hindrance(&self, need: &Need) -> Option<Lack> {
-        let tried = rustix::fs::access(
-            &need.path,
-            match need.used {
-                Use::Writes => Access::WRITE_OK | Access::EXEC_OK,
-                Use::Reads => Access::READ_OK | Access::EXEC_OK,
-                Use::ReadsFile => Access::READ_OK,
-            },
-        );
-        self.explained(need, tried.err()?)
+        self.explained(need, tried(need)?)
     }
 
     fn explained(&self, need: &Need, error: Errno) -> Option<Lack> {
@@ -110,6 +106,26 @@ impl Service {
             by_unit: false,
         }
     }
+}
+
+/// Tries what is needed of a path; says what came of it, if it cannot be had.
+fn tried(need: &Need) -> Option<Errno> {
+    let wanted = match need.used {
+        Use::Writes => Access::WRITE_OK | Access::EXEC_OK,
+        Use::Reads => Access::READ_OK | Access::EXEC_OK,
+        Use::ReadsFile => Access::READ_OK,
+    };
+    rustix::fs::access(&need.path, wanted).err()
+}
+
+fn unexplained(need: &Need, error: Errno) -> Lack {
+    let (shown, right) = (need.path.display(), if need.used == Use::Writes { "write" } else { "read" });
+    let detail = match error {
+        Errno::NOENT | Errno::NOTDIR => format!("mount it, make it, or correct the configuration: {shown}"),
+        Errno::ACCESS | Errno::PERM => format!("give the service's user the right to {right} there: {shown}"),
+        _ => "look at the kernel log for its disk".into(),
+    };
+    Lack { text: told(need, &format!("cannot be used: {error}")), detail, by_unit: false }
 }
 
 #[cfg(test)]

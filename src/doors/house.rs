@@ -5,7 +5,7 @@
 //!   not mounted, and is not written.
 //! - Targets are opened when they are first needed: one that is missing does not keep the others from work.
 
-use crate::books::config::needs::Needs;
+use crate::books::config::needs::{Need, Needs};
 use crate::books::config::{At, Config, PlaceConfig};
 use crate::books::judging::JudgingRules;
 use crate::books::ledger::Ledger;
@@ -242,12 +242,17 @@ pub fn stop(mut pipeline: Arc<Pipeline>) -> Result<(), String> {
 
 /// The same complaint with what the unit forbids, if systemd started this process and that is the reason.
 fn by_unit(complaint: Box<Complaint>, config: &Config) -> Box<Complaint> {
-    let service = Service::here();
-    let needs = Needs::of(config);
-    let Some(lack) = needs.paths.iter().filter_map(|need| service.hindrance(need)).find(|lack| lack.by_unit)
-    else {
+    if !matches!(complaint.sort, Sort::Io | Sort::Denied) {
         return complaint;
-    };
+    }
+    let service = Service::here();
+    // Only what the complaint is about: another folder that is hidden, too, did not keep the house from opening.
+    let said = format!("{}: {}", complaint.error, complaint.because);
+    let is_meant =
+        |need: &&Need| said.contains(&need.what) || said.contains(&need.path.display().to_string());
+    let needs = Needs::of(config);
+    let mut found = needs.paths.iter().filter(is_meant).filter_map(|need| service.hindrance(need));
+    let Some(lack) = found.find(|lack| lack.by_unit) else { return complaint };
     // Not tried again by itself: only a person can change the unit.
     let because = format!("{}; {}", lack.text, complaint.because);
     let so = "nothing was stored, and nothing is taken in until the unit allows it";

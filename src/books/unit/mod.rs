@@ -120,17 +120,37 @@ fn not_there(needs: &Needs, made: &DropIn, unit: &Unit, units: &Units) -> Vec<La
     found
 }
 
-/// All that this unit of the daemon, and that of the jobs where there is one, do not do for a service with these needs.
-pub fn lacks_of(needs: &Needs, unit: &Unit, units: &Units) -> io::Result<Vec<Lack>> {
-    let mut found = lacks(needs, unit, units)?;
-    if let Some(job) = units.unit(JOB, None)? {
-        // What both lack is told once, with the drop-in of the first; the verb writes both.
-        let more = lacks(needs, &job, units)?;
-        let is_new = |one: &Lack| found.iter().all(|known| known.text != one.text);
-        let new: Vec<Lack> = more.into_iter().filter(is_new).collect();
-        found.extend(new);
+/// What the unit of the daemon, and that of the jobs where there is one, do not do for a service with these needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lacking {
+    /// The daemon's: what is named here cannot be used.
+    pub daemon: Vec<Lack>,
+    /// The jobs': they write by themselves only while no daemon runs.
+    pub jobs: Vec<Lack>,
+}
+
+impl Lacking {
+    /// Of this host, whose unit of the daemon is known already.
+    pub fn of(needs: &Needs, unit: &Unit, units: &Units) -> io::Result<Lacking> {
+        let jobs = match units.unit(JOB, None)? {
+            Some(job) => lacks(needs, &job, units)?,
+            None => Vec::new(),
+        };
+        Ok(Lacking { daemon: lacks(needs, unit, units)?, jobs })
     }
-    Ok(found)
+
+    /// One sentence about the jobs, where they lack what the daemon has.
+    pub fn only_jobs(&self) -> Option<Lack> {
+        let only = |one: &&Lack| self.daemon.iter().all(|known| known.text != one.text);
+        let texts: Vec<&str> = self.jobs.iter().filter(only).map(|lack| lack.text.as_str()).collect();
+        if texts.is_empty() {
+            return None;
+        }
+        let detail =
+            format!("{}\nthe drop-in of the jobs lacks it: strongroom setup unit --write", texts.join("\n"));
+        let text = format!("{JOB}: a job that starts while no daemon runs could not do its work");
+        Some(Lack { text, detail, by_unit: true })
+    }
 }
 
 /// What the unit does not allow of one path.

@@ -151,3 +151,26 @@ fn an_installed_unit_lacks_nothing_once_it_has_the_drop_in() {
     let again = DropIn::new(&needs, &frame(&units, SERVICE).unwrap(), &units, &Who::default());
     assert_eq!(again, made, "what is installed already changes nothing of what is made");
 }
+
+#[test]
+fn jobs_that_lack_what_the_daemon_has_are_told_in_one_sentence() {
+    let (_root, units) = host();
+    for (name, shipped) in SHIPPED {
+        let fragment = units.within(Path::new("/usr/lib/systemd/system")).join(name);
+        std::fs::create_dir_all(fragment.parent().unwrap()).unwrap();
+        std::fs::write(fragment, shipped).unwrap();
+    }
+    let needs = needs(TWO);
+    let lacking = |units: &Units| {
+        let unit = units.unit(SERVICE, None).unwrap().unwrap();
+        Lacking::of(&needs, &unit, units).unwrap()
+    };
+    assert_eq!(lacking(&units).jobs.len(), 4);
+    assert_eq!(lacking(&units).only_jobs(), None, "what both lack is told of the daemon");
+    let made = |name| DropIn::new(&needs, &frame(&units, name).unwrap(), &units, &Who::default());
+    units.write(&made(SERVICE).place(), &made(SERVICE).text(None).unwrap(), &is_ours).unwrap();
+    let told = lacking(&units).only_jobs().unwrap();
+    assert!(told.text.contains("no daemon runs") && told.detail.contains("/srv/vault-a"), "{told:?}");
+    units.write(&made(JOB).place(), &made(JOB).text(None).unwrap(), &is_ours).unwrap();
+    assert_eq!(lacking(&units), Lacking::default());
+}

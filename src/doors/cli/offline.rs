@@ -9,7 +9,7 @@ use crate::books::config::fault::Faults;
 use crate::books::config::needs::Needs;
 use crate::books::config::units::parse_bytes;
 use crate::books::config::{Config, Given, Origin, SYSTEM_FILE, absolute, defaults, sample};
-use crate::books::unit::{Lack, SERVICE, lacks_of};
+use crate::books::unit::{Lack, Lacking, SERVICE};
 use crate::doors::exit::{self, Exit};
 use crate::doors::man::{SHEETS, Sheet};
 use crate::rules::bagit::make::{Damage, Plan, Source, bag, tar_bag};
@@ -83,22 +83,22 @@ pub fn check_config(screen: &Screen, file: Option<PathBuf>, given: &Given) -> To
 }
 
 /// What the units of this host do not allow of a configuration.
-fn lacking(config: &Config) -> Vec<Lack> {
+fn lacking(config: &Config) -> Lacking {
     // The unit names a file: without one it is not the service that this configuration is for.
     if config.file.is_none() {
-        return Vec::new();
+        return Lacking::default();
     }
     let units = Units::below(Path::new("/"));
     let found = units.unit(SERVICE, None).and_then(|unit| match unit {
         Some(unit) => {
             let file = unit.config().unwrap_or(SYSTEM_FILE.into());
-            lacks_of(&Needs::with_file(config, &file), &unit, &units)
+            Lacking::of(&Needs::with_file(config, &file), &unit, &units)
         }
-        None => Ok(Vec::new()),
+        None => Ok(Lacking::default()),
     });
     found.unwrap_or_else(|error| {
         let text = "what the service's units allow cannot be told".into();
-        vec![Lack { text, detail: error.to_string(), by_unit: false }]
+        Lacking { daemon: vec![Lack { text, detail: error.to_string(), by_unit: false }], jobs: Vec::new() }
     })
 }
 
@@ -108,8 +108,10 @@ fn told_sound(screen: &Screen, config: &Config) {
     let policies: Vec<String> =
         config.policies.iter().map(|policy| format!("{} ({} copies)", policy.name, policy.copies)).collect();
     // Warnings only: whoever writes a configuration writes the drop-in for it next.
+    let lacking = lacking(config);
+    let only_jobs = lacking.only_jobs();
     let warnings: Vec<Check> =
-        lacking(config).into_iter().map(|lack| Check::warn(lack.text, lack.detail)).collect();
+        lacking.daemon.into_iter().chain(only_jobs).map(|lack| Check::warn(lack.text, lack.detail)).collect();
     if screen.json {
         screen.document(
             &json!({ "schema": SCHEMA, "ok": true, "file": config.file, "faults": [], "warnings": warnings }),
@@ -156,7 +158,7 @@ pub fn doctor(screen: &Screen, config: &Arc<Config>) -> Told<Exit> {
     if let Some(fault) = config.faults_of_places().into_iter().next() {
         checks.push(Check::fail(fault.to_string(), format!("{}\n{}", fault.so, fault.then_try)));
     }
-    let of_units = if is_the_services(config) { lacking(config) } else { Vec::new() };
+    let of_units = if is_the_services(config) { lacking(config) } else { Lacking::default() };
     match Talk::daemon(config) {
         Ok(Some(mut talk)) => {
             let socket = config.serve.socket.display();
@@ -167,7 +169,7 @@ pub fn doctor(screen: &Screen, config: &Arc<Config>) -> Told<Exit> {
         Ok(None) => {
             let detail = "nothing goes on by itself: systemctl start strongroom, or strongroom serve";
             checks.push(Check::warn("no daemon runs", detail));
-            let forbidden = !of_units.is_empty();
+            let forbidden = of_units.daemon.iter().any(|lack| lack.by_unit);
             tell_of_units(of_units, &mut checks);
             match forbidden {
                 // What was made now, by somebody whom no unit hinders, the service could not use afterwards.
@@ -202,12 +204,14 @@ fn is_the_services(config: &Config) -> bool {
 }
 
 /// What the daemon did not find by itself: it knows the configuration that it was started with.
-fn tell_of_units(lacking: Vec<Lack>, checks: &mut Vec<Check>) {
-    for lack in lacking {
+fn tell_of_units(lacking: Lacking, checks: &mut Vec<Check>) {
+    let only_jobs = lacking.only_jobs();
+    for lack in lacking.daemon {
         if checks.iter().all(|known| known.text != lack.text) {
             checks.push(Check::fail(lack.text, lack.detail));
         }
     }
+    checks.extend(only_jobs.map(|lack| Check::warn(lack.text, lack.detail)));
 }
 
 fn without_daemon(config: &Arc<Config>, checks: &mut Vec<Check>) {

@@ -100,7 +100,7 @@ pub fn lacks(needs: &Needs, unit: &Unit, units: &Units) -> io::Result<Vec<Lack>>
 fn not_there(needs: &Needs, made: &DropIn, unit: &Unit, units: &Units) -> Vec<Lack> {
     let mut found = Vec::new();
     for need in needs.folders().filter(|need| made.paths().any(|path| path == need.path)) {
-        if unit.may(&units.real(&need.path)) == May::Write && !units.has(&need.path) {
+        if is_allowed(need, unit, units).is_ok() && !units.has(&need.path) {
             let text = told(need, "is not there, so that the unit cannot start");
             found.push(Lack { text, detail: make_it(need, unit), by_unit: false });
         }
@@ -155,12 +155,17 @@ impl Lacking {
 
 /// What the unit does not allow of one path.
 fn lack_of_path(need: &Need, unit: &Unit, frame: &Unit, units: &Units) -> Option<Lack> {
-    let how = match (unit.may(&units.real(&need.path)), need.used) {
-        (May::Write, _) | (May::Read { .. }, Use::Reads | Use::ReadsFile) => return None,
-        (May::Read { by }, Use::Writes) => format!("is read-only for the service ({by})"),
-        (May::Nothing { by }, _) => format!("is hidden from the service ({by})"),
-    };
+    let how = is_allowed(need, unit, units).err()?;
     Some(Lack { text: told(need, &how), detail: remedy(need, frame, units), by_unit: true })
+}
+
+/// Whether the unit allows what is needed of a path, or how it does not.
+fn is_allowed(need: &Need, unit: &Unit, units: &Units) -> Result<(), String> {
+    match (unit.may(&units.real(&need.path)), need.used) {
+        (May::Write, _) | (May::Read { .. }, Use::Reads | Use::ReadsFile) => Ok(()),
+        (May::Read { by }, Use::Writes) => Err(format!("is read-only for the service ({by})")),
+        (May::Nothing { by }, _) => Err(format!("is hidden from the service ({by})")),
+    }
 }
 
 fn told(need: &Need, how: &str) -> String {

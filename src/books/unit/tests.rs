@@ -147,6 +147,19 @@ fn an_installed_unit_lacks_nothing_once_it_has_the_drop_in() {
     );
     let made = DropIn::new(&needs, &frame(&units, SERVICE).unwrap(), &units, &Who::default());
     units.write(&made.place(), &made.text(None).unwrap(), &is_ours).unwrap();
+    let absent: Vec<String> = lacking(&units).into_iter().map(|lack| lack.text).collect();
+    assert_eq!(
+        absent,
+        [
+            "target a: /srv/vault-a is not there, so that the unit cannot start",
+            "target b: /srv/vault b/100% is not there, so that the unit cannot start",
+            "source drop: /home/drop is not there, so that the unit cannot start",
+            "credential vault-c: /etc/strongroom/credentials/vault-c is not there, so that the unit cannot start",
+        ]
+    );
+    for path in ["/srv/vault-a", "/srv/vault b/100%", "/home/drop", "/etc/strongroom/credentials/vault-c"] {
+        std::fs::create_dir_all(units.within(Path::new(path))).unwrap();
+    }
     assert_eq!(lacking(&units), []);
     let again = DropIn::new(&needs, &frame(&units, SERVICE).unwrap(), &units, &Who::default());
     assert_eq!(again, made, "what is installed already changes nothing of what is made");
@@ -161,6 +174,9 @@ fn jobs_that_lack_what_the_daemon_has_are_told_in_one_sentence() {
         std::fs::write(fragment, shipped).unwrap();
     }
     let needs = needs(TWO);
+    for path in ["/srv/vault-a", "/srv/vault b/100%"] {
+        std::fs::create_dir_all(units.within(Path::new(path))).unwrap();
+    }
     let lacking = |units: &Units| {
         let unit = units.unit(SERVICE, None).unwrap().unwrap();
         Lacking::of(&needs, &unit, units).unwrap()

@@ -8,6 +8,7 @@
 use crate::books::config::{At, Config, PlaceConfig};
 use crate::books::judging::JudgingRules;
 use crate::books::ledger::Ledger;
+use crate::books::ledger::migrations::STEPS;
 use crate::books::volume::Floor;
 use crate::model::checkpoint::Stage;
 use crate::model::trouble::Trouble;
@@ -21,10 +22,11 @@ use crate::work::keeping::Keeping;
 use crate::work::pipeline::Pipeline;
 use crate::work::receiving::Intake;
 use crate::work::stages::INGEST_LINE;
+use crate::work::upgrade::Upgrade;
 use crate::work::uses::TargetUses;
 use crate::worlds::World;
 use crate::worlds::book::mirrored::{MirroredBook, Options};
-use crate::worlds::book::{Book, BookError, Guard, Write};
+use crate::worlds::book::{Book, BookError, Guard, OLDEST, Write, durable};
 use crate::worlds::clock::Clock;
 use crate::worlds::clock::system::SystemClock;
 use crate::worlds::disk::local::LocalDisk;
@@ -49,6 +51,9 @@ pub use crate::books::config::RECORDS;
 /// Folder below the data folder for addresses with something secret in them.
 const WITHHELD: &str = "withheld";
 
+/// Folder below the data folder for backups of the ledger from before it was brought up.
+const BACKUPS: &str = "backups";
+
 /// How often the ledger is looked at for items that may go on; a commit is noticed at once.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
@@ -72,10 +77,15 @@ type Opened<T> = Result<T, Box<Complaint>>;
 impl House {
     /// Opens the ledger under its lock, and knows volumes and targets.
     pub fn open(config: Arc<Config>) -> Opened<House> {
+        House::open_telling(config, &mut |_| ())
+    }
+
+    /// The same; `told` hears of what goes on while the ledger is brought up from an older release.
+    pub fn open_telling(config: Arc<Config>, told: &mut dyn FnMut(&str)) -> Opened<House> {
         if let Some(fault) = config.faults_of_places().into_iter().next() {
             return Err(Box::new(fault.into()));
         }
-        let book = open_book(&config)?;
+        let book = open_book(&config, told)?;
         let ledger_id = book.ledger_id().to_string();
         for told in &book.report().repaired {
             log::warn!("the ledger was repaired: {told}");
@@ -154,7 +164,7 @@ pub struct BareLedger {
 impl BareLedger {
     /// Opens the ledger of this configuration under its lock, or makes a new one.
     pub fn open(config: &Config) -> Opened<BareLedger> {
-        let book = open_book(config)?;
+        let book = open_book(config, &mut |_| ())?;
         let disk = LocalDisk::open(&[]).map_err(|error| in_trouble("opening no volumes", error.into()))?;
         let world = World {
             source: Arc::new(LocalSource::new()),
@@ -234,7 +244,7 @@ pub fn stop(mut pipeline: Arc<Pipeline>) -> Result<(), String> {
     }
 }
 
-fn open_book(config: &Config) -> Opened<MirroredBook> {
+fn open_book(config: &Config, told: &mut dyn FnMut(&str)) -> Opened<MirroredBook> {
     let doing = "the ledger is not opened";
     let parent = config.ledger.parent().unwrap_or(Path::new("/"));
     std::fs::create_dir_all(parent).map_err(|error| {
@@ -244,7 +254,8 @@ fn open_book(config: &Config) -> Opened<MirroredBook> {
                 .then_try("make the folder, or name another one: --data DIR"),
         )
     })?;
-    MirroredBook::open(&config.ledger, config.mirror.as_deref(), Options::default()).map_err(|error| {
+    let book = MirroredBook::open(&config.ledger, config.mirror.as_deref(), Options::default());
+    let book = book.map_err(|error| {
         let complaint = Complaint::of_ledger(&error.clone().into(), doing);
         Box::new(match error {
             BookError::Busy { holder } => complaint
@@ -252,7 +263,21 @@ fn open_book(config: &Config) -> Opened<MirroredBook> {
                 .then_try("wait until it has ended; a daemon is asked through its socket, with the same --config or --data"),
             _ => complaint,
         })
-    })
+    })?;
+    brought_up(book, &config.data, told)
+}
+
+/// The book at the schema of this release; an older one is backed up below the data folder, and brought to it.
+pub fn brought_up(book: MirroredBook, data: &Path, told: &mut dyn FnMut(&str)) -> Opened<MirroredBook> {
+    let upgrade = Upgrade {
+        backups: &data.join(BACKUPS),
+        steps: &STEPS,
+        program: env!("CARGO_PKG_VERSION"),
+        oldest: OLDEST,
+        now: SystemClock::new().now(),
+        room: durable::room,
+    };
+    upgrade.run(book, told).map_err(|error| Box::new(Complaint::of_upgrade(&error)))
 }
 
 /// Gives a place its marker when the ledger meets it first, and remembers that it did.

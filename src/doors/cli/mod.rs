@@ -40,6 +40,7 @@ mod talk;
 mod targets;
 pub mod text;
 mod verbs;
+mod version;
 mod waiting;
 mod whole;
 
@@ -183,6 +184,7 @@ fn run(screen: &Screen, cli: Cli) -> Told<Exit> {
             ingest::submit(screen, &config, &what)
         }
         Verb::Doctor => offline::doctor(screen, &config),
+        Verb::State(args::StateVerb::Version) => version::run(screen, &config),
         Verb::State(args::StateVerb::Restore(what)) => backup::restore(screen, &config, &what),
         Verb::Rebuild(what) => rebuild::run(screen, &config, &what),
         Verb::Job(verb) => job::run(screen, &config, verb),

@@ -173,15 +173,16 @@ impl Upgrade<'_> {
         let id: String = book.ledger_id().chars().take(8).collect();
         let begins = format!("before-schema-{to}-{id}-");
         durable::make_folder(self.backups, SyncMode::Durable)?;
-        for name in durable::names(self.backups)?.iter().filter(|name| name.starts_with(&begins)) {
-            let path = self.backups.join(name);
-            match path.extension().is_some_and(|ending| ending == "part") {
-                true => durable::remove(&path)?,
-                false => {
-                    if let Ok(backup) = self.prove(book, &path) {
-                        return Ok(backup);
-                    }
-                }
+        let mut known = durable::names(self.backups)?;
+        known.retain(|name| name.starts_with(&begins));
+        let (parts, whole): (Vec<String>, Vec<String>) =
+            known.into_iter().partition(|name| name.ends_with(".part"));
+        for name in parts {
+            durable::remove(&self.backups.join(name))?;
+        }
+        for name in whole {
+            if let Ok(backup) = self.prove(book, &self.backups.join(name)) {
+                return Ok(backup);
             }
         }
         let time = self.now.to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ");
@@ -231,4 +232,139 @@ fn unused(folder: &Path, begins: &str) -> PathBuf {
     let named = |more: String| folder.join(format!("{begins}{more}.jsonl.gz"));
     let mut names = std::iter::once(named(String::new())).chain((2u32..).map(|n| named(format!("-{n}"))));
     names.find(|path| !path.exists()).expect("one of four thousand million names is free")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::books::ledger::migrations::STEPS;
+    use crate::worlds::book::mirrored::Options;
+    use crate::worlds::book::{Book, OLDEST, SCHEMA, Write as Change};
+    use tempfile::TempDir;
+
+    fn open(folder: &TempDir, schema: u64) -> MirroredBook {
+        let options = Options { schema, ..Options::default() };
+        MirroredBook::open(&folder.path().join("ledger"), None, options).unwrap()
+    }
+
+    /// A ledger of schema 1 with some rows.
+    fn ledger() -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let book = open(&folder, 1);
+        for number in 1..=5 {
+            let value = format!("{{\"n\":{number}}}").into_bytes();
+            book.commit(&[Change::Put(format!("i/{number}"), value)], &[]).unwrap();
+        }
+        book.close().unwrap();
+        folder
+    }
+
+    fn upgrade(backups: &Path, room: Room) -> Upgrade<'_> {
+        let now = "2031-03-04T05:06:07Z".parse().unwrap();
+        Upgrade { backups, steps: &STEPS, program: "9.2.0", oldest: OLDEST, now, room }
+    }
+
+    fn run(folder: &TempDir, room: Room) -> Result<MirroredBook, UpgradeError> {
+        let backups = folder.path().join("data/backups");
+        upgrade(&backups, room).run(open(folder, SCHEMA), &mut |_| ())
+    }
+
+    fn names(folder: &TempDir) -> Vec<String> {
+        let mut names = durable::names(&folder.path().join("data/backups")).unwrap_or_default();
+        names.sort();
+        names
+    }
+
+    /// The ledger is as the release before left it.
+    fn is_untouched(folder: &TempDir) {
+        let book = open(folder, 1);
+        assert_eq!((book.schema(), book.report().sequence, book.report().rows), (1, 5, 5));
+        assert_eq!(book.verify().unwrap().wrong, [""; 0]);
+    }
+
+    fn plenty(_: &Path) -> io::Result<(u64, u64)> {
+        Ok((1 << 40, 1))
+    }
+
+    #[test]
+    fn without_room_nothing_is_begun_and_the_needed_and_the_free_bytes_are_told() {
+        let folder = ledger();
+        let error = run(&folder, |_| Ok((9 << 20, 1))).err().unwrap();
+        assert!(error.to_string().ends_with("17 MiB are needed, and 9 MiB are free"), "{error}");
+        is_untouched(&folder);
+        assert!(!folder.path().join("data").exists());
+        // Each volume for itself: the one with the second copy is full.
+        let error = run(&folder, |path| match path.ends_with("journal-b") {
+            true => Ok((0, 2)),
+            false => plenty(path),
+        });
+        assert!(
+            matches!(error.err(), Some(UpgradeError::NoRoom { path, .. }) if path.ends_with("journal-b"))
+        );
+        is_untouched(&folder);
+    }
+
+    #[test]
+    fn without_a_backup_nothing_is_brought_up() {
+        let folder = ledger();
+        std::fs::write(folder.path().join("data"), "no folder").unwrap();
+        assert!(run(&folder, plenty).is_err());
+        is_untouched(&folder);
+    }
+
+    #[test]
+    fn a_backup_that_is_not_read_back_as_it_was_written_is_none() {
+        let folder = ledger();
+        let backups = folder.path().join("data/backups");
+        // Whoever is told that the backup is read back, damages it just before.
+        let mut damage = |told: &str| {
+            if told.contains("read back") {
+                let path = backups.join(&names(&folder)[0]);
+                let mut bytes = std::fs::read(&path).unwrap();
+                let middle = bytes.len() / 2;
+                bytes[middle] ^= 1;
+                std::fs::write(&path, bytes).unwrap();
+            }
+        };
+        let done = upgrade(&backups, plenty).run(open(&folder, SCHEMA), &mut damage);
+        assert!(matches!(done.err(), Some(UpgradeError::Backup { .. })));
+        is_untouched(&folder);
+        // The next start makes another one, and leaves what is there.
+        let book = run(&folder, plenty).unwrap();
+        let file = book.imprint().unwrap().backup.clone().unwrap().file;
+        assert!(file.ends_with("20310304T050607Z-2.jsonl.gz"), "{file}");
+        assert_eq!((book.schema(), names(&folder).len()), (SCHEMA, 2));
+    }
+
+    #[test]
+    fn a_backup_that_a_start_before_made_of_the_same_rows_is_taken() {
+        let folder = ledger();
+        let backups = folder.path().join("data/backups");
+        let first = upgrade(&backups, plenty).back_up(&open(&folder, SCHEMA), 2, &mut |_| ()).unwrap();
+        // What a start that was cut off left of its own.
+        std::fs::write(format!("{}.part", first.file), "half").unwrap();
+        let book = run(&folder, plenty).unwrap();
+        assert_eq!(book.imprint().unwrap().backup, Some(first));
+        assert_eq!(names(&folder).len(), 1);
+        assert_eq!(book.imprint().unwrap().written_by, "9.2.0");
+    }
+
+    #[test]
+    fn a_ledger_that_no_step_leads_on_from_is_left_alone() {
+        let folder = ledger();
+        let backups = folder.path().join("data/backups");
+        let steps = [Step { to: 3, what: "", by: STEPS[0].by }];
+        let upgrade = Upgrade { steps: &steps, ..upgrade(&backups, plenty) };
+        let done = upgrade.run(open(&folder, 3), &mut |_| ());
+        assert!(matches!(done.err(), Some(UpgradeError::NoStep { found: 1 })));
+        is_untouched(&folder);
+    }
+
+    #[test]
+    fn a_ledger_of_this_release_needs_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(open(&folder, SCHEMA));
+        let book = run(&folder, |_| panic!("nobody asks for room")).unwrap();
+        assert_eq!((book.schema(), book.imprint().unwrap().backup.clone()), (SCHEMA, None));
+    }
 }

@@ -275,6 +275,18 @@ fn what_an_older_program_says_to_type_brings_the_ledger_back_to_it() {
 }
 
 #[test]
+fn going_back_waits_until_nobody_works_on_the_newer_ledger() {
+    let (house, _) = house_to_come();
+    let options = Options { schema: SCHEMA + 1, ..Options::default() };
+    let book = MirroredBook::open(&house.path("data/ledger"), None, options).unwrap();
+    let backup = book.imprint().unwrap().backup.clone().unwrap().file;
+    let said = house.run(&["state", "restore", "--replace", &backup]);
+    assert_eq!(said.code, 75, "{}", said.err);
+    drop(book);
+    house.ok(&["state", "restore", "--replace", &backup]);
+}
+
+#[test]
 fn the_imprint_alone_tells_of_a_ledger_in_a_form_that_is_not_known_at_all() {
     let (house, _) = house_to_come();
     for copy in ["journal-a", "journal-b"] {

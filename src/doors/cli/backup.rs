@@ -94,7 +94,11 @@ pub fn restore(screen: &Screen, config: &Arc<Config>, what: &Restoring) -> Told<
                 .then_try("systemctl stop strongroom; then the same command"),
         ));
     }
-    let in_use = config.ledger.exists() && (is_newer_and_given_up(config, what) || has_items(config)?);
+    let is_newer = is_newer_and_given_up(config, what);
+    // No daemon does not mean that nobody works on it.
+    let held = is_newer.then(|| mirrored::hold(&config.ledger)).transpose();
+    let _held = held.map_err(|error| Box::new(Complaint::of_ledger(&error.into(), doing)))?;
+    let in_use = config.ledger.exists() && (is_newer || has_items(config)?);
     if in_use && !what.replace {
         return Err(Box::new(
             Complaint::new(Sort::Refused, doing)

@@ -101,10 +101,11 @@ pub(super) type EachCommit<'a> = &'a mut dyn FnMut(u64, &Chain, Vec<Write>) -> R
 
 impl Journal {
     /// Opens the journal in these two folders, mending each copy from the other. Both empty: makes a new one of the schema
-    /// `new`, if there is to be one. Gives with it what was mended, one sentence each.
+    /// `known`, if it is to be `new`. Gives with it what was mended, one sentence each.
     pub fn open(
         folders: [PathBuf; 2],
-        new: Option<u64>,
+        new: bool,
+        known: u64,
         sync: SyncMode,
     ) -> Result<(Journal, Vec<String>), BookError> {
         let mut names = Vec::new();
@@ -115,8 +116,8 @@ impl Journal {
         let mut all: Vec<Name> = names.concat();
         all.sort_unstable();
         all.dedup();
-        if let (true, Some(schema)) = (all.is_empty(), new) {
-            return Ok((Journal::create(folders, schema, sync)?, Vec::new()));
+        if all.is_empty() && new {
+            return Ok((Journal::create(folders, known, sync)?, Vec::new()));
         }
         if all.is_empty() {
             let [first, second] = folders.each_ref().map(|folder| folder.display());
@@ -124,6 +125,8 @@ impl Journal {
             return Err(BookError::Damaged { what });
         }
         let survey = survey::survey(&folders, &all)?;
+        // It was looked at before; a disk may have given an error then.
+        survey.refuse_newer(known)?;
         let mut notes = survey::mend(&folders, &survey, sync)?;
         for (folder, other, names) in [(0, 1, &names[0]), (1, 0, &names[1])] {
             if names.is_empty() {

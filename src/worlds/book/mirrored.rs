@@ -88,6 +88,11 @@ pub fn look(folder: &Path, mirror: Option<&Path>) -> Result<Option<Seen>, BookEr
     imprint::look(&copies(folder, mirror))
 }
 
+/// Keeps every other process from the ledger in this folder until what it gives is dropped; for who moves it aside unopened.
+pub fn hold(folder: &Path) -> Result<impl Sized + use<>, BookError> {
+    lock::take(folder, lock::PATIENCE)
+}
+
 /// What an open book is made of.
 pub(super) struct Parts {
     pub journal: Journal,
@@ -134,8 +139,8 @@ impl MirroredBook {
         // Once more: whoever had it before may have brought it further.
         imprint::refuse_newer(&copies, options.schema)?;
         // An index without any journal is not a new ledger: it is one that lost its journal.
-        let new = (!folder.join(INDEX).exists()).then_some(options.schema);
-        let (journal, repaired) = Journal::open(copies, new, options.sync)?;
+        let new = !folder.join(INDEX).exists();
+        let (journal, repaired) = Journal::open(copies, new, options.schema, options.sync)?;
         if let Some(imprint) = journal.imprint() {
             imprint::write(journal.folders(), journal.ledger(), imprint, options.sync)?;
         }

@@ -48,6 +48,11 @@ impl Survey {
         }
     }
 
+    pub fn refuse_newer(&self, known: u64) -> Result<(), BookError> {
+        let (found, imprint) = (self.schema, self.imprint.clone().map(Box::new));
+        if found > known { Err(BookError::Newer { found, known, imprint }) } else { Ok(()) }
+    }
+
     /// The files in use, with what merging each found.
     pub fn files(&self) -> impl Iterator<Item = (Name, &Merged)> {
         let snapshot = self.snapshot.iter().map(|merged| (Name::Snapshot(self.base), merged));

@@ -189,7 +189,7 @@ fn a_group_torn_by_a_power_cut_is_cut_where_it_begins_to_lack() {
     let copies = ["a", "b"].map(|name| folder.path().join(name));
     let body = |number: u64| super::batch::encode(&[put(number)]).unwrap();
     let bodies: Vec<Vec<u8>> = (1..=5).map(body).collect();
-    let (mut journal, _) = Journal::open(copies.clone(), Some(SCHEMA), SyncMode::Durable).unwrap();
+    let (mut journal, _) = Journal::open(copies.clone(), true, SCHEMA, SyncMode::Durable).unwrap();
     journal.append(&[&bodies[0], &bodies[1]]).unwrap();
     journal.append(&[&bodies[2], &bodies[3], &bodies[4]]).unwrap();
     drop(journal);
@@ -204,14 +204,14 @@ fn a_group_torn_by_a_power_cut_is_cut_where_it_begins_to_lack() {
     for n in [0, 1] {
         std::fs::write(path(n), hole(4)).unwrap();
     }
-    let (journal, notes) = Journal::open(copies.clone(), None, SyncMode::Durable).unwrap();
+    let (journal, notes) = Journal::open(copies.clone(), false, SCHEMA, SyncMode::Durable).unwrap();
     assert_eq!((journal.last(), notes.len()), (3, 2), "{notes:?}");
     drop(journal);
     // The same hole in the group before: it had been acknowledged when record 5 was written.
     for n in [0, 1] {
         std::fs::write(path(n), hole(2)).unwrap();
     }
-    let refused = Journal::open(copies, None, SyncMode::Durable).err();
+    let refused = Journal::open(copies, false, SCHEMA, SyncMode::Durable).err();
     assert!(matches!(refused, Some(BookError::Damaged { .. })), "{refused:?}");
 }
 

@@ -223,7 +223,10 @@ fn check(folder: &Path, acked: u64) -> Result<(), Failure> {
     let seen = look(&ledger, None)?.map(|seen| seen.schema);
     let schema = match seen {
         Some(schema) => schema,
-        None if acked == 0 => return Ok(println!("nothing yet")),
+        None if acked == 0 => {
+            println!("nothing yet");
+            return Ok(());
+        }
         None => return wrong("there is no ledger, and one was acknowledged".into()),
     };
     if acked >= 2 && schema != SCHEMA {

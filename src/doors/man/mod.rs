@@ -10,6 +10,7 @@
 //! - What a page tells people to type is understood by the command tree; `tests/manual.rs` types it.
 
 mod about;
+mod calls;
 mod configuration;
 mod findings;
 pub mod json;

@@ -41,8 +41,8 @@ const LADDER: [Rung; 11] = [
     },
     Rung {
         lost: "A staging volume",
-        texts: &["Only work in progress lies there. Give the new volume a new name in the configuration: a folder that was known under the old name and is empty now is taken for a missing mount. Then give up the items that were in work, and hand their deposits in again:"],
-        typed: "strongroom check-config\nsystemctl restart strongroom\nstrongroom trouble list --kind volume-missing\nstrongroom item cancel 41 42 --reason 'the staging disk is dead'\nstrongroom submit --depositor uva.edu /srv/receiving/letters.tar",
+        texts: &["Only work in progress lies there. Give the new volume a new name in the configuration: a folder that was known under the old name and is empty now is taken for a missing mount. An item stays with the volume on which it was begun, so send those that were in work back to their beginning, where they can be given up, and hand their deposits in again:"],
+        typed: "strongroom check-config\nsystemctl restart strongroom\nstrongroom requeue --kind volume-missing --from download\nstrongroom trouble list --kind volume-missing\nstrongroom item cancel 41 42 --reason 'the staging disk is dead'\nstrongroom submit --depositor uva.edu /srv/receiving/letters.tar",
         after: &["A deposit that is no longer where it came from must be sent again by its depositor. Nothing that is kept is touched by this."],
         gone: "work in progress, and what was fetched of it.",
     },

@@ -46,6 +46,10 @@ fn read(sheet: &Sheet, width: u32) -> Option<String> {
     let envs = [("LC_ALL", "C.UTF-8"), ("MANWIDTH", &width), ("MANPAGER", "cat"), ("MANROFFOPT", "-ww")];
     let man = Command::new("man").args(["--warnings", "-E", "UTF-8", "-l"]).arg(&file).envs(envs).output();
     let man = man.ok()?;
+    // What a machine without documentation has in its place.
+    if String::from_utf8_lossy(&man.stdout).contains("has been minimized") {
+        return None;
+    }
     let said = String::from_utf8_lossy(&man.stderr).into_owned();
     assert!(man.status.success() && said.is_empty(), "{}: {said}", sheet.file());
     Some(text(&man.stdout))

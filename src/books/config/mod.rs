@@ -15,6 +15,7 @@ pub mod fault;
 pub mod fixity;
 pub mod jobs;
 pub mod keys;
+pub mod needs;
 mod repair;
 mod restore;
 mod show;

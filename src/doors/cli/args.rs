@@ -9,6 +9,7 @@ pub use super::args_giving::{RestoreVerb, SpotTestVerb};
 pub use super::args_jobs::{JobVerb, NoticeVerb};
 pub use super::args_kept::{EventsFormat, EventsVerb, ObjectVerb, TargetVerb};
 pub use super::args_repair::RepairVerb;
+pub use super::args_setup::SetupVerb;
 use crate::doors::completions::Shell;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -146,6 +147,9 @@ pub enum Verb {
     /// The configuration in effect
     #[command(subcommand)]
     Config(ConfigVerb),
+    /// Fit the host to the configuration: drop-ins for the units of systemd
+    #[command(subcommand)]
+    Setup(SetupVerb),
     /// Free, promised and floor of every volume and target
     Disk,
     /// The ledger on this machine

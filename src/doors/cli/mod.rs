@@ -11,6 +11,7 @@ mod args_giving;
 pub mod args_jobs;
 mod args_kept;
 mod args_repair;
+mod args_setup;
 mod backup;
 pub mod bag;
 mod check;
@@ -34,6 +35,7 @@ mod reconcile;
 pub mod repair;
 mod report;
 mod restore;
+mod setup;
 pub mod source;
 mod spot_test;
 pub mod table;
@@ -185,6 +187,7 @@ fn run(screen: &Screen, cli: Cli) -> Told<Exit> {
             ingest::submit(screen, &config, &what)
         }
         Verb::Doctor => offline::doctor(screen, &config),
+        Verb::Setup(verb) => setup::run(screen, &config, &verb),
         Verb::State(args::StateVerb::Restore(what)) => backup::restore(screen, &config, &what),
         Verb::Rebuild(what) => rebuild::run(screen, &config, &what),
         Verb::Job(verb) => job::run(screen, &config, verb),

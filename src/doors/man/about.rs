@@ -344,9 +344,14 @@ pub const ABOUT: &[About] = &[
     },
     About {
         verb: "setup",
-        texts: &[],
-        exits: &[],
-        examples: &[],
+        texts: &[
+            "The unit that comes with the program may write its own state folder and little else. Which other folders it may write, which mounts it waits for, and which credentials it loads follows from the configuration: this verb makes the drop-ins from it, for the daemon and for its jobs. It starts, stops and reloads nothing; what to type next is said.",
+        ],
+        exits: &[("1", "with --check: the installed units do not cover the configuration"), ("4", "with --check: no unit is installed"), ("78", "the configuration is wrong, or names no data folder")],
+        examples: &[
+            ("Look at it, write it, and let it count:", "strongroom setup unit\nsudo strongroom setup unit --write\nsystemctl daemon-reload\nsystemctl restart strongroom"),
+            ("After a change of the configuration: do the units still cover it?", "strongroom setup unit --check"),
+        ],
         see: &["strongroom.toml(5)", "strongroom-doctor(1)", "systemd.unit(5)", "systemd.exec(5)"],
     },
     About {

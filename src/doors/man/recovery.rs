@@ -87,7 +87,7 @@ const LADDER: [Rung; 11] = [
     Rung {
         lost: "The machine",
         texts: &["Install strongroom, put the configuration and its secrets in place, mount what is left of the targets, and go on as when the ledger is lost: with `state restore` if a backup is on one of them, else with `rebuild`. A copy of /etc/strongroom belongs somewhere else than on this machine."],
-        typed: "strongroom check-config\nstrongroom state restore vault-b\nstrongroom rebuild --into-existing --from vault-b\nsystemctl start strongroom\nstrongroom doctor",
+        typed: "strongroom check-config\nstrongroom setup unit --write\nsystemctl daemon-reload\nstrongroom state restore vault-b\nstrongroom rebuild --into-existing --from vault-b\nsystemctl start strongroom\nstrongroom doctor",
         after: &["A target that is not mounted is not made anew; it is met again when it is. One that is lost, too, leaves the policies (see above)."],
         gone: "the same as with the ledger alone; and what was in staging.",
     },

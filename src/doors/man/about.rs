@@ -226,7 +226,7 @@ pub const ABOUT: &[About] = &[
         texts: &["The pages are made from the tables that the program works with: the command tree, the keys of the configuration, the kinds of trouble, the codes of findings. The same program makes the same bytes. It needs neither configuration nor daemon."],
         exits: &[("4", "there is no such page")],
         examples: &[
-            ("Which pages there are; one of them, to read:", "strongroom man\nstrongroom man requeue | man -l -"),
+            ("Which pages there are; one of them, to read; the same for paper:", "strongroom man\nstrongroom man requeue\nstrongroom man requeue | man -Tpdf -l - > requeue.pdf"),
             ("All of them, where man(1) finds them:", "strongroom man --to /usr/local/share/man"),
         ],
         see: &["strongroom-completions(1)", "strongroom-explain(1)"],
@@ -344,9 +344,14 @@ pub const ABOUT: &[About] = &[
     },
     About {
         verb: "setup",
-        texts: &[],
-        exits: &[],
-        examples: &[],
+        texts: &[
+            "The unit that comes with the program may write its own state folder and little else. Which other folders it may write, which mounts it waits for, and which credentials it loads follows from the configuration: this verb makes the drop-ins from it, for the daemon and for its jobs. It starts, stops and reloads nothing; what to type next is said.",
+        ],
+        exits: &[("1", "with --check: the installed units do not cover the configuration"), ("4", "with --check: no unit is installed"), ("78", "the configuration is wrong, or names no data folder")],
+        examples: &[
+            ("Look at it, write it, and let it count:", "strongroom setup unit\nsudo strongroom setup unit --write\nsystemctl daemon-reload\nsystemctl restart strongroom"),
+            ("After a change of the configuration: do the units still cover it?", "strongroom setup unit --check"),
+        ],
         see: &["strongroom.toml(5)", "strongroom-doctor(1)", "systemd.unit(5)", "systemd.exec(5)"],
     },
     About {

@@ -78,12 +78,16 @@ class Host:
 
     def bag(self, name, seed):
         m = self.machine
-        m.ssh(f"mkdir -p /srv/in/{name} && head -c 300000 /dev/urandom > /srv/in/{name}/payload && cd /srv/in && strongroom bag make {name} --tar >/dev/null && chown -R strongroom: /srv/in && strongroom submit /srv/in/{name}.tar")
+        self.make(name)
+        m.ssh(f"strongroom submit /srv/in/{name}.tar")
         m.until(f"{name} is kept", lambda: name in self.kept())
 
     def kept(self):
         items = self.machine.json("strongroom item list --all --json")["items"]
         return {item["bag"] for item in items if item["standing"] == "kept"}
+
+    def make(self, name):
+        self.machine.ssh(f"mkdir -p /srv/in/{name} && head -c 300000 /dev/urandom > /srv/in/{name}/payload && cd /srv/in && strongroom bag make {name} --tar >/dev/null && chown -R strongroom: /srv/in")
 
     def pid(self):
         return int(self.machine.out("systemctl show strongroom -p MainPID --value"))
@@ -156,7 +160,11 @@ def story_deb_stays_stopped(host):
     m.ssh(f"dpkg -i --force-confold /root/{host.second.deb.name}")
     holds("an upgrade starts nothing that was stopped", host.active() == "inactive")
     holds("and enables nothing that was disabled", m.out("systemctl is-enabled strongroom-report.timer", check=False) == "disabled")
+    # Verbs work without a daemon, too; what root does then must not lock the service out.
+    m.ssh("strongroom status && strongroom doctor", check=False)
     m.ssh("systemctl start strongroom")
+    strange = m.out("find /var/lib/strongroom ! -user strongroom")
+    holds("what root asks meanwhile leaves nothing of root's in the ledger", strange == "" and host.active() == "active", strange)
 
 
 def story_deb_purge(host):
@@ -201,7 +209,10 @@ def story_tarball_install(host):
 def story_tarball_upgrade(host):
     m = host.machine
     was = host.pid()
-    m.ssh(f"{unpack(host, host.second)}/install")
+    folder = unpack(host, host.second)
+    told = m.out(f"{folder}/install --check")
+    holds("--check of an upgrade has the new program read configuration and ledger", f"would switch current from /opt/strongroom/releases/{host.first.version} to" in told and host.pid() == was, told)
+    m.ssh(f"{folder}/install")
     holds("current is the new release, previous the old one", links(m) == [host.second.version, host.first.version] and host.pid() not in (0, was), links(m))
     host.bag("third", 3)
 
@@ -251,6 +262,11 @@ def story_tarball_uninstall(host):
     holds("nothing else is left", left == "", left)
     m.ssh(f"/root/{host.second.tarball.name.removesuffix('.tar.gz')}/install")
     holds("installed again, it knows what it kept", host.kept() == {"first", "second", "third"})
+    host.make("fourth")
+    m.ssh("systemctl stop strongroom && runuser -u strongroom -- sh -c 'cd / && strongroom submit /srv/in/fourth.tar'")
+    done = m.ssh("/opt/strongroom/current/uninstall --purge", check=False)
+    holds("no purge while an item is neither kept nor given up", done.returncode == 1 and "1 items are neither" in done.stderr and m.ssh("test -d /opt/strongroom/current").returncode == 0, done.stderr)
+    m.ssh("runuser -u strongroom -- sh -c 'cd / && strongroom item cancel 4'")
     m.ssh("/opt/strongroom/current/uninstall --purge")
     holds("a purge takes ledger and configuration", m.ssh("test -e /var/lib/strongroom/ledger -o -e /etc/strongroom", check=False).returncode != 0)
     holds("and no target: every copy is untouched", m.out("cd /var/lib/strongroom && find vault-a vault-b -type f | sort | xargs sha256sum") == copies)
@@ -360,6 +376,10 @@ def story_oldest_glibc(first, second, scratch):
     holds("and the program keeps a bag", "1 kept" in done.stdout + done.stderr, done.stdout + done.stderr)
     run("chroot", root, "/opt/strongroom/current/uninstall")
     holds("uninstalled, the copies are there", len(list((root / "var/lib/strongroom").glob("vault-*/ocfl/0=ocfl_1.1"))) == 2)
+    shutil.copy(first.deb, root / "tmp")
+    run("chroot", root, "dpkg", "-i", "--force-confold", f"/tmp/{first.deb.name}")
+    done = run("chroot", root, "su", "-s", "/bin/sh", "strongroom", "-c", "cd / && strongroom object list")
+    holds("the deb is taken there, too, and knows what is kept", "letters" in done.stdout, done.stdout + done.stderr)
 
 
 ANYWHERE = [story_lintian, story_rpm, story_tarball_without_systemd, story_oldest_glibc]

@@ -11,12 +11,13 @@ use std::path::{Path, PathBuf};
 const FLOORS: [&str; 6] = ["model", "rules", "worlds", "books", "work", "doors"];
 
 /// Crates that only one file may name, so that another can take their place.
-const ONE_FILE: [(&str, &str); 8] = [
+const ONE_FILE: [(&str, &str); 9] = [
     ("sled", "src/worlds/book/sled_index.rs"),
     ("md5", "src/rules/digester.rs"),
     ("bzip2", "src/rules/packed/bzip.rs"),
     ("ruzstd", "src/rules/packed/zstd.rs"),
     ("indicatif", "src/doors/progress.rs"),
+    ("clap_complete", "src/doors/completions.rs"),
     ("ureq", "src/worlds/net/client.rs"),
     ("rusty_s3", "src/worlds/s3/sign.rs"),
     ("axum", "none"),

@@ -5,18 +5,17 @@
 
 use clap::CommandFactory;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use strongroom::books::config::needs::Needs;
 use strongroom::books::config::{Config, Given};
+use strongroom::books::unit::drop_in::{DropIn, Who};
+use strongroom::books::unit::{SERVICE, frame, lacks};
 use strongroom::doors::cli::bag::told;
 use strongroom::doors::cli::table::Style;
 use strongroom::doors::cli::{
     args::Cli, coverage, delete, explain, fixity, offline, overview, repair, source, text,
 };
-use strongroom::doors::man::SHEETS;
-use strongroom::model::code::codes;
 use strongroom::model::digest::Algorithm;
 use strongroom::model::finding::{Finding, Severity};
 use strongroom::rules::groups::Groups;
@@ -28,6 +27,7 @@ use strongroom::work::desk::words::{
 };
 use strongroom::work::judging::{Judged, Outcome};
 use strongroom::work::repair::CopyPlan;
+use strongroom::worlds::unit::Units;
 
 fn style(tty: bool) -> Style {
     Style { tty, color: false, quiet: false, now: "2026-11-21T10:00:00Z".parse().unwrap() }
@@ -410,17 +410,42 @@ fn status_says_first_whether_it_is_well() {
     see("disk.txt", &overview::disk(&style(true), &places));
 }
 
+/// A host in a folder with the units that come with the program, and the needs of a configuration with a target outside.
+fn host() -> (tempfile::TempDir, Units, Needs) {
+    let root = tempfile::tempdir().unwrap();
+    let systemd = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd");
+    let folder = root.path().join("usr/lib/systemd/system");
+    fs::create_dir_all(&folder).unwrap();
+    fs::create_dir_all(root.path().join("srv/vault-b")).unwrap();
+    fs::copy(systemd.join(SERVICE), folder.join(SERVICE)).unwrap();
+    let text = "data = '/var/lib/strongroom'\n[[target]]\nname = 'vault-a'\n[[target]]\nname = 'vault-b'\npath = '/srv/vault-b'\n\
+                [[source]]\nname = 'drop'\npath = '/home/drop box'\nafter_kept = 'delete'\n[notice]\nwebhook = 'systemd:hook'\n";
+    let file = Path::new("/etc/strongroom/strongroom.toml");
+    let config = Config::from_text(text, Some(file), &Given::default()).unwrap();
+    let units = Units::below(root.path());
+    (root, units, Needs::of(&config))
+}
+
 #[test]
 fn the_doctor_says_how_to_mend_what_fails() {
-    let checks = [
-        Check::ok("configuration /etc/strongroom/strongroom.toml, 2 targets on different disks"),
-        Check::fail(
-            "target vault-b at /srv/vault-b",
-            "Read-only file system (os error 30)\nput this into volumes.conf:\n  [Service]\n  ReadWritePaths=/srv/vault-b",
-        ),
-        Check::warn("clock: systemd knows of no time synchronisation", "events carry this machine's time"),
-    ];
+    let (_root, units, needs) = host();
+    let unit = units.unit(SERVICE, None).unwrap().unwrap();
+    let lacking = lacks(&needs, &unit, &units).unwrap();
+    let mut checks =
+        vec![Check::ok("configuration /etc/strongroom/strongroom.toml, 2 targets on different disks")];
+    checks.extend(lacking.into_iter().take(3).map(|lack| Check::fail(lack.text, lack.detail)));
+    checks.push(Check::warn(
+        "clock: systemd knows of no time synchronisation",
+        "events carry this machine's time",
+    ));
     see("doctor.txt", &offline::checklist(&style(true), &checks));
+}
+
+#[test]
+fn a_drop_in_says_for_each_line_what_it_is() {
+    let (_root, units, needs) = host();
+    let made = DropIn::new(&needs, &frame(&units, SERVICE).unwrap(), &units, &Who::default());
+    see("setup_unit.txt", &made.text(Some(Path::new("/etc/strongroom/strongroom.toml"))).unwrap());
 }
 
 #[test]
@@ -430,30 +455,6 @@ fn explanations_come_from_the_tables_the_program_uses() {
     see("explain_all.txt", &explain::explain(None).unwrap());
     see("explain_code.txt", &explain::explain(Some("fix-mismatch")).unwrap());
     see("explain_area.txt", &explain::explain(Some("oxum")).unwrap());
-}
-
-#[test]
-fn every_page_of_the_manual_is_sound_and_names_every_code() {
-    for sheet in SHEETS {
-        let place = tempfile::tempdir().unwrap();
-        let file = place.path().join(format!("{}.{}", sheet.name, sheet.section));
-        fs::write(&file, sheet.roff()).unwrap();
-        let mut man = Command::new("man");
-        man.args(["--warnings", "-l"]).arg(&file);
-        let man = man
-            .envs([("LC_ALL", "C.UTF-8"), ("MANWIDTH", "100"), ("MANPAGER", "cat"), ("MANROFFOPT", "-ww")])
-            .output();
-        let Ok(man) = man else { return println!("skipped: there is no man here") };
-        let (page, said) = (String::from_utf8(man.stdout).unwrap(), String::from_utf8_lossy(&man.stderr));
-        assert!(man.status.success() && said.is_empty(), "{}: {said}", sheet.name);
-        assert!(page.contains(sheet.title.split(',').next().unwrap()), "{page}");
-        if sheet.word == "findings" {
-            // A short name shares its line with the text behind it.
-            let firsts: BTreeSet<&str> =
-                page.lines().filter_map(|line| line.split_whitespace().next()).collect();
-            codes().for_each(|code| assert!(firsts.contains(code.name), "{} is not in the page", code.name));
-        }
-    }
 }
 
 #[test]

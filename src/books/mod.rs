@@ -6,4 +6,5 @@ pub mod judging;
 pub mod ledger;
 pub mod profiles;
 pub mod roles;
+pub mod unit;
 pub mod volume;

@@ -9,7 +9,9 @@
 //! - A second daemon on the same data is refused by the ledger's lock, with the name of the first.
 //! - When the ledger fails, the process ends: what the kernel did with the pages is unknown.
 
+use crate::books::config::needs::Needs;
 use crate::books::config::{Config, Given, changes};
+use crate::books::unit::service::Service;
 use crate::doors::asker;
 use crate::doors::cli::Screen;
 use crate::doors::exit::{self, Exit};
@@ -41,6 +43,7 @@ pub fn serve(screen: &Screen, config: Arc<Config>, given: &Given) -> Result<Exit
     let mut notify = Notify::from_environment();
     // Ledger first: its lock tells a second daemon who the first one is.
     let house = House::open(config.clone())?;
+    tell_unusable(&config);
     let listener = Listener::open(&config.serve.socket)?;
     let pipeline = house.start()?;
     let desk = Arc::new(house.desk(Some(&pipeline), true));
@@ -80,6 +83,14 @@ pub fn serve(screen: &Screen, config: Arc<Config>, given: &Given) -> Result<Exit
     drop(keeping);
     drop(mending);
     end(screen, &mut serving, pipeline, ended, drain)
+}
+
+/// What the configuration names and this process cannot use, to the log: what does not keep it from starting would be
+/// found out when it is needed.
+fn tell_unusable(config: &Config) {
+    for lack in Service::here().unusable(&Needs::of(config)) {
+        log::error!("{}; {}", lack.text, lack.detail);
+    }
 }
 
 /// Why the main loop ended.

@@ -5,9 +5,11 @@
 //!   not mounted, and is not written.
 //! - Targets are opened when they are first needed: one that is missing does not keep the others from work.
 
+use crate::books::config::needs::{Need, Needs};
 use crate::books::config::{At, Config, PlaceConfig};
 use crate::books::judging::JudgingRules;
 use crate::books::ledger::Ledger;
+use crate::books::unit::service::Service;
 use crate::books::volume::Floor;
 use crate::model::checkpoint::Stage;
 use crate::model::trouble::Trouble;
@@ -72,6 +74,10 @@ type Opened<T> = Result<T, Box<Complaint>>;
 impl House {
     /// Opens the ledger under its lock, and knows volumes and targets.
     pub fn open(config: Arc<Config>) -> Opened<House> {
+        House::opened(config.clone()).map_err(|complaint| by_unit(complaint, &config))
+    }
+
+    fn opened(config: Arc<Config>) -> Opened<House> {
         if let Some(fault) = config.faults_of_places().into_iter().next() {
             return Err(Box::new(fault.into()));
         }
@@ -232,6 +238,25 @@ pub fn stop(mut pipeline: Arc<Pipeline>) -> Result<(), String> {
             Err(shared) => return shared.fatal().map_or(Ok(()), Err),
         }
     }
+}
+
+/// The same complaint with what the unit forbids, if systemd started this process and that is the reason.
+fn by_unit(complaint: Box<Complaint>, config: &Config) -> Box<Complaint> {
+    if !matches!(complaint.sort, Sort::Io | Sort::Denied) {
+        return complaint;
+    }
+    let service = Service::here();
+    // Only what the complaint is about: another folder that is hidden, too, did not keep the house from opening.
+    let said = format!("{}: {}", complaint.error, complaint.because);
+    let is_meant =
+        |need: &&Need| said.contains(&need.what) || said.contains(&need.path.display().to_string());
+    let needs = Needs::of(config);
+    let mut found = needs.paths.iter().filter(is_meant).filter_map(|need| service.hindrance(need));
+    let Some(lack) = found.find(|lack| lack.by_unit) else { return complaint };
+    // Not tried again by itself: only a person can change the unit.
+    let because = format!("{}; {}", lack.text, complaint.because);
+    let so = "nothing was stored, and nothing is taken in until the unit allows it";
+    Box::new(Complaint { sort: Sort::Config, because, so: so.into(), then_try: lack.detail, ..*complaint })
 }
 
 fn open_book(config: &Config) -> Opened<MirroredBook> {

@@ -2,6 +2,7 @@
 
 pub mod asker;
 pub mod cli;
+pub mod completions;
 pub mod daemon;
 pub mod exit;
 pub mod house;

@@ -16,3 +16,4 @@ pub mod reconcile;
 pub mod registry;
 pub mod sort;
 pub mod tar;
+pub mod unit;

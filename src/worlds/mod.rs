@@ -18,6 +18,7 @@ pub mod s3;
 pub mod source;
 pub mod target;
 pub mod temporary;
+pub mod unit;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -113,7 +113,8 @@ class Machine:
             if found:
                 return found
             time.sleep(0.3)
-        raise Failed(f"not within {seconds} s: {what}\n{self.out('journalctl -u strongroom --no-pager -n 30', check=False)}")
+        told = self.out("journalctl -u 'strongroom*' --no-pager -n 40", check=False)
+        raise Failed(f"not within {seconds} s: {what}\n{told}")
 
     def close(self):
         if self.process and self.process.poll() is None:

@@ -312,9 +312,7 @@ fn the_job_repair_changes_nothing_unless_it_is_allowed_to() {
     assert_eq!(run.end, RunEnd::Wrong);
     assert_eq!(
         run.told.text(),
-        format!(
-            "repair: 1 damaged copies wait for a person; next: strongroom repair plan\n  {object} on b\n"
-        )
+        format!("repair: 1 damaged copy waits for a person; next: strongroom repair plan\n  {object} on b\n")
     );
     assert_eq!(office_plan.house.ledger.damaged(None, 9).unwrap(), damaged);
 

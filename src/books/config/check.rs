@@ -1,6 +1,7 @@
 //! What a configuration must not say, and what changed between two of them.
 
 use super::fault::Fault;
+use super::keys::Key;
 use super::tree::{Tree, Value};
 use super::{Config, PlaceConfig};
 use crate::books::profiles;
@@ -305,10 +306,38 @@ fn come_and_gone(old: &Config, new: &Config) -> Vec<String> {
     [only_in(new, old, "new"), only_in(old, new, gone)].concat()
 }
 
+/// Keys of a source that say where it lies or whose it is.
+const PLACE_OF_SOURCE: [&str; 7] = ["kind", "path", "url", "endpoint", "bucket", "prefix", "depositor"];
+
 /// Of a key of this source, below `source.`: true when it says where it lies or whose it is.
 fn is_place(key: &str, source: &str) -> Option<bool> {
     let key = key.strip_prefix(source).and_then(|rest| rest.strip_prefix('.'))?;
-    Some(["kind", "path", "url", "endpoint", "bucket", "prefix", "depositor"].contains(&key))
+    Some(PLACE_OF_SOURCE.contains(&key))
+}
+
+/// Of a key at its concrete place (`policy.gold.copies`) that is no source's: true when a reload takes it over.
+fn is_live(key: &str) -> bool {
+    let live = [
+        "depositor.",
+        "jobs.",
+        "notice.",
+        "serve.inbox_settle",
+        "serve.drain",
+        "repair.",
+        "roles.",
+        "deletion.",
+    ];
+    // What is accepted is the line's to know, and the line is built at the start.
+    live.iter().any(|prefix| key.starts_with(prefix)) && !key.ends_with(".accept")
+        || key.starts_with("policy.") && key.ends_with(".retention")
+}
+
+/// Of a key of the table: true when a reload takes it over, false when it needs a restart.
+pub fn is_taken_over(key: &Key) -> bool {
+    match key.path.strip_prefix("source[].") {
+        Some(name) => !PLACE_OF_SOURCE.contains(&name),
+        None => is_live(&key.path.replace("[]", ".NAME").replace('*', "NAME")),
+    }
 }
 
 /// What changed between two configurations: what a reload takes over, and what needs a restart.
@@ -341,20 +370,7 @@ pub fn changes(old: &Config, new: &Config) -> (Vec<String>, Vec<String>) {
             }
             continue;
         }
-        let live = [
-            "depositor.",
-            "jobs.",
-            "notice.",
-            "serve.inbox_settle",
-            "serve.drain",
-            "repair.",
-            "roles.",
-            "deletion.",
-        ];
-        // What is accepted is the line's to know, and the line is built at the start.
-        let is_live = live.iter().any(|prefix| key.starts_with(prefix)) && !key.ends_with(".accept")
-            || key.starts_with("policy.") && key.ends_with(".retention");
-        if is_live { taken.push(text) } else { restart.push(text) }
+        if is_live(key) { taken.push(text) } else { restart.push(text) }
     }
     (taken, restart)
 }

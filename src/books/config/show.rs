@@ -44,7 +44,8 @@ fn header(table: &str) -> String {
     }
 }
 
-fn example(key: &Key) -> String {
+/// What a key may look like in a file; empty when nobody can make one up.
+pub fn example(key: &Key) -> String {
     match key.path {
         "depositor[].accept" => "[\"tar\", \"zip\"]".into(),
         "ledger.mirror" => "\"/srv/other-disk/strongroom-mirror\"".into(),

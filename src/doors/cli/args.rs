@@ -9,6 +9,8 @@ pub use super::args_giving::{RestoreVerb, SpotTestVerb};
 pub use super::args_jobs::{JobVerb, NoticeVerb};
 pub use super::args_kept::{EventsFormat, EventsVerb, ObjectVerb, TargetVerb};
 pub use super::args_repair::RepairVerb;
+pub use super::args_setup::SetupVerb;
+use crate::doors::completions::Shell;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -135,12 +137,6 @@ pub enum Verb {
         /// KIND, CODE or area of codes, STAGE, standing or EXIT code; without one, the list of all
         word: Option<String>,
     },
-    /// Print a page of the manual, made from the tables the program works with: strongroom man findings | man -l -
-    #[command(hide = true, alias = "man-page")]
-    Man {
-        /// The page; without one, which there are
-        page: Option<String>,
-    },
     /// Check configuration, disks, targets, ledger, clock and socket; say how to mend each
     Doctor,
     /// Read a configuration as the daemon would
@@ -151,6 +147,9 @@ pub enum Verb {
     /// The configuration in effect
     #[command(subcommand)]
     Config(ConfigVerb),
+    /// Fit the host to the configuration: drop-ins for the units of systemd
+    #[command(subcommand)]
+    Setup(SetupVerb),
     /// Free, promised and floor of every volume and target
     Disk,
     /// The ledger on this machine
@@ -212,9 +211,35 @@ pub enum Verb {
     /// Look at bags where they lie, and make them: no daemon, no ledger, no configuration
     #[command(subcommand)]
     Bag(super::bag::args::BagVerb),
+    /// The manual, made from the tables the program works with
+    #[command(alias = "man-page")]
+    Man(ManualOf),
+    /// Scripts that complete words in bash, zsh and fish
+    Completions(CompletionsOf),
     /// Make a bag for trying out, for tests and for measuring; the same words make the same bytes
     #[command(hide = true)]
     MakeBag(MakeBag),
+}
+
+/// Which page of the manual.
+#[derive(Debug, Args)]
+pub struct ManualOf {
+    /// The page to print, as roff: a verb, strongroom.toml, findings, recovery, troubles; without one, which there are
+    pub page: Option<String>,
+    /// Write every page below this folder: man1, man5, man7
+    #[arg(long, value_name = "DIR", conflicts_with = "page")]
+    pub to: Option<PathBuf>,
+}
+
+/// Which script.
+#[derive(Debug, Args)]
+pub struct CompletionsOf {
+    /// The shell whose script is printed
+    #[arg(value_enum, required_unless_present = "to")]
+    pub shell: Option<Shell>,
+    /// Write the scripts of all shells below this folder, as packages have them below /usr/share
+    #[arg(long, value_name = "DIR", conflicts_with = "shell")]
+    pub to: Option<PathBuf>,
 }
 
 /// What kind of bag to make.
@@ -484,6 +509,10 @@ mod tests {
             "strongroom source scan drop",
             "strongroom source pause drop --reason why",
             "strongroom explain 75",
+            "strongroom man item",
+            "strongroom man --to out",
+            "strongroom completions bash",
+            "strongroom completions --to out",
             "strongroom check-config f.toml",
             "strongroom config show --defaults",
             "strongroom state verify --json",

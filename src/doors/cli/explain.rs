@@ -10,7 +10,7 @@ use crate::work::desk::complaint::{Complaint, Sort};
 
 /// What each stage does, and what it leaves.
 #[rustfmt::skip]
-const STAGES: [(Stage, &str, &str); 11] = [
+pub const STAGES: [(Stage, &str, &str); 11] = [
     (Stage::Download, "promises space, receives the deposit, and computes the digest of the whole tar", "a local deposit is read in place and stays where it is"),
     (Stage::Unpack, "reads the tar's headers and writes the member index: path, place, size, time", "nothing is unpacked on disk; hostile members are refused here"),
     (Stage::Checksum, "computes md5, sha1, sha256, sha512 and whatever the manifests name, of every member in one read", "goes on at the first member without digests after an interruption"),
@@ -26,7 +26,7 @@ const STAGES: [(Stage, &str, &str); 11] = [
 
 /// What each standing means.
 #[rustfmt::skip]
-const STANDINGS: [(&str, &str); 8] = [
+pub const STANDINGS: [(&str, &str); 8] = [
     ("ready", "it may be taken by the next free worker of its stage"),
     ("working", "a worker has it"),
     ("waiting", "it waits for space, for its turn, or for time to cure a trouble; nothing is to be done"),
@@ -77,8 +77,9 @@ pub fn explain(word: Option<&str>) -> Result<String, Box<Complaint>> {
     }))
 }
 
-fn kind(row: &KindRow) -> String {
-    let who = match row.remedy {
+/// Who can help, in a sentence.
+pub fn who_can_help(remedy: Remedy) -> String {
+    match remedy {
         Remedy::Time => format!("time may cure it; after {TRIES_MAX} tries the item is held for you"),
         Remedy::Depositor => "the depositor must send something else".into(),
         Remedy::Operator => "you must mend something here".into(),
@@ -86,7 +87,11 @@ fn kind(row: &KindRow) -> String {
             "look before anything else is done: stored or recorded bytes are not what they were".into()
         }
         Remedy::Developer => "this program is wrong; the item is held so that it cannot do harm".into(),
-    };
+    }
+}
+
+fn kind(row: &KindRow) -> String {
+    let who = who_can_help(row.remedy);
     format!(
         "{}: a kind of trouble\n  meaning: {}\n  who can help: {who}\n  what happens next: {}\n  what to do: {}\n",
         row.name, row.meaning, row.next, row.advice

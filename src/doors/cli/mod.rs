@@ -11,6 +11,7 @@ mod args_giving;
 pub mod args_jobs;
 mod args_kept;
 mod args_repair;
+mod args_setup;
 mod backup;
 pub mod bag;
 mod check;
@@ -23,6 +24,7 @@ pub mod fixity;
 mod ingest;
 pub mod job;
 mod letter;
+mod manual;
 mod notice;
 mod object;
 pub mod offline;
@@ -33,6 +35,7 @@ mod reconcile;
 pub mod repair;
 mod report;
 mod restore;
+mod setup;
 pub mod source;
 mod spot_test;
 pub mod table;
@@ -146,7 +149,8 @@ fn run(screen: &Screen, cli: Cli) -> Told<Exit> {
     let given = Given::new(cli.global.config.clone(), cli.global.data.clone());
     match &cli.verb {
         Verb::Explain { word } => return offline::explain(screen, word.as_deref()),
-        Verb::Man { page } => return offline::man(screen, page.as_deref()),
+        Verb::Man(what) => return manual::man(screen, what),
+        Verb::Completions(what) => return manual::completions(screen, what),
         Verb::CheckConfig { file } => return offline::check_config(screen, file.clone(), &given),
         Verb::Profile(what) => return profile::run(screen, what, &given),
         Verb::MakeBag(what) => return offline::make_bag(screen, what),
@@ -183,6 +187,7 @@ fn run(screen: &Screen, cli: Cli) -> Told<Exit> {
             ingest::submit(screen, &config, &what)
         }
         Verb::Doctor => offline::doctor(screen, &config),
+        Verb::Setup(verb) => setup::run(screen, &config, &verb),
         Verb::State(args::StateVerb::Restore(what)) => backup::restore(screen, &config, &what),
         Verb::Rebuild(what) => rebuild::run(screen, &config, &what),
         Verb::Job(verb) => job::run(screen, &config, verb),

@@ -6,15 +6,17 @@ use super::table::{Style, Tone};
 use super::talk::{Talk, Told, unexpected};
 use super::{Screen, codes, complain, explain as explaining, usage};
 use crate::books::config::fault::Faults;
+use crate::books::config::needs::Needs;
 use crate::books::config::units::parse_bytes;
-use crate::books::config::{Config, Given, Origin, defaults, sample};
+use crate::books::config::{Config, Given, Origin, SYSTEM_FILE, absolute, defaults, sample};
+use crate::books::unit::{Lack, Lacking, SERVICE};
 use crate::doors::exit::{self, Exit};
-use crate::doors::man::{SHEETS, Sheet};
 use crate::rules::bagit::make::{Damage, Plan, Source, bag, tar_bag};
 use crate::rules::sort::MemoryScratch;
 use crate::work::desk::bag_name;
 use crate::work::desk::complaint::{Complaint, Sort};
 use crate::work::desk::words::{Answer, Ask, Check, Level, SCHEMA};
+use crate::worlds::unit::Units;
 use serde_json::json;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
@@ -31,26 +33,6 @@ pub fn explain(screen: &Screen, word: Option<&str>) -> Told<Exit> {
         }
         false => screen.text(&text),
     }
-    Ok(exit::DONE)
-}
-
-/// A page of the manual, as roff; without a word, which pages there are.
-pub fn man(screen: &Screen, word: Option<&str>) -> Told<Exit> {
-    let Some(word) = word else {
-        for sheet in SHEETS {
-            screen.raw(&format!("{}\t{}.{}\t{}\n", sheet.word, sheet.name, sheet.section, sheet.title));
-        }
-        return Ok(exit::DONE);
-    };
-    let named = |sheet: &&Sheet| sheet.word == word || sheet.name == word;
-    let sheet = SHEETS.iter().find(named).ok_or_else(|| {
-        let words: Vec<&str> = SHEETS.iter().map(|sheet| sheet.word).collect();
-        usage(
-            format!("there is no page \"{}\"", word.escape_debug()),
-            format!("strongroom man {}", words.join("|")),
-        )
-    })?;
-    screen.raw(&sheet.roff());
     Ok(exit::DONE)
 }
 
@@ -79,15 +61,43 @@ pub fn check_config(screen: &Screen, file: Option<PathBuf>, given: &Given) -> To
     Err(first_of(screen, Faults(faults)))
 }
 
+/// What the units of this host do not allow of a configuration.
+fn lacking(config: &Config) -> Lacking {
+    // The unit names a file: without one it is not the service that this configuration is for.
+    if config.file.is_none() {
+        return Lacking::default();
+    }
+    let units = Units::below(Path::new("/"));
+    let found = units.unit(SERVICE, None).and_then(|unit| match unit {
+        Some(unit) => {
+            let file = unit.config().unwrap_or(SYSTEM_FILE.into());
+            Lacking::of(&Needs::with_file(config, &file), &unit, &units)
+        }
+        None => Ok(Lacking::default()),
+    });
+    found.unwrap_or_else(|error| {
+        let text = "what the service's units allow cannot be told".into();
+        Lacking { daemon: vec![Lack { text, detail: error.to_string(), by_unit: false }], jobs: Vec::new() }
+    })
+}
+
 fn told_sound(screen: &Screen, config: &Config) {
     let file =
         config.file.as_ref().map_or("no file, embedded default".into(), |file| file.display().to_string());
     let policies: Vec<String> =
         config.policies.iter().map(|policy| format!("{} ({} copies)", policy.name, policy.copies)).collect();
+    // Warnings only: whoever writes a configuration writes the drop-in for it next.
+    let lacking = lacking(config);
+    let only_jobs = lacking.only_jobs();
+    let warnings: Vec<Check> =
+        lacking.daemon.into_iter().chain(only_jobs).map(|lack| Check::warn(lack.text, lack.detail)).collect();
     if screen.json {
-        screen.document(&json!({ "schema": SCHEMA, "ok": true, "file": config.file, "faults": [] }));
+        screen.document(
+            &json!({ "schema": SCHEMA, "ok": true, "file": config.file, "faults": [], "warnings": warnings }),
+        );
     }
     screen.line(&format!("ok    {file}: {} targets, policies {}", config.targets.len(), policies.join(", ")));
+    screen.text(&checklist(&screen.style, &warnings));
 }
 
 /// Complains about every fault but the first, which it gives back: all of them are to be seen at once.
@@ -127,16 +137,27 @@ pub fn doctor(screen: &Screen, config: &Arc<Config>) -> Told<Exit> {
     if let Some(fault) = config.faults_of_places().into_iter().next() {
         checks.push(Check::fail(fault.to_string(), format!("{}\n{}", fault.so, fault.then_try)));
     }
+    let of_units = if is_the_services(config) { lacking(config) } else { Lacking::default() };
     match Talk::daemon(config) {
         Ok(Some(mut talk)) => {
             let socket = config.serve.socket.display();
             checks.push(Check::ok(format!("daemon answers at {socket}")));
             ask_doctor(&mut talk, &mut checks);
+            tell_of_units(of_units, &mut checks);
         }
         Ok(None) => {
             let detail = "nothing goes on by itself: systemctl start strongroom, or strongroom serve";
             checks.push(Check::warn("no daemon runs", detail));
-            without_daemon(config, &mut checks);
+            let forbidden = of_units.daemon.iter().any(|lack| lack.by_unit);
+            tell_of_units(of_units, &mut checks);
+            match forbidden {
+                // What was made now, by somebody whom no unit hinders, the service could not use afterwards.
+                true => checks.push(Check::warn(
+                    "the house was not opened",
+                    "first let the service use what is named above",
+                )),
+                false => without_daemon(config, &mut checks),
+            }
         }
         Err(complaint) => checks.push(failed("the daemon cannot be asked", &complaint)),
     }
@@ -152,6 +173,24 @@ pub fn doctor(screen: &Screen, config: &Arc<Config>) -> Told<Exit> {
     let (warned, broken) = (counted(warnings as u64, "warning"), counted(failures as u64, "failure"));
     screen.line(&format!("{warned}, {broken}. Exit {}.", exit.0));
     Ok(exit)
+}
+
+/// True when this is the configuration that the installed service is started with.
+fn is_the_services(config: &Config) -> bool {
+    let unit = Units::below(Path::new("/")).unit(SERVICE, None).ok().flatten();
+    let named = unit.map(|unit| unit.config().unwrap_or(SYSTEM_FILE.into()));
+    named.is_some_and(|named| config.file.as_deref().map(absolute) == Some(named))
+}
+
+/// What the daemon did not find by itself: it knows the configuration that it was started with.
+fn tell_of_units(lacking: Lacking, checks: &mut Vec<Check>) {
+    let only_jobs = lacking.only_jobs();
+    for lack in lacking.daemon {
+        if checks.iter().all(|known| known.text != lack.text) {
+            checks.push(Check::fail(lack.text, lack.detail));
+        }
+    }
+    checks.extend(only_jobs.map(|lack| Check::warn(lack.text, lack.detail)));
 }
 
 fn without_daemon(config: &Arc<Config>, checks: &mut Vec<Check>) {

@@ -3,17 +3,30 @@
 //! - Every text goes through `escape`: nothing in it is a request, an escape or a quote to its reader.
 //! - Text between backquotes is set in bold, as the words that people type are.
 
+/// A piece of a line, and how it is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part<'a> {
+    /// As it stands.
+    Plain(&'a str),
+    /// What is typed as it stands: bold.
+    Typed(&'a str),
+    /// What something else is put in place of: italic.
+    Filled(&'a str),
+}
+
 /// A page being written.
 #[derive(Clone, Debug)]
 pub struct Page {
     text: String,
+    /// Right behind the head of a section, where a paragraph begins anyway.
+    fresh: bool,
 }
 
 impl Page {
     /// A page of this name, in this section of the manual: its head, and the section NAME.
     pub fn new(name: &str, section: u8, title: &str) -> Page {
         let version = env!("CARGO_PKG_VERSION");
-        let mut page = Page { text: String::new() };
+        let mut page = Page { text: String::new(), fresh: false };
         page.text.push_str(".\\\" Made by the program itself: strongroom man\n");
         page.text.push_str(&format!(
             ".TH {} {section} \"\" {} {}\n",
@@ -31,24 +44,27 @@ impl Page {
     /// Starts a section.
     pub fn section(mut self, title: &str) -> Page {
         self.text.push_str(&format!(".SH {}\n", argument(title)));
+        self.fresh = true;
         self
     }
 
     /// Starts a section within a section.
     pub fn subsection(mut self, title: &str) -> Page {
         self.text.push_str(&format!(".SS {}\n", argument(title)));
+        self.fresh = true;
         self
     }
 
     /// A paragraph.
     pub fn text(mut self, text: &str) -> Page {
-        self.text.push_str(".PP\n");
+        self.paragraph();
         self.line(text);
         self
     }
 
     /// A term, and below it, indented, what there is to say of it: one paragraph each.
     pub fn term(mut self, term: &str, texts: &[String]) -> Page {
+        self.fresh = false;
         self.text.push_str(".TP\n");
         self.text.push_str(&format!("\\fB{}\\fR\n", escape(term)));
         for (place, text) in texts.iter().enumerate() {
@@ -60,9 +76,53 @@ impl Page {
         self
     }
 
+    /// The same, with a term of several pieces.
+    pub fn term_of(mut self, term: &[Part<'_>], texts: &[String]) -> Page {
+        self.fresh = false;
+        self.text.push_str(".TP\n");
+        self.text.push_str(&format!("{}\n", parts(term)));
+        for (place, text) in texts.iter().enumerate() {
+            if place > 0 {
+                self.text.push_str(".IP\n");
+            }
+            self.line(text);
+        }
+        // A term without a text would take the next line for its own.
+        if texts.is_empty() {
+            self.text.push_str("\\&\n");
+        }
+        self
+    }
+
+    /// How something is called: the words, and behind them, never broken within, what they take.
+    pub fn synopsis(mut self, words: &str, takes: &[Vec<Part<'_>>]) -> Page {
+        self.fresh = false;
+        let words = escape(words);
+        // The text hangs behind the words. A blank would end the argument that the width is.
+        let wide = words.replace(' ', "\\ ");
+        self.text.push_str(&format!(".TP \\w'{wide}'u+1n\n\\fB{words}\\fR\n"));
+        let takes: Vec<String> = takes.iter().map(|take| parts(take).replace(' ', "\\ ")).collect();
+        self.text.push_str(if takes.is_empty() { "\\&" } else { "" });
+        self.text.push_str(&format!("{}\n", takes.join(" ")));
+        self
+    }
+
+    /// What follows stands further in, until `outer`.
+    pub fn inner(mut self) -> Page {
+        self.text.push_str(".RS\n");
+        self
+    }
+
+    /// Ends what `inner` began.
+    pub fn outer(mut self) -> Page {
+        self.text.push_str(".RE\n");
+        self
+    }
+
     /// What to type, or what is printed: line by line as it stands.
     pub fn example(mut self, text: &str) -> Page {
-        self.text.push_str(".PP\n.RS 4\n.nf\n");
+        self.paragraph();
+        self.text.push_str(".RS 4\n.nf\n");
         for line in text.lines() {
             self.text.push_str(&format!("{}\n", escape(line)));
         }
@@ -73,6 +133,12 @@ impl Page {
     /// The roff.
     pub fn finish(self) -> String {
         self.text
+    }
+
+    fn paragraph(&mut self) {
+        if !std::mem::take(&mut self.fresh) {
+            self.text.push_str(".PP\n");
+        }
     }
 
     fn line(&mut self, text: &str) {
@@ -115,6 +181,22 @@ pub fn escape(text: &str) -> String {
         }
     }
     roff
+}
+
+/// Pieces of a line, each set as it is meant.
+fn parts(parts: &[Part<'_>]) -> String {
+    let mut line = String::new();
+    for (place, part) in parts.iter().enumerate() {
+        let (font, text) = match part {
+            Part::Plain(text) => ("", text),
+            Part::Typed(text) => ("\\fB", text),
+            Part::Filled(text) => ("\\fI", text),
+        };
+        let escaped = escape(text);
+        let kept = if place == 0 { &escaped[..] } else { escaped.strip_prefix("\\&").unwrap_or(&escaped) };
+        line.push_str(&format!("{font}{kept}{}", if font.is_empty() { "" } else { "\\fR" }));
+    }
+    line
 }
 
 /// An argument of a macro.

@@ -167,7 +167,7 @@ impl fmt::Display for Complaint {
         write!(out, "error: {}", self.error)?;
         for (word, text) in [("because", &self.because), ("so", &self.so), ("try", &self.then_try)] {
             if !text.is_empty() {
-                write!(out, "\n  {word}: {text}")?;
+                write!(out, "\n  {word}: {}", text.replace('\n', "\n    "))?;
             }
         }
         Ok(())

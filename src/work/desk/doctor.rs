@@ -5,7 +5,10 @@
 
 use super::words::{Answer, Check, Level, PlaceView};
 use super::{Desk, Told};
+use crate::books::config::needs::Needs;
 use crate::books::config::units::show_bytes;
+use crate::books::unit::Lack;
+use crate::books::unit::service::Service;
 use crate::model::item::ItemId;
 use crate::model::object::ObjectId;
 use crate::model::trouble::Trouble;
@@ -26,13 +29,18 @@ const SYNCHRONISED: &str = "/run/systemd/timesync/synchronized";
 impl Desk {
     pub(super) fn doctor(&self) -> Told<Answer> {
         let mut checks = vec![self.check_disks()];
+        let config = self.config();
+        let (service, needs) = (Service::here(), Needs::of(&config));
         for place in self.places()? {
             let tried = match place.role.as_str() {
                 "staging" => self.try_volume(&place.name),
                 _ => self.try_target(&place.name),
             };
-            checks.push(place_check(&place, tried));
+            let need = needs.paths.iter().find(|need| need.path == Path::new(&place.path));
+            let hindrance = || need.and_then(|need| service.hindrance(need));
+            checks.push(place_check(&place, tried, &hindrance));
         }
+        checks.extend(check_needs(&needs, &service, &checks));
         checks.extend(self.intakes().iter().map(|intake| self.probe_one(intake)));
         checks.push(self.check_ledger());
         checks.extend(self.check_backup());
@@ -138,11 +146,29 @@ fn try_txn(target: &dyn Target, txn: &Txn) -> Result<(), Trouble> {
     }
 }
 
-fn place_check(place: &PlaceView, tried: Result<(), Trouble>) -> Check {
+/// What else the configuration names, beside staging volumes and targets.
+fn check_needs(needs: &Needs, service: &Service, told: &[Check]) -> Vec<Check> {
+    let unusable = service.unusable(needs);
+    if unusable.is_empty() {
+        let credentials = if service.is_one() { needs.credentials.len() } else { 0 };
+        let text = format!(
+            "what the configuration names can be used: {} paths, {credentials} credentials",
+            needs.paths.len()
+        );
+        return vec![Check::ok(text)];
+    }
+    let is_new = |lack: &Lack| told.iter().all(|check| check.text != lack.text);
+    unusable.into_iter().filter(is_new).map(|lack| Check::fail(lack.text, lack.detail)).collect()
+}
+
+fn place_check(place: &PlaceView, tried: Result<(), Trouble>, hindrance: &dyn Fn() -> Option<Lack>) -> Check {
     let what = format!("{} {} at {}", place.role, place.name, place.path);
     let wrong = place.wrong.clone().or_else(|| tried.err().map(|trouble| trouble.sentence()));
     if let Some(why) = wrong {
-        return Check::fail(what, mend(place, &why));
+        return match hindrance() {
+            Some(lack) => Check::fail(lack.text, lack.detail),
+            None => Check::fail(what, mend(place, &why)),
+        };
     }
     let text = format!("{what}: marker seen, written and read back, {} free", show_bytes(place.free));
     if place.room == 0 {
@@ -159,14 +185,6 @@ fn place_check(place: &PlaceView, tried: Result<(), Trouble>) -> Check {
 
 /// What to do about a place that fails.
 fn mend(place: &PlaceView, why: &str) -> String {
-    if why.contains("Read-only file system") || why.contains("os error 30") {
-        return format!(
-            "{why}\nif it is mounted read-write, the unit forbids it (ProtectSystem=strict): put this into\n\
-             /etc/systemd/system/strongroom.service.d/volumes.conf, then daemon-reload and restart:\n\
-             \u{20} [Service]\n  ReadWritePaths={}",
-            place.path
-        );
-    }
     if why.contains("Permission denied") || why.contains("os error 13") {
         return format!("{why}\ngive the service's user the right to write there: {}", place.path);
     }
@@ -223,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_only_place_comes_with_the_drop_in_that_mends_it() {
+    fn a_place_that_fails_is_told_with_the_reason_that_the_unit_gives_or_else_with_its_own() {
         let place = PlaceView {
             name: "vault-b".into(),
             role: "target".into(),
@@ -236,12 +254,22 @@ mod tests {
             room: 0,
             wrong: Some("Read-only file system (os error 30)".into()),
         };
-        let check = place_check(&place, Ok(()));
-        assert_eq!(check.level, Level::Fail);
-        assert!(check.detail.ends_with("  [Service]\n  ReadWritePaths=/srv/vault-b"), "{}", check.detail);
+        let lack = || {
+            Some(Lack {
+                text: "target vault-b: /srv/vault-b is read-only for the service (ProtectSystem=strict)"
+                    .into(),
+                detail: "put this into volumes.conf".into(),
+                by_unit: true,
+            })
+        };
+        let check = place_check(&place, Ok(()), &lack);
+        assert_eq!((check.level, check.text), (Level::Fail, lack().unwrap().text));
+        assert_eq!(check.detail, "put this into volumes.conf");
+        let check = place_check(&place, Ok(()), &|| None);
+        assert!(check.detail.contains("Read-only file system"), "{}", check.detail);
         let denied = PlaceView { wrong: None, ..place };
         let trouble =
             Trouble::new(crate::model::trouble::Kind::TargetDenied, "Permission denied (os error 13)");
-        assert!(place_check(&denied, Err(trouble)).detail.contains("right to write"));
+        assert!(place_check(&denied, Err(trouble), &|| None).detail.contains("right to write"));
     }
 }

@@ -83,7 +83,9 @@ impl Repair {
         if waiting == 0 {
             return Step::Done(false, Told::line("repair: no copy is damaged"));
         }
-        let line = format!("repair: {waiting} damaged copies wait for a person; next: {PLAN}");
+        let copies =
+            if waiting == 1 { "1 damaged copy waits" } else { &format!("{waiting} damaged copies wait") };
+        let line = format!("repair: {copies} for a person; next: {PLAN}");
         Step::Done(true, Told { line, ..told })
     }
 }

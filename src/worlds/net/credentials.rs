@@ -119,12 +119,17 @@ pub fn authorization(access: &Access) -> Result<Option<Secret>, String> {
 /// Where systemd put a credential.
 pub fn systemd_path(name: &str) -> Result<PathBuf, String> {
     let folder = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|folder| !folder.is_empty());
-    let why = || {
+    systemd_path_in(folder.map(PathBuf::from), name)
+}
+
+fn systemd_path_in(folder: Option<PathBuf>, name: &str) -> Result<PathBuf, String> {
+    let path = folder.map(|folder| folder.join(name)).filter(|path| path.try_exists().unwrap_or(true));
+    path.ok_or_else(|| {
         format!(
-            "there is no credential {name}: the process was not started by systemd with LoadCredential={name}"
+            "there is no credential {name}: systemd started this process without LoadCredential={name}, or did not \
+             start it; strongroom setup unit --write, then daemon-reload and restart"
         )
-    };
-    Ok(PathBuf::from(folder.ok_or_else(why)?).join(name))
+    })
 }
 
 /// A file of credentials, which nobody else may read.
@@ -142,4 +147,24 @@ pub fn read(path: &Path) -> Result<Secret, String> {
         return Err(format!("{} is longer than credentials are", path.display()));
     }
     Ok(Secret::new(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_that_was_not_handed_over_is_told_with_what_hands_it_over() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("keys"), "x:y").unwrap();
+        let at = |folder: Option<&Path>, name| systemd_path_in(folder.map(Path::to_path_buf), name);
+        assert_eq!(at(Some(folder.path()), "keys"), Ok(folder.path().join("keys")));
+        for (folder, name) in [(Some(folder.path()), "other"), (None, "keys")] {
+            let why = at(folder, name).unwrap_err();
+            assert!(
+                why.contains(&format!("LoadCredential={name}")) && why.contains("setup unit --write"),
+                "{why}"
+            );
+        }
+    }
 }

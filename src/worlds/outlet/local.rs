@@ -180,8 +180,10 @@ fn joined(above: &str, name: &str) -> String {
 fn told(place: &str, error: io::Error) -> OutletError {
     let (place, why) = (place.to_string(), error.to_string());
     match error.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            OutletError::Denied { place, why }
+        io::ErrorKind::PermissionDenied => OutletError::Denied { place, why },
+        io::ErrorKind::ReadOnlyFilesystem => {
+            let leave = "a service of systemd may write only what the configuration names ([[place]]; strongroom setup unit)";
+            OutletError::Denied { place, why: format!("{why}; {leave}") }
         }
         io::ErrorKind::NotFound => OutletError::Absent { place },
         _ => OutletError::Io { place, why },

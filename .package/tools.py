@@ -2,7 +2,7 @@
 import os, pathlib, shutil, subprocess, sys
 
 CACHE = pathlib.Path(os.environ.get("STRONGROOM_PACKAGE_CACHE", pathlib.Path.home() / ".cache/strongroom-package"))
-FROM_PYPI = ["ziglang==0.17.1", "cargo-zigbuild==0.24.0"]
+FROM_PYPI = pathlib.Path(__file__).resolve().parent / "requirements.txt"
 FROM_CARGO = {"cargo-deb": "3.8.0", "cargo-generate-rpm": "0.21.1", "cargo-cyclonedx": "0.5.9"}
 
 
@@ -32,15 +32,15 @@ def needed():
 def zig():
     """The folder with cargo-zigbuild and zig, which link against an old glibc wherever they run."""
     venv = CACHE / "venv"
-    note = venv / "pinned"
-    if not note.exists() or note.read_text().split() != FROM_PYPI:
-        say(f"installing {', '.join(FROM_PYPI)} into {venv}")
+    note, pinned = venv / "pinned", FROM_PYPI.read_text()
+    if not note.exists() or note.read_text() != pinned:
+        say(f"installing zig and cargo-zigbuild into {venv}")
         try:
             run([sys.executable, "-m", "venv", venv])
         except Cannot as why:
             raise Cannot(f"{why}\ntry: apt-get install python3-venv") from None
-        run([venv / "bin/pip", "install", "-q", *FROM_PYPI])
-        note.write_text("\n".join(FROM_PYPI))
+        run([venv / "bin/pip", "install", "-q", "--disable-pip-version-check", "--only-binary", ":all:", "--require-hashes", "-r", FROM_PYPI])
+        note.write_text(pinned)
     return venv / "bin"
 
 

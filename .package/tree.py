@@ -1,7 +1,7 @@
 """What goes into every package, laid out once: program, manual, completions, units, samples, licences."""
-import gzip, json, os, pathlib, shutil, subprocess
+import gzip, json, os, pathlib, shutil
 
-from tools import Cannot, clean, run, say
+from tools import Cannot, clean, run
 
 JOBS = ["fixity", "repair", "spot-test", "reconcile", "retention", "state-backup", "report"]
 
@@ -40,16 +40,10 @@ def share(program, scratch):
     environment = {**clean(), "HOME": "/nonexistent", "STRONGROOM_DATA": str(scratch / "no-data")}
     made = {}
     for verb in ("man", "completions"):
-        done = subprocess.run([program, verb, "--to", scratch / verb], capture_output=True, text=True, env=environment)
-        if done.returncode == 0:
-            made[verb] = {str(path.relative_to(scratch / verb)): path.read_bytes() for path in sorted((scratch / verb).rglob("*")) if path.is_file()}
-    if "man" not in made:
-        say("skipped: this program makes only one page of its manual")
-        page = run([program, "man", "findings"], env=environment)
-        made["man"] = {"man7/strongroom-findings.7": page.encode()}
-    if "completions" not in made:
-        say("skipped: this program makes no completions")
-        made["completions"] = {}
+        run([program, verb, "--to", scratch / verb], env=environment)
+        made[verb] = {str(path.relative_to(scratch / verb)): path.read_bytes() for path in sorted((scratch / verb).rglob("*")) if path.is_file()}
+        if not made[verb]:
+            raise Cannot(f"{program} {verb} made nothing")
     return made
 
 

@@ -6,25 +6,20 @@ of its own. Kept copies and the ledger must outlive all of it.
 
 usage: packages.py [--suite NAME]... [--only STORY]... [--packages DIR]
 """
-import argparse, os, pathlib, re, shutil, subprocess, sys, tarfile, tempfile, time
+import argparse, concurrent.futures, os, pathlib, re, shutil, subprocess, sys, tarfile, tempfile, threading, time
 
 sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
 sys.path.insert(0, str(HERE))
+from host import holds, say
 from machine import CACHE, CannotBoot, Failed, Machine, needs
 
 PORTS = {"bookworm": 22642, "trixie": 22643}
 
 
-def holds(what, true, found=None):
-    if not true:
-        raise Failed(f"{what}: it is not so: {found!r}"[:3000])
-    print(f"    {what}", flush=True)
-
-
 def skipped(what, why):
-    print(f"    skipped: {what}: {why}", flush=True)
+    say(f"  skipped: {what}: {why}")
 
 
 def run(*command, check=True, **how):
@@ -67,7 +62,7 @@ def packed(folder, scratch):
     return first, Packages(scratch / "second")
 
 
-class Host:
+class Packed:
     """A machine, and the two versions that it gets."""
 
     def __init__(self, machine, first, second):
@@ -116,10 +111,8 @@ def story_deb_install(host):
 
 def story_deb_unit(host):
     m = host.machine
-    manual = "yes" if m.ssh("test -e /usr/share/man/man1/strongroom.1.gz && command -v man", check=False).returncode == 0 else "no"
-    if manual == "no":
-        skipped("the pages that the unit names", "the package or the machine has no manual to look them up in")
-    done = m.ssh(f"systemd-analyze verify --man={manual} /usr/lib/systemd/system/strongroom.service /usr/lib/systemd/system/strongroom-*.timer 2>&1", check=False)
+    # A minimal machine has no man; the pages are looked up by story_unit_and_its_pages.
+    done = m.ssh("systemd-analyze verify --man=no /usr/lib/systemd/system/strongroom.service /usr/lib/systemd/system/strongroom-*.timer 2>&1", check=False)
     holds("systemd-analyze verify has nothing to say", done.returncode == 0 and done.stdout.strip() == "", done.stdout)
     done = m.ssh("systemd-analyze security --offline=true --threshold=15 --no-pager /usr/lib/systemd/system/strongroom.service | tail -1")
     holds(f"exposure: {done.stdout.strip()[2:]}", True)
@@ -284,8 +277,23 @@ def story_lintian(first, second, scratch):
         return skipped("lintian", "it is not installed")
     done = run("lintian", "--fail-on", "error", "--tag-display-limit", "0", first.deb, check=False)
     for line in done.stdout.splitlines():
-        print(f"      {line}")
+        say(f"    {line}")
     holds("lintian finds no error", done.returncode == 0, done.stdout + done.stderr)
+
+
+def story_unit_and_its_pages(first, second, scratch):
+    if not all(map(shutil.which, ("systemd-analyze", "dpkg-deb", "man"))):
+        return skipped("the unit's pages", "systemd-analyze, dpkg-deb and man are not all here")
+    root = scratch / "deb"
+    run("dpkg-deb", "-x", first.deb, root)
+    unit = scratch / "strongroom.service"
+    text = (root / "usr/lib/systemd/system/strongroom.service").read_text()
+    unit.write_text(text.replace("/usr/bin/strongroom", str(root / "usr/bin/strongroom")))
+    done = run("systemd-analyze", "verify", "--man=yes", unit, check=False, env={**os.environ, "MANPATH": str(root / "usr/share/man")})
+    holds("systemd-analyze verify has nothing to say, and finds every page that the unit names", done.returncode == 0 and not done.stderr.strip(), done.stderr)
+    pages = sorted((root / "usr/share/man").rglob("*.gz"))
+    warned = [f"{page.name}: {told}" for page in pages if (told := run("man", "--warnings", "-l", "-Tutf8", page, env={**os.environ, "MANWIDTH": "100", "LC_ALL": "C.UTF-8"}).stderr)]
+    holds(f"man --warnings has nothing to say of {len(pages)} packed pages", not warned, warned)
 
 
 def story_rpm(first, second, scratch):
@@ -382,7 +390,7 @@ def story_oldest_glibc(first, second, scratch):
     holds("the deb is taken there, too, and knows what is kept", "letters" in done.stdout, done.stdout + done.stderr)
 
 
-ANYWHERE = [story_lintian, story_rpm, story_tarball_without_systemd, story_oldest_glibc]
+ANYWHERE = [story_lintian, story_unit_and_its_pages, story_rpm, story_tarball_without_systemd, story_oldest_glibc]
 
 
 def main():
@@ -393,35 +401,52 @@ def main():
     given = parser.parse_args()
     scratch = pathlib.Path(tempfile.mkdtemp(prefix="strongroom-packages-"))
 
-    def wanted(story):
-        return not given.only or any(part in story.__name__ for part in given.only)
+    def wanted(stories):
+        return [story for story in stories if not given.only or any(part in story.__name__ for part in given.only)]
 
     try:
         first, second = packed(given.packages.resolve(), scratch)
-        began = time.monotonic()
-        for story in filter(wanted, ANYWHERE):
-            print(f"  {story.__name__[6:]} ({time.monotonic() - began:.0f} s)", flush=True)
+        for story in wanted(ANYWHERE):
+            threading.current_thread().name = "packages"
+            say(story.__name__.removeprefix("story_"))
             story(first, second, scratch)
-        needs()
-        for suite in given.suite or list(PORTS):
-            if not any(map(wanted, ON_MACHINE)):
-                break
-            began = time.monotonic()
-            machine = Machine(suite, PORTS[suite])
-            try:
-                host = Host(machine, first, second)
-                for story in filter(wanted, ON_MACHINE):
-                    print(f"  {suite}: {story.__name__[6:]} ({time.monotonic() - began:.0f} s)", flush=True)
-                    story(host)
-            finally:
-                machine.close()
-            print(f"{suite}: well, {time.monotonic() - began:.0f} s", flush=True)
+        stories = wanted(ON_MACHINE)
+        suites = (given.suite or list(PORTS)) if stories else []
+        if suites:
+            needs()
+            with concurrent.futures.ThreadPoolExecutor(len(suites)) as pool:
+                ends = list(pool.map(lambda suite: lived(suite, stories, first, second), suites))
+            if not all(ends):
+                sys.exit(1)
     except CannotBoot as why:
         print(f"skipped: no machine can be booted here: {why}")
     except Failed as wrong:
         sys.exit(f"wrong: {wrong}")
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def lived(suite, stories, first, second):
+    """One machine's life; True when all of it held."""
+    threading.current_thread().name = suite
+    began = time.monotonic()
+    try:
+        machine = Machine(suite, PORTS[suite])
+    except CannotBoot as why:
+        say(f"skipped: no machine can be booted here: {why}")
+        return True
+    try:
+        host = Packed(machine, first, second)
+        for story in stories:
+            say(f"{story.__name__.removeprefix('story_')} ({time.monotonic() - began:.0f} s)")
+            story(host)
+        say(f"well, {time.monotonic() - began:.0f} s")
+        return True
+    except Failed as wrong:
+        say(f"wrong: {wrong}")
+        return False
+    finally:
+        machine.close()
 
 
 if __name__ == "__main__":

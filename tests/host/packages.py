@@ -246,12 +246,19 @@ def story_tarball_rollback(host):
     holds("and forth", links(m) == was)
 
 
+def story_tarball_drop_ins(host):
+    m = host.machine
+    m.ssh("mkdir /srv/vault-c && chown strongroom: /srv/vault-c && printf '\\n[[target]]\\nname = \"vault-c\"\\npath = \"/srv/vault-c\"\\n' >> /etc/strongroom/strongroom.toml")
+    told = m.out(f"/root/{host.second.tarball.name.removesuffix('.tar.gz')}/install")
+    holds("a folder that the unit could not write gets its drop-in by the installer", "write drop-ins" in told and "/srv/vault-c" in m.out("systemctl show strongroom -p ReadWritePaths"), told)
+    holds("and the doctor is content", m.json("strongroom doctor --json")["failures"] == 0 and m.ssh("test -e /srv/vault-c/strongroom-target.json").returncode == 0)
+
+
 def story_tarball_uninstall(host):
     m = host.machine
-    copies = m.out("cd /var/lib/strongroom && find vault-a vault-b -type f | sort | xargs sha256sum")
     done = m.ssh("/opt/strongroom/current/uninstall")
     holds("uninstalled: says what stays", "/var/lib/strongroom/ledger" in done.stdout and m.ssh("test -e /etc/strongroom/strongroom.toml -a -d /var/lib/strongroom/ledger").returncode == 0, done.stdout)
-    left = m.out("find /etc/systemd /opt /usr/local -name '*strongroom*' ! -path '*/share/man/*'")
+    left = m.out("find /etc/systemd /opt /usr/local -name '*strongroom*' ! -path '*.service.d*'")
     holds("nothing else is left", left == "", left)
     m.ssh(f"/root/{host.second.tarball.name.removesuffix('.tar.gz')}/install")
     holds("installed again, it knows what it kept", host.kept() == {"first", "second", "third"})
@@ -260,13 +267,17 @@ def story_tarball_uninstall(host):
     done = m.ssh("/opt/strongroom/current/uninstall --purge", check=False)
     holds("no purge while an item is neither kept nor given up", done.returncode == 1 and "1 items are neither" in done.stderr and m.ssh("test -d /opt/strongroom/current").returncode == 0, done.stderr)
     m.ssh("runuser -u strongroom -- sh -c 'cd / && strongroom item cancel 4'")
+    copies = m.out("cd /var/lib/strongroom && find vault-a vault-b -type f | sort | xargs sha256sum")
     m.ssh("/opt/strongroom/current/uninstall --purge")
     holds("a purge takes ledger and configuration", m.ssh("test -e /var/lib/strongroom/ledger -o -e /etc/strongroom", check=False).returncode != 0)
     holds("and no target: every copy is untouched", m.out("cd /var/lib/strongroom && find vault-a vault-b -type f | sort | xargs sha256sum") == copies)
+    holds("not the one elsewhere either", m.ssh("test -e /srv/vault-c/strongroom-target.json").returncode == 0)
+    left = m.out("find /etc /opt /usr/local -name '*strongroom*'")
+    holds("nothing is left of units and settings", left == "", left)
 
 
 ON_MACHINE = [story_deb_install, story_deb_unit, story_deb_bag, story_deb_upgrade, story_deb_refused_configuration, story_deb_stays_stopped,
-              story_deb_purge, story_tarball_install, story_tarball_upgrade, story_tarball_flips_back, story_tarball_rollback, story_tarball_uninstall]
+              story_deb_purge, story_tarball_install, story_tarball_upgrade, story_tarball_flips_back, story_tarball_rollback, story_tarball_drop_ins, story_tarball_uninstall]
 
 
 # --- without a booted machine -------------------------------------------------------------------------------------------------

@@ -292,6 +292,18 @@ def story_lintian(first, second, scratch):
     holds("lintian finds no error", done.returncode == 0, done.stdout + done.stderr)
 
 
+def story_scripts(first, second, scratch):
+    own = TOP / ".package"
+    scripts = [own / "install", own / "uninstall", *sorted((own / "deb").iterdir()), *sorted((own / "rpm").iterdir())]
+    for script in scripts:
+        run("sh", "-n", script)
+    holds(f"sh can read all {len(scripts)} scripts", len(scripts) == 11)
+    if not shutil.which("shellcheck"):
+        return skipped("shellcheck", "it is not installed")
+    run("shellcheck", "-s", "sh", *scripts)
+    holds("shellcheck has nothing to say", True)
+
+
 def story_unit_and_its_pages(first, second, scratch):
     if not all(map(shutil.which, ("systemd-analyze", "dpkg-deb", "man"))):
         return skipped("the unit's pages", "systemd-analyze, dpkg-deb and man are not all here")
@@ -401,7 +413,7 @@ def story_oldest_glibc(first, second, scratch):
     holds("the deb is taken there, too, and knows what is kept", "letters" in done.stdout, done.stdout + done.stderr)
 
 
-ANYWHERE = [story_lintian, story_unit_and_its_pages, story_rpm, story_tarball_without_systemd, story_oldest_glibc]
+ANYWHERE = [story_scripts, story_lintian, story_unit_and_its_pages, story_rpm, story_tarball_without_systemd, story_oldest_glibc]
 
 
 def main():

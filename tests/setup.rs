@@ -106,6 +106,10 @@ fn what_is_printed_is_what_is_written() {
     for file in [SERVICE, JOB] {
         let written = fs::read_to_string(host.path(file)).unwrap();
         assert!(printed.contains(&format!("# /{file}\n{written}\n")), "{printed}");
+        assert!(
+            written.contains("# From /etc/strongroom/strongroom.toml; "),
+            "as the host sees it: {written}"
+        );
         let directives = written.lines().filter(|line| line.contains('=') && !line.starts_with('#'));
         assert!(directives.clone().count() >= 5, "{written}");
         assert!(

@@ -147,6 +147,7 @@ impl Daemon<'_> {
                 restart.iter().for_each(|change| log::warn!("reload: needs a restart: {change}"));
                 new.faults_of_profiles().iter().for_each(|fault| log::error!("reload: {fault}"));
                 let merged = Arc::new(merged(&old, new));
+                tell_unusable(&merged);
                 self.desk.set_config(merged.clone());
                 self.desk.set_intakes(self.house.reconfigure(&merged));
                 if let Err(error) = self.receivers.update() {

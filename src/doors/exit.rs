@@ -46,7 +46,7 @@ pub const EXITS: [(Exit, &str, &str); 13] = [
     (IO, "reading or writing failed", "look at the kernel log and at strongroom doctor"),
     (BUSY, "another process is at it; trying later may be enough", "wait, then run the same command again"),
     (DENIED, "not permitted for this user", "become a member of the service's group, or root"),
-    (CONFIG, "the configuration is wrong, or the ledger was written by a newer release; a restart does not help", "strongroom check-config"),
+    (CONFIG, "the configuration is wrong, the service's unit does not let it be followed, or the ledger was written by a newer release; a restart does not help", "strongroom check-config"),
     (INTERRUPTED, "interrupted (SIGINT) after a safe point; nothing is lost", "run the same command again to go on"),
     (TERMINATED, "ended (SIGTERM) after a safe point; nothing is lost", "run the same command again to go on"),
 ];

@@ -8,7 +8,8 @@ from host import TOP, holds
 
 CONFIG = "/etc/strongroom/strongroom.toml"
 DROP_IN = "/etc/systemd/system/strongroom.service.d/volumes.conf"
-NEW = "/srv/third vault 100%"
+NEW = "/srv/third \"Tresor\" ä 100%"
+AS_A_LINE = 'ReadWritePaths="/srv/third \\"Tresor\\" ä 100%%"'
 
 
 def doctor(m):
@@ -21,6 +22,12 @@ def doctor(m):
 def failures(m):
     code, checks = doctor(m)
     return code, "\n".join(f"{c['text']}\n{c['detail']}" for c in checks["fail"])
+
+
+def more(m, text):
+    """Adds to the configuration."""
+    place = m.root / CONFIG.lstrip("/")
+    place.write_text(place.read_text() + "\n" + text)
 
 
 def restart(m, check=True):
@@ -47,36 +54,37 @@ def story_volume(host):
     said = m.ssh("strongroom setup unit --check", check=False)
     holds("and setup agrees with the role", "ok    strongroom.service covers the configuration" in said.stdout, said.stdout + said.stderr)
     m.ssh(f"install -d -o strongroom -g strongroom -m 0750 '{NEW}'")
-    m.ssh(f"printf '\\n[[target]]\\nname = \"third\"\\npath = \"%s\"\\n' '{NEW}' >> {CONFIG}")
+    more(m, f"[[target]]\nname = 'third'\npath = '{NEW}'\n")
     checked = m.ssh(f"strongroom check-config {CONFIG}", check=False)
     holds("check-config takes it with a warning that has the drop-in", checked.returncode == 0 and
           f"warn  target third: {NEW} is read-only for the service (ProtectSystem=strict)" in checked.stdout and
-          'ReadWritePaths="/srv/third vault 100%%"' in checked.stdout, checked.stdout + checked.stderr)
+          AS_A_LINE in checked.stdout, checked.stdout + checked.stderr)
     code, told = failures(m)
     holds("the doctor fails before anything is restarted, and says what to put where", code == 1 and
           f"target third: {NEW} is read-only for the service (ProtectSystem=strict)" in told and DROP_IN in told and
-          'ReadWritePaths="/srv/third vault 100%%"' in told, told)
+          AS_A_LINE in told, told)
     restart(m, check=False)
     m.until("the daemon ends", lambda: m.out("systemctl show strongroom -p ActiveState --value") == "failed")
     state = m.out("systemctl show strongroom -p ExecMainStatus -p NRestarts")
     holds("started without the drop-in it ends with 78, and systemd leaves it at that", "ExecMainStatus=78" in state, state)
     journal = m.out("journalctl -u strongroom --no-pager -o cat -n 40")
     holds("its last words say what to type", "ProtectSystem=strict" in journal and "strongroom setup unit --write" in journal and
-          'ReadWritePaths="/srv/third vault 100%%"' in journal, journal)
+          AS_A_LINE in journal, journal)
     code, told = failures(m)
     holds("the doctor says the same without a daemon", code == 1 and "third" in told and "setup unit --write" in told, told)
     holds("and left nothing in the folder that only root could use", m.out(f"find '{NEW}' -mindepth 1") == "", None)
     checked = m.ssh("strongroom setup unit --check", check=False)
-    holds("setup --check shows the lines that lack", checked.returncode == 1 and '+ReadWritePaths="/srv/third vault 100%%"' in checked.stdout, checked.stdout)
+    holds("setup --check shows the lines that lack", checked.returncode == 1 and '+' + AS_A_LINE in checked.stdout, checked.stdout)
     denied = m.ssh("strongroom --config /etc/strongroom/strongroom.toml setup unit --write", check=False, user="anna")
-    holds("only root writes it", denied.returncode != 0, denied.stdout)
+    holds("only root writes it", denied.returncode == 77 and "become root" in denied.stderr, denied.stdout + denied.stderr)
     said = m.out("strongroom setup unit --write")
     holds("setup writes it, and says what comes next", "next: systemctl daemon-reload; systemctl restart strongroom" in said, said)
     restart(m)
     shown = m.out("systemctl show strongroom -p ReadWritePaths -p RequiresMountsFor")
-    # systemd shows lists with blanks between, and blanks in them with a backslash or in quotes; both hold the path.
-    plain = shown.replace("\\x20", " ").replace("\\", "")
-    holds("systemd has read the paths as they are", all(NEW in line and "/srv/east" in line for line in plain.splitlines()), shown)
+    # systemd shows what is not plain with a backslash.
+    plain = shown.encode("latin1", "backslashreplace").decode("unicode_escape")
+    plain = plain.encode("latin1", "replace").decode("utf-8", "replace") if "ä" not in plain else plain
+    holds("systemd has read the paths as they are", all(NEW in line and "/srv/east" in line for line in plain.splitlines()), (shown, plain))
     code, told = failures(m)
     holds("the doctor is well", code == 0, told)
     code, checks = doctor(m)
@@ -102,6 +110,41 @@ def story_volume_lost(host):
     restart(m)
     code, told = failures(m)
     holds("after it all is well", code == 0, told)
+    m.ssh(f"systemctl stop strongroom && mv '{NEW}' /srv/aside")
+    holds("systemd starts no unit with a folder that is not there", restart(m, check=False).returncode != 0)
+    code, told = failures(m)
+    holds("the doctor knows why, and how to make it", code == 1 and f"target third: {NEW} is not there, so that the unit cannot start" in told and
+          f"install -d -o strongroom -g strongroom -m 0750 '{NEW}'" in told, told)
+    m.ssh(f"mv /srv/aside '{NEW}'")
+    put_back(m)
+
+
+def story_own_folders(host):
+    """Ledger, mirror, staging and data folder where the unit forbids them: the daemon's last words name the folder each time."""
+    m = host.machine
+    saved(m)
+    m.ssh("install -d -o strongroom -g strongroom -m 0750 /srv/fast /srv/fast/ledger /srv/fast/mirror /srv/fast/staging /srv/fast/data /home/data")
+    before = (m.root / CONFIG.lstrip("/")).read_text()
+    for what, text, why in [
+        ("the ledger", "[ledger]\npath = '/srv/fast/ledger'\n", "/srv/fast/ledger is read-only for the service (ProtectSystem=strict)"),
+        ("the ledger's mirror", "[ledger]\nmirror = '/srv/fast/mirror'\n", "/srv/fast/mirror is read-only for the service (ProtectSystem=strict)"),
+        ("staging volume new", "[[staging]]\nname = 'new'\npath = '/srv/fast/staging'\n", "/srv/fast/staging is read-only for the service (ProtectSystem=strict)"),
+        ("the data folder", None, "/home/data is hidden from the service (ProtectHome=yes)"),
+    ]:
+        whole = f"{before}\n{text}" if text else before.replace('data = "/var/lib/strongroom"', 'data = "/home/data"')
+        (m.root / CONFIG.lstrip("/")).write_text(whole)
+        m.ssh("journalctl --rotate -q && journalctl --vacuum-time=1s -q", check=False)
+        restart(m, check=False)
+        m.until("the daemon ends", lambda: m.out("systemctl show strongroom -p ActiveState --value") == "failed")
+        journal = m.out("journalctl -u strongroom --no-pager -o cat -n 20")
+        status = m.out("systemctl show strongroom -p ExecMainStatus --value")
+        holds(f"{what}: ends with 78 and names it", status == "78" and f"{what}: {why}" in journal and "setup unit --write" in journal, (status, journal))
+        m.ssh("strongroom setup unit --write")
+        restart(m)
+        code, told = failures(m)
+        holds("and runs with the drop-in", code == 0, told)
+        m.ssh("systemctl stop strongroom")
+    m.ssh("rm -rf /srv/fast /home/data")
     put_back(m)
 
 
@@ -111,7 +154,8 @@ def story_mount_missing(host):
     saved(m)
     m.ssh("install -d -o strongroom -g strongroom -m 0750 /srv/backing && install -d /srv/disk")
     m.ssh("echo '/srv/backing /srv/disk none bind 0 0' >> /etc/fstab && systemctl daemon-reload && systemctl start srv-disk.mount")
-    m.ssh(f"printf '\\n[[target]]\\nname = \"disk\"\\npath = \"/srv/disk\"\\n' >> {CONFIG} && strongroom setup unit --write")
+    more(m, "[[target]]\nname = 'disk'\npath = '/srv/disk'\n")
+    m.ssh("strongroom setup unit --write")
     restart(m)
     needs = m.out("systemctl show strongroom -p Requires -p After")
     holds("the unit requires the volume's mount, and comes after it", needs.count("srv-disk.mount") == 2, needs)
@@ -145,7 +189,7 @@ def story_home(host):
     m = host.machine
     saved(m)
     m.ssh("install -d -m 0755 /home/anna && install -d -o strongroom -g strongroom -m 0770 /home/anna/drop && echo secret > /home/anna/diary && chmod 0644 /home/anna/diary")
-    m.ssh(f"printf '\\n[[source]]\\nname = \"drop\"\\npath = \"/home/anna/drop\"\\nafter_kept = \"delete\"\\nstill_for = \"1 s\"\\n' >> {CONFIG}")
+    more(m, "[[source]]\nname = 'drop'\npath = '/home/anna/drop'\nafter_kept = 'delete'\nstill_for = '1 s'\n")
     restart(m)
     code, told = failures(m)
     holds("the doctor says what hides it", code == 1 and "source drop: /home/anna/drop is hidden from the service (ProtectHome=yes)" in told and "BindPaths=/home/anna/drop" in told, told)
@@ -170,13 +214,16 @@ def story_credential(host):
     m.put("/root/hook.py", HOOK)
     port = m.port + 40
     m.ssh(f"systemd-run -q --unit=hook python3 /root/hook.py {port} /root/hook.out")
-    m.ssh(f"printf '\\n[notice]\\nwebhook = \"systemd:hook-address\"\\nwebhook_credentials = \"systemd:hook-token\"\\nallow_private = true\\n' >> {CONFIG}")
+    more(m, "[notice]\nwebhook = 'systemd:hook-address'\nwebhook_credentials = 'systemd:hook-token'\nallow_private = true\n")
     restart(m)
     code, told = failures(m)
     holds("without it the doctor fails with the line that hands it over", code == 1 and
           "LoadCredential=hook-address:/etc/strongroom/credentials/hook-address" in told, told)
     said = m.ssh("strongroom setup unit --write")
     holds("setup says that the secret itself is not there yet", "install -m 0600 /dev/stdin '/etc/strongroom/credentials/hook-address'" in said.stderr, said.stderr)
+    holds("and systemd starts nothing without it", restart(m, check=False).returncode != 0)
+    code, told = failures(m)
+    holds("the doctor knows why", code == 1 and "credential hook-address: /etc/strongroom/credentials/hook-address is not there, so that the unit cannot start" in told, told)
     m.ssh("install -d -m 0700 /etc/strongroom/credentials && cd /etc/strongroom/credentials && "
           f"printf 'http://127.0.0.1:{port}/s3cret-path' | install -m 0600 /dev/stdin hook-address && "
           "printf 'bearer t0ken' | install -m 0600 /dev/stdin hook-token")
@@ -207,27 +254,41 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Hook).serve_forever()
 
 
 def story_judged(host):
-    """What is said of a unit is what systemd does with it: each line tried for real."""
+    """What is said of a unit is what systemd does with it: each line tried for real, and asked of setup."""
     m = host.machine
-    m.ssh("mkdir -p /srv/probe/deep '/srv/probe/sp ace' /home/probe/in /tmp/probe && ln -sfn /srv/probe /srv/probe-link")
-    base = "-p ProtectSystem=strict -p ProtectHome=yes -p PrivateTmp=yes"
+    m.ssh("mkdir -p /srv/probe/deep/disk '/srv/probe/sp ace' /home/probe/in /tmp/probe /root/probe/usr/lib/systemd/system")
+    m.ssh("mount -t tmpfs none /srv/probe/deep/disk")
+    base = ["ProtectSystem=strict", "ProtectHome=yes", "PrivateTmp=yes"]
     table = [
-        ("", "/srv/probe", False), ("-p ReadWritePaths=/srv/probe", "/srv/probe/deep", True),
-        ("-p ReadWritePaths=/srv/probe -p ReadOnlyPaths=/srv/probe/deep", "/srv/probe/deep", False),
-        ("-p ReadWritePaths=/srv/probe-link", "/srv/probe/deep", True),
-        ("-p ReadWritePaths=/home/probe", "/home/probe/in", False),
-        ("-p ProtectHome=tmpfs -p BindPaths=/home/probe/in", "/home/probe/in", True),
-        ("-p ProtectHome=tmpfs -p BindReadOnlyPaths=/home/probe/in", "/home/probe/in", False),
-        ("-p BindPaths=/tmp/probe", "/tmp/probe", True),
-        ("-p StateDirectory=probing", "/var/lib/probing", True),
+        ([], "/srv/probe", False),
+        (["ReadWritePaths=/srv/probe"], "/srv/probe/deep", True),
+        (["ReadWritePaths=/srv/probe"], "/srv/probe/deep/disk", True),
+        (["ReadWritePaths=/srv/probe", "ReadOnlyPaths=/srv/probe/deep"], "/srv/probe/deep", False),
+        (["ReadOnlyPaths=/srv/probe", "ReadWritePaths=/srv/probe"], "/srv/probe/deep", False),
+        (["ReadWritePaths=/srv", "InaccessiblePaths=/srv/probe", "BindPaths=/srv/probe/deep"], "/srv/probe/deep", False),
+        (['ReadWritePaths="/srv/probe/sp ace"'], "/srv/probe/sp ace", True),
+        (["ReadWritePaths=/home/probe"], "/home/probe/in", False),
+        (["ProtectHome=read-only", "ReadWritePaths=/home/probe"], "/home/probe/in", True),
+        (["ProtectHome=tmpfs", "BindPaths=/home/probe/in"], "/home/probe/in", True),
+        (["ProtectHome=tmpfs", "ReadWritePaths=/home/probe"], "/home/probe/in", False),
+        (["ProtectHome=tmpfs", "BindReadOnlyPaths=/home/probe/in"], "/home/probe/in", False),
+        (["BindPaths=/tmp/probe"], "/tmp/probe", True),
+        (["BindPaths=/srv/probe"], "/srv/probe/deep", True),
+        (["ProtectSystem=full"], "/srv/probe", True),
+        (["StateDirectory=probing"], "/var/lib/probing", True),
     ]
     for settings, path, wanted in table:
-        done = m.ssh(f"systemd-run -q --wait --pipe {base} {settings} touch {path}/tried", check=False)
-        outside = m.ssh(f"test -e {path}/tried", check=False).returncode == 0
-        holds(f"{settings or 'nothing more'}: {path} is {'written' if wanted else 'not written'}",
-              (done.returncode == 0 and outside) == wanted, done.stdout + done.stderr)
-        m.ssh(f"rm -f {path}/tried")
-    m.ssh("rm -rf /srv/probe /srv/probe-link /home/probe /tmp/probe /var/lib/probing")
+        text = "\n".join(["[Service]", "Type=oneshot", f"ExecStart=/usr/bin/touch \"{path}/tried\"", *base, *settings])
+        m.put("/etc/systemd/system/probe.service", text + "\n")
+        m.ssh(f"rm -f '{path}/tried'; systemctl daemon-reload; systemctl start probe", check=False)
+        written = m.ssh(f"test -e '{path}/tried'", check=False).returncode == 0
+        m.put("/root/probe/usr/lib/systemd/system/strongroom.service", text + "\nStateDirectory=strongroom\n")
+        m.put("/root/probe/x.toml", f"data = '/var/lib/strongroom'\ni_accept_copies_on_one_disk = true\n[[target]]\nname = 'a'\n[[target]]\nname = 'x'\npath = '{path}'\n")
+        checks = m.json("strongroom --config /root/probe/x.toml setup unit --check --root /root/probe --json")["checks"]
+        told = [c["text"] for c in checks if f": {path} is read-only" in c["text"] or f": {path} is hidden" in c["text"]]
+        holds(f"{' '.join(settings) or 'nothing more'}: {path} is {'written' if wanted else 'not written'}, and said to be",
+              written == wanted and bool(told) != wanted, (written, told, checks))
+    m.ssh("umount /srv/probe/deep/disk; rm -rf /srv/probe /home/probe /tmp/probe /var/lib/probing /root/probe /etc/systemd/system/probe.service; systemctl reset-failed; systemctl daemon-reload")
 
 
 def story_job(host):
@@ -257,4 +318,4 @@ def story_job(host):
         m.ssh(f"rm {unit} && systemctl daemon-reload")
 
 
-STORIES = [story_job, story_volume, story_volume_lost, story_mount_missing, story_home, story_credential, story_judged]
+STORIES = [story_job, story_volume, story_volume_lost, story_own_folders, story_mount_missing, story_home, story_credential, story_judged]

@@ -17,7 +17,7 @@ use crate::work::desk::words::{Check, SCHEMA};
 use crate::worlds::unit::Units;
 use serde_json::{Value, json};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What to type when a drop-in changed.
 const NEXT: &str = "systemctl daemon-reload; systemctl restart strongroom";
@@ -35,7 +35,7 @@ pub fn run(screen: &Screen, config: &Config, verb: &SetupVerb) -> Told<Exit> {
     let needs = Needs::with_file(config, &file);
     let drop_ins = [SERVICE, JOB]
         .into_iter()
-        .map(|unit| made(unit, &needs, config, &units, what))
+        .map(|unit| made(unit, &needs, &file, &units, what))
         .collect::<Told<Vec<_>>>()?;
     match (what.write, what.check) {
         (true, _) => write(screen, &needs, &drop_ins, &units),
@@ -76,7 +76,7 @@ impl Made {
     }
 }
 
-fn made(unit: &'static str, needs: &Needs, config: &Config, units: &Units, what: &SettingUp) -> Told<Made> {
+fn made(unit: &'static str, needs: &Needs, file: &Path, units: &Units, what: &SettingUp) -> Told<Made> {
     let failed = |error: io::Error| not_read(unit, &error);
     let frame = frame(units, unit).map_err(failed)?;
     // What an administrator said once stays: the next change of a folder must not change whom the service runs as.
@@ -95,7 +95,7 @@ fn made(unit: &'static str, needs: &Needs, config: &Config, units: &Units, what:
         }
     }
     let drop_in = DropIn::new(needs, &frame, units, &who);
-    let text = drop_in.text(config.file.as_deref()).map_err(|wrong| {
+    let text = drop_in.text(Some(file)).map_err(|wrong| {
         Box::new(
             Complaint::new(Sort::Config, format!("no drop-in is made for {unit}"))
                 .because(wrong.join("\n"))

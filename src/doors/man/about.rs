@@ -79,8 +79,9 @@ pub const ABOUT: &[About] = &[
         verb: "check-config",
         texts: &[
             "Every fault is told at once, each with its line and what to write instead. It reads the file, and looks at the places that it names; it writes nothing and opens no ledger.",
+            "Where the service's unit is installed, it is held against it, too: what the unit would not let the service do is a warning, with the drop-in that would (strongroom-setup(1)).",
         ],
-        exits: &[("0", "the daemon would start with it"), ("78", "it would not; every fault was printed")],
+        exits: &[("0", "it is sound; there may be warnings"), ("78", "it would not; every fault was printed")],
         examples: &[("Before a file is put in place:", "strongroom check-config strongroom.toml.new")],
         see: &["strongroom.toml(5)", "strongroom-config(1)", "strongroom-doctor(1)"],
     },
@@ -335,7 +336,7 @@ pub const ABOUT: &[About] = &[
             "It tells systemd when it is ready (`Type=notify`), what it does (`STATUS=`), and that it gets on (the watchdog is fed only while stages make progress, or while nothing is in work). It heeds the signals that strongroom(1) names under SIGNALS. A second daemon on the same data is refused, with the name of the first.",
             "While it runs every other verb goes through its socket (`socket.path`), and who asked is recorded by what the kernel says of the caller.",
         ],
-        exits: &[("0", "drained, as it was asked to"), ("74", "the ledger failed, and the process ended; it is recovered at the next start"), ("75", "another process has the ledger"), ("78", "the configuration is wrong, or a newer release wrote the ledger: a restart does not help"), ("143", "not drained within serve.drain; nothing is lost")],
+        exits: &[("0", "drained, as it was asked to"), ("74", "the ledger failed, and the process ended; it is recovered at the next start"), ("75", "another process has the ledger"), ("78", "the configuration is wrong, the unit does not let it be followed, or a newer release wrote the ledger: a restart does not help"), ("143", "not drained within serve.drain; nothing is lost")],
         examples: &[
             ("As a service; in the foreground, to see what it does:", "systemctl enable --now strongroom\nstrongroom serve --log text --verbose"),
             ("Read the configuration again:", "systemctl reload strongroom"),
@@ -345,12 +346,15 @@ pub const ABOUT: &[About] = &[
     About {
         verb: "setup",
         texts: &[
-            "The unit that comes with the program may write its own state folder and little else. Which other folders it may write, which mounts it waits for, and which credentials it loads follows from the configuration: this verb makes the drop-ins from it, for the daemon and for its jobs. It starts, stops and reloads nothing; what to type next is said.",
+            "The units that come with strongroom let the service write to its own folders only (/var/lib/strongroom, /var/cache/strongroom, /run/strongroom). `strongroom setup unit` makes drop-ins for them from the configuration: a `ReadWritePaths=` for every folder elsewhere that is written, a `RequiresMountsFor=` so that it is mounted first, `BindPaths=` and `ProtectHome=tmpfs` for what lies below /home, /root or /tmp, and a `LoadCredential=` for every `systemd:NAME`, from the folder credentials beside the configuration.",
+            "The same drop-in is made for the unit of the jobs, because a job that starts while no daemon runs works by itself. Credentials that another drop-in hands over already are left to it. A drop-in that was not made here is kept beside, as volumes.conf.before.",
+            "Folders and secrets that are not there are told: systemd starts no unit that names them.",
         ],
-        exits: &[("1", "with --check: the installed units do not cover the configuration"), ("4", "with --check: no unit is installed"), ("78", "the configuration is wrong, or names no data folder")],
+        exits: &[("0", "done; with --check: the installed units cover the configuration"), ("1", "with --check: they do not, or something that they name is not there"), ("4", "with --check: no unit is installed"), ("77", "with --write: not as root"), ("78", "the configuration is wrong, or names a path that no unit file can say")],
         examples: &[
-            ("Look at it, write it, and let it count:", "strongroom setup unit\nsudo strongroom setup unit --write\nsystemctl daemon-reload\nsystemctl restart strongroom"),
-            ("After a change of the configuration: do the units still cover it?", "strongroom setup unit --check"),
+            ("After a target was added:", "strongroom setup unit --check\nstrongroom setup unit --write\nsystemctl daemon-reload\nsystemctl restart strongroom"),
+            ("A secret for `credentials = \"systemd:vault-b\"`:", "install -d -m 0700 /etc/strongroom/credentials\ninstall -m 0600 /dev/stdin /etc/strongroom/credentials/vault-b\nstrongroom setup unit --write"),
+            ("In an image that is being built:", "strongroom --config image/etc/strongroom/strongroom.toml setup unit --write --root image"),
         ],
         see: &["strongroom.toml(5)", "strongroom-doctor(1)", "systemd.unit(5)", "systemd.exec(5)"],
     },

@@ -88,8 +88,8 @@ pub const DOCUMENTS: [(&str, &[Document]); 6] = [
         one(&["notice send", "notice test"], &[("sent", "how many"), ("failed", "how many"), ("wrong", "which, and why")]),
         one(&["config show"], &[("file", "the file, or null"), ("values", "key, value and origin of each")]),
         one(&["config show --defaults"], &[("keys", "key, default and reason of each")]),
-        one(&["check-config"], &[("ok", "true when the daemon would start with it"), ("file?", "the file, or null"), ("faults", "complaints, one a fault"), ("warnings?", "when it is accepted: what the installed unit does not allow yet")]),
-        one(&["setup unit"], &[("units", "unit, file, text, needed, installed, same, done of each drop-in"), ("notes", "what a drop-in cannot mend"), ("checks?", "with --check: level, text and detail of each"), ("difference?", "with --check: lines that would come and go")]),
+        one(&["check-config"], &[("ok", "true when the daemon would start with it"), ("file?", "the file, or null"), ("faults", "complaints, one a fault"), ("warnings?", "of a sound one: level, text and detail of what the installed units do not let it do")]),
+        one(&["setup unit"], &[("units", "unit, file, text, needed, installed, same of each drop-in; with --write what was done: written, unchanged or removed"), ("notes", "what must be there before the units can start, and is not"), ("checks?", "with --check: level (ok, warn, fail), text and detail of each"), ("difference?", "with --check: lines that would come (+) and go (-)")]),
     ]),
     ("The ledger", &[
         one(&["state version"], &[("version", "of the program"), ("ledger_schema", "of the ledger that it writes"), ("words_schema", "of these documents")]),

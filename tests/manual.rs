@@ -6,6 +6,8 @@
 mod commands;
 #[path = "manual/documents.rs"]
 mod documents;
+#[path = "manual/ladder.rs"]
+mod ladder;
 #[path = "manual/shells.rs"]
 mod shells;
 
@@ -44,6 +46,10 @@ fn read(sheet: &Sheet, width: u32) -> Option<String> {
     let envs = [("LC_ALL", "C.UTF-8"), ("MANWIDTH", &width), ("MANPAGER", "cat"), ("MANROFFOPT", "-ww")];
     let man = Command::new("man").args(["--warnings", "-E", "UTF-8", "-l"]).arg(&file).envs(envs).output();
     let man = man.ok()?;
+    // What a machine without documentation has in its place.
+    if String::from_utf8_lossy(&man.stdout).contains("has been minimized") {
+        return None;
+    }
     let said = String::from_utf8_lossy(&man.stderr).into_owned();
     assert!(man.status.success() && said.is_empty(), "{}: {said}", sheet.file());
     Some(text(&man.stdout))
@@ -76,6 +82,48 @@ fn every_page_is_read_by_man_without_a_warning_and_shows_its_head() {
             .unwrap();
         assert!(man.status.success() && man.stderr.is_empty(), "{}: {}", sheet.file(), text(&man.stderr));
     }
+}
+
+#[test]
+fn apropos_finds_every_page_by_its_name_and_title() {
+    let place = tempfile::tempdir().unwrap();
+    for sheet in sheets() {
+        let file = place.path().join(sheet.file());
+        fs::write(&file, sheet.roff()).unwrap();
+        let Ok(said) = Command::new("lexgrog").arg(&file).env("LC_ALL", "C.UTF-8").output() else {
+            return println!("skipped: there is no lexgrog here");
+        };
+        let wanted = format!("{}: \"{} - {}\"\n", file.display(), sheet.name, sheet.title);
+        assert_eq!(text(&said.stdout), wanted, "{}", text(&said.stderr));
+    }
+}
+
+#[test]
+fn on_a_terminal_a_page_is_shown_by_man() {
+    let call = format!("{} man requeue", env!("CARGO_BIN_EXE_strongroom"));
+    let mut script = Command::new("script");
+    let script = script
+        .args(["-qec", &call, "/dev/null"])
+        .env("MANPAGER", "cat")
+        .env("LC_ALL", "C.UTF-8")
+        .env("TERM", "dumb");
+    let Ok(said) = script.stdin(Stdio::null()).output() else {
+        return println!("skipped: there is no script here");
+    };
+    if !is_there("man") {
+        return println!("skipped: there is no man here");
+    }
+    let shown = String::from_utf8_lossy(&said.stdout);
+    assert!(shown.contains("History is never lost.") && !shown.contains(".TH"), "{shown}");
+    // Without man there is still the page itself.
+    let mut script = Command::new("script");
+    let bare = script.args(["-qec", &call, "/dev/null"]).env("PATH", "/nowhere").stdin(Stdio::null());
+    let Ok(said) =
+        Command::new("script").arg("--version").output().and_then(|_| bare.env("SHELL", "/bin/sh").output())
+    else {
+        return println!("skipped: there is no script here");
+    };
+    assert!(String::from_utf8_lossy(&said.stdout).contains(".TH \"STRONGROOM"), "{said:?}");
 }
 
 #[test]

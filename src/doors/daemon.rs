@@ -42,7 +42,7 @@ pub fn serve(screen: &Screen, config: Arc<Config>, given: &Given) -> Result<Exit
     let signals = Signals::listen_as_daemon();
     let mut notify = Notify::from_environment();
     // Ledger first: its lock tells a second daemon who the first one is.
-    let house = House::open(config.clone())?;
+    let house = House::open_telling(config.clone(), &mut |doing| notify.starting(doing))?;
     tell_unusable(&config);
     let listener = Listener::open(&config.serve.socket)?;
     let pipeline = house.start()?;

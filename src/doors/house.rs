@@ -9,6 +9,7 @@ use crate::books::config::needs::{Need, Needs};
 use crate::books::config::{At, Config, PlaceConfig};
 use crate::books::judging::JudgingRules;
 use crate::books::ledger::Ledger;
+use crate::books::ledger::migrations::STEPS;
 use crate::books::unit::service::Service;
 use crate::books::volume::Floor;
 use crate::model::checkpoint::Stage;
@@ -23,10 +24,11 @@ use crate::work::keeping::Keeping;
 use crate::work::pipeline::Pipeline;
 use crate::work::receiving::Intake;
 use crate::work::stages::INGEST_LINE;
+use crate::work::upgrade::Upgrade;
 use crate::work::uses::TargetUses;
 use crate::worlds::World;
 use crate::worlds::book::mirrored::{MirroredBook, Options};
-use crate::worlds::book::{Book, BookError, Guard, Write};
+use crate::worlds::book::{Book, BookError, Guard, OLDEST, Write, durable};
 use crate::worlds::clock::Clock;
 use crate::worlds::clock::system::SystemClock;
 use crate::worlds::disk::local::LocalDisk;
@@ -51,6 +53,9 @@ pub use crate::books::config::RECORDS;
 /// Folder below the data folder for addresses with something secret in them.
 const WITHHELD: &str = "withheld";
 
+/// Folder below the data folder for backups of the ledger from before it was brought up.
+const BACKUPS: &str = "backups";
+
 /// How often the ledger is looked at for items that may go on; a commit is noticed at once.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
@@ -74,14 +79,19 @@ type Opened<T> = Result<T, Box<Complaint>>;
 impl House {
     /// Opens the ledger under its lock, and knows volumes and targets.
     pub fn open(config: Arc<Config>) -> Opened<House> {
-        House::opened(config.clone()).map_err(|complaint| by_unit(complaint, &config))
+        House::open_telling(config, &mut |_| ())
     }
 
-    fn opened(config: Arc<Config>) -> Opened<House> {
+    /// The same; `told` hears of what goes on while the ledger is brought up from an older release.
+    pub fn open_telling(config: Arc<Config>, told: &mut dyn FnMut(&str)) -> Opened<House> {
+        House::opened(config.clone(), told).map_err(|complaint| by_unit(complaint, &config))
+    }
+
+    fn opened(config: Arc<Config>, told: &mut dyn FnMut(&str)) -> Opened<House> {
         if let Some(fault) = config.faults_of_places().into_iter().next() {
             return Err(Box::new(fault.into()));
         }
-        let book = open_book(&config)?;
+        let book = open_book(&config, told)?;
         let ledger_id = book.ledger_id().to_string();
         for told in &book.report().repaired {
             log::warn!("the ledger was repaired: {told}");
@@ -160,7 +170,7 @@ pub struct BareLedger {
 impl BareLedger {
     /// Opens the ledger of this configuration under its lock, or makes a new one.
     pub fn open(config: &Config) -> Opened<BareLedger> {
-        let book = open_book(config)?;
+        let book = open_book(config, &mut |_| ())?;
         let disk = LocalDisk::open(&[]).map_err(|error| in_trouble("opening no volumes", error.into()))?;
         let world = World {
             source: Arc::new(LocalSource::new()),
@@ -259,7 +269,7 @@ fn by_unit(complaint: Box<Complaint>, config: &Config) -> Box<Complaint> {
     Box::new(Complaint { sort: Sort::Config, because, so: so.into(), then_try: lack.detail, ..*complaint })
 }
 
-fn open_book(config: &Config) -> Opened<MirroredBook> {
+fn open_book(config: &Config, told: &mut dyn FnMut(&str)) -> Opened<MirroredBook> {
     let doing = "the ledger is not opened";
     let parent = config.ledger.parent().unwrap_or(Path::new("/"));
     std::fs::create_dir_all(parent).map_err(|error| {
@@ -269,7 +279,8 @@ fn open_book(config: &Config) -> Opened<MirroredBook> {
                 .then_try("make the folder, or name another one: --data DIR"),
         )
     })?;
-    MirroredBook::open(&config.ledger, config.mirror.as_deref(), Options::default()).map_err(|error| {
+    let book = MirroredBook::open(&config.ledger, config.mirror.as_deref(), Options::default());
+    let book = book.map_err(|error| {
         let complaint = Complaint::of_ledger(&error.clone().into(), doing);
         Box::new(match error {
             BookError::Busy { holder } => complaint
@@ -277,7 +288,21 @@ fn open_book(config: &Config) -> Opened<MirroredBook> {
                 .then_try("wait until it has ended; a daemon is asked through its socket, with the same --config or --data"),
             _ => complaint,
         })
-    })
+    })?;
+    brought_up(book, &config.data, told)
+}
+
+/// The book at the schema of this release; an older one is backed up below the data folder, and brought to it.
+pub fn brought_up(book: MirroredBook, data: &Path, told: &mut dyn FnMut(&str)) -> Opened<MirroredBook> {
+    let upgrade = Upgrade {
+        backups: &data.join(BACKUPS),
+        steps: &STEPS,
+        program: env!("CARGO_PKG_VERSION"),
+        oldest: OLDEST,
+        now: SystemClock::new().now(),
+        room: durable::room,
+    };
+    upgrade.run(book, told).map_err(|error| Box::new(Complaint::of_upgrade(&error)))
 }
 
 /// Gives a place its marker when the ledger meets it first, and remembers that it did.

@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 /// Work that does not move for so long is stuck: a medium may be slow, but not that slow.
 const STUCK_AFTER: Duration = Duration::from_secs(600);
 
+/// How long a start that goes on may be silent.
+const START_STEP: Duration = Duration::from_secs(600);
+
 /// The way to systemd.
 pub struct Notify {
     socket: Option<(UnixDatagram, SocketAddr)>,
@@ -32,6 +35,12 @@ impl Notify {
     /// Ready to take orders.
     pub fn ready(&self, status: &str) {
         self.send(&format!("READY=1\nSTATUS={}", one_line(status)));
+    }
+
+    /// Not ready yet, but at it: whoever waits for the start waits on.
+    pub fn starting(&self, status: &str) {
+        let micros = START_STEP.as_micros();
+        self.send(&format!("STATUS={}\nEXTEND_TIMEOUT_USEC={micros}", one_line(status)));
     }
 
     /// One line for `systemctl status`.

@@ -27,4 +27,5 @@ pub mod spot_tests;
 pub mod staged;
 pub mod stages;
 pub mod sweep;
+pub mod upgrade;
 pub mod uses;

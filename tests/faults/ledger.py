@@ -7,6 +7,7 @@ kills    the process is killed at entry and at exit of every system call that ma
          ledger that was killed, and in the start that mends a damaged one
 errors   each of these calls fails once with EIO, once with ENOSPC, does half of its write, or fails from there on
 power    power cuts behind every write of the disk, also across a kill and a restart; two negative controls must fail
+upgrade  a ledger of schema 1 is brought to today's under the first three
 rot      one flipped bit in a journal copy or in sled's files, for a ledger that was killed and for one that was closed
 
 After each: every acknowledged record is there and whole, nothing else is, the ledger opens and goes on. `--quick` takes every
@@ -24,6 +25,9 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+import upgrade  # noqa: E402
+
 ROOT = os.path.dirname(os.path.dirname(HERE))
 EXIT_OK, EXIT_WRONG, EXIT_IO, EXIT_LOADER, EXIT_KILLED = 0, 1, 74, 127, 137
 RUN_SECONDS = 60
@@ -65,7 +69,7 @@ def run(command):
 
 
 def build_probe():
-    command = ["cargo", "build", "--quiet", "--example", "ledger_probe"]
+    command = ["cargo", "build", "--quiet", "--example", "ledger_probe", "--example", "upgrade_probe"]
     subprocess.run(command, cwd=ROOT, check=True)
     target = os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target"))
     return os.path.join(target, "debug", "examples", "ledger_probe")
@@ -338,7 +342,11 @@ def rot_of(tools, seed, part, folders, trials):
     return sweep.end("flips")
 
 
-SWEEPS = {"kills": kills, "errors": errors, "power": power, "rot": rot}
+def upgrades(tools):
+    return upgrade.sweeps(tools, sys.modules[__name__])
+
+
+SWEEPS = {"kills": kills, "errors": errors, "power": power, "rot": rot, "upgrade": upgrades}
 
 
 def main():

@@ -65,6 +65,7 @@ fn examples(roff: &str) -> Vec<String> {
 /// A line that starts the program, and not one that only names it (`systemctl start strongroom`).
 fn is_call(line: &str) -> bool {
     line.starts_with("strongroom ")
+        || line.starts_with("sudo strongroom ")
         || line.starts_with("sudo -u strongroom strongroom ")
         || line.contains("<(strongroom ")
 }

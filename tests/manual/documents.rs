@@ -73,7 +73,7 @@ const ASKED: &[(&str, &str)] = &[
     ("report fixity", "report fixity"), ("report deposits", "report deposits"), ("report storage", "report storage"), ("report audit", "report audit"),
     ("explain", "explain FIX-MISMATCH"), ("job run", "job run retention"), ("job run", "job run retention --cron"), ("job list", "job list"), ("job history", "job history"),
     ("job skip", "job skip report --times 1 --reason x"), ("notice test", "notice test"), ("notice send", "notice send"), ("notice list", "notice list"),
-    ("config show", "config show"), ("config show --defaults", "config show --defaults"), ("check-config", "check-config strongroom.toml"), ("setup unit", "setup unit"),
+    ("config show", "config show"), ("config show --defaults", "config show --defaults"), ("setup unit", "setup unit --root ."), ("check-config", "check-config strongroom.toml"),
     ("state version", "state version"), ("state verify", "state verify"), ("state backup", "state backup"), ("state export", "state export"),
     ("rebuild", "rebuild --from vault-a --into-existing --dry-run"), ("state restore", "state restore vault-a --replace"),
     ("bag validate", "bag validate a.tar bad.tar"), ("bag inspect", "bag inspect a.tar"), ("bag make", "bag make payload --to made.tar"),

@@ -10,3 +10,4 @@ mod house;
 mod rebuilding;
 mod reconciling;
 mod repairing;
+mod upgrading;

@@ -32,6 +32,7 @@ mod due;
 mod errands;
 mod given;
 mod jobs;
+pub mod migrations;
 mod notices;
 mod objects;
 mod read;

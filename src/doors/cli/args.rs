@@ -224,7 +224,8 @@ pub enum Verb {
 /// Which page of the manual.
 #[derive(Debug, Args)]
 pub struct ManualOf {
-    /// The page to print, as roff: a verb, strongroom.toml, findings, recovery, troubles; without one, which there are
+    /// The page: a verb, strongroom.toml, findings, json, recovery, troubles; without one, which there are. On a terminal
+    /// it is shown by man(1); otherwise it is printed as roff
     pub page: Option<String>,
     /// Write every page below this folder: man1, man5, man7
     #[arg(long, value_name = "DIR", conflicts_with = "page")]

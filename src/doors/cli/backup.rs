@@ -11,7 +11,7 @@ use super::verbs::document;
 use crate::books::config::{Config, PlaceConfig};
 use crate::books::ledger::BackupRow;
 use crate::doors::exit::{self, Exit};
-use crate::doors::house::{BareLedger, RECORDS, look_at};
+use crate::doors::house::{BareLedger, RECORDS, brought_up, look_at};
 use crate::doors::socket::Client;
 use crate::rules::read::ReadAt;
 use crate::work::backup::file::{self, BackupError, Head};
@@ -19,8 +19,8 @@ use crate::work::backup::{is_backup, is_named_after, sha256_of, time_of};
 use crate::work::desk::complaint::{Complaint, Sort};
 use crate::work::desk::unknown_among;
 use crate::work::desk::words::{Answer, Ask, SCHEMA};
-use crate::worlds::book::mirrored::{MirroredBook, Options};
-use crate::worlds::book::{Book, Write, durable};
+use crate::worlds::book::mirrored::{self, MirroredBook, Options};
+use crate::worlds::book::{Book, BookError, SCHEMA as LEDGER_SCHEMA, Write, durable};
 use crate::worlds::target::{Target, Where};
 use clap::Args;
 use serde_json::json;
@@ -94,7 +94,11 @@ pub fn restore(screen: &Screen, config: &Arc<Config>, what: &Restoring) -> Told<
                 .then_try("systemctl stop strongroom; then the same command"),
         ));
     }
-    let in_use = config.ledger.exists() && has_items(config)?;
+    let is_newer = is_newer_and_given_up(config, what);
+    // No daemon does not mean that nobody works on it.
+    let held = is_newer.then(|| mirrored::hold(&config.ledger)).transpose();
+    let _held = held.map_err(|error| Box::new(Complaint::of_ledger(&error.into(), doing)))?;
+    let in_use = config.ledger.exists() && (is_newer || has_items(config)?);
     if in_use && !what.replace {
         return Err(Box::new(
             Complaint::new(Sort::Refused, doing)
@@ -112,7 +116,8 @@ pub fn restore(screen: &Screen, config: &Arc<Config>, what: &Restoring) -> Told<
     }
     let fetched = beside(&config.ledger, "backup");
     let found = find(screen, config, &what.from, &fetched)?;
-    let (head, rows) = build(&part, &found.file).map_err(of_book)?;
+    let head = build(&part, &found.file).map_err(of_book)?;
+    let rows = bring_up(&part, config)?;
     let aside = put_in_place(config, &part).map_err(failed)?;
     // Only a copy of what lies on the target; a leftover harms nobody.
     let _ = fs::remove_file(&fetched);
@@ -131,6 +136,12 @@ fn told(screen: &Screen, name: &str, head: &Head, rows: u64, aside: Option<&Path
         screen.line(&format!("what was there before is at {}", aside.display()));
     }
     screen.hint("what is newer lies on the targets: strongroom rebuild --into-existing --from TARGET");
+}
+
+/// True when the ledger cannot be opened, because a newer release wrote it, and may be moved aside: so one goes back.
+fn is_newer_and_given_up(config: &Config, what: &Restoring) -> bool {
+    let newer = mirrored::look(&config.ledger, config.mirror.as_deref());
+    what.replace && matches!(newer, Ok(Some(seen)) if seen.schema > LEDGER_SCHEMA)
 }
 
 /// True when there is an item or an object in the ledger.
@@ -210,9 +221,10 @@ fn fetch(target: &dyn Target, name: &str, fetched: &Path) -> Result<OnDisk, Stri
     Ok(file)
 }
 
-/// Makes a ledger of it; gives the number of rows.
-fn build(part: &Path, from: &dyn ReadAt) -> Result<(Head, u64), BackupError> {
-    let book = MirroredBook::open(part, None, Options::default())?;
+/// Makes a ledger of the backup's schema of it.
+fn build(part: &Path, from: &dyn ReadAt) -> Result<Head, BackupError> {
+    let schema = file::head(from)?.schema;
+    let book = MirroredBook::open(part, None, Options { schema, ..Options::default() })?;
     let (head, _) = file::load(from, &book)?;
     // Volumes hold nothing that a backup knows; they are met again, and made where they are not.
     let met = book.scan("m/place/volume/", None, usize::MAX)?;
@@ -220,9 +232,22 @@ fn build(part: &Path, from: &dyn ReadAt) -> Result<(Head, u64), BackupError> {
     if !forget.is_empty() {
         book.commit(&forget, &[])?;
     }
-    let rows = book.verify()?.rows;
     book.close()?;
-    Ok((head, rows))
+    Ok(head)
+}
+
+/// What was restored may be of an older schema. Gives the number of rows.
+fn bring_up(part: &Path, config: &Config) -> Told<u64> {
+    let doing = "the ledger is not restored";
+    let failed = |error: BookError| Box::new(Complaint::of_ledger(&error.into(), doing));
+    let book = MirroredBook::open(part, None, Options::default()).map_err(failed)?;
+    let book = brought_up(book, &config.data, &mut |_| ())?;
+    let report = book.verify().map_err(failed)?;
+    if let Some(wrong) = report.wrong.first() {
+        return Err(failed(BookError::Damaged { what: wrong.clone() }));
+    }
+    book.close().map_err(failed)?;
+    Ok(report.rows)
 }
 
 /// Moves the new ledger to its place. Gives where the former one lies now.
@@ -278,6 +303,10 @@ fn beside(path: &Path, word: &str) -> PathBuf {
 fn complaint(error: &BackupError, doing: &str) -> Complaint {
     match error {
         BackupError::Book(error) => Complaint::of_ledger(&error.clone().into(), doing),
+        BackupError::Newer { .. } => Complaint::new(Sort::Config, doing)
+            .because(error.to_string())
+            .so("nothing was changed")
+            .then_try("install the release that made it, or a newer one; or restore an older backup"),
         other => Complaint::new(Sort::Io, doing)
             .because(other.to_string())
             .so("nothing was changed")

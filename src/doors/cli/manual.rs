@@ -16,8 +16,9 @@ use crate::work::desk::complaint::{Complaint, Sort};
 use crate::work::desk::words::SCHEMA;
 use serde_json::json;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// A page of the manual; without a word, which there are; with a folder, all of them as files.
 pub fn man(screen: &Screen, what: &ManualOf) -> Told<Exit> {
@@ -48,7 +49,7 @@ fn list(screen: &Screen) -> Told<Exit> {
     }
     screen.text(&table.render(&screen.style));
     if screen.style.tty {
-        screen.hint("to read one: strongroom man WORD | man -l -");
+        screen.hint("to read one: strongroom man WORD");
     }
     Ok(exit::DONE)
 }
@@ -60,9 +61,20 @@ fn print(screen: &Screen, word: &str) -> Told<Exit> {
         true => screen.document(
             &json!({ "schema": SCHEMA, "name": sheet.name, "section": sheet.section, "roff": roff }),
         ),
+        false if screen.style.tty && shown_by_man(&roff) => {}
         false => screen.text(&roff),
     }
     Ok(exit::DONE)
+}
+
+/// A person at a terminal wants to read the page, not its source. False when there is no man that can show it.
+fn shown_by_man(roff: &str) -> bool {
+    let man = Command::new("man").args(["-l", "-"]).stdin(Stdio::piped()).stderr(Stdio::null()).spawn();
+    let Ok(mut man) = man else { return false };
+    // Somebody who leaves the pager at once closes the pipe: that is no failure.
+    let written = man.stdin.take().map(|mut stdin| stdin.write_all(roff.as_bytes()));
+    let ended = man.wait().is_ok_and(|status| status.success());
+    ended && written.is_some()
 }
 
 fn no_page(word: &str) -> Box<Complaint> {

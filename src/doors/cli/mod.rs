@@ -43,6 +43,7 @@ mod talk;
 mod targets;
 pub mod text;
 mod verbs;
+mod version;
 mod waiting;
 mod whole;
 
@@ -187,6 +188,7 @@ fn run(screen: &Screen, cli: Cli) -> Told<Exit> {
             ingest::submit(screen, &config, &what)
         }
         Verb::Doctor => offline::doctor(screen, &config),
+        Verb::State(args::StateVerb::Version) => version::run(screen, &config),
         Verb::Setup(verb) => setup::run(screen, &config, &verb),
         Verb::State(args::StateVerb::Restore(what)) => backup::restore(screen, &config, &what),
         Verb::Rebuild(what) => rebuild::run(screen, &config, &what),

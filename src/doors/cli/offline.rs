@@ -134,6 +134,8 @@ pub fn config_sample(screen: &Screen) -> Told<Exit> {
 /// Checks everything that the service needs, and says how to mend what fails.
 pub fn doctor(screen: &Screen, config: &Arc<Config>) -> Told<Exit> {
     let mut checks = Vec::new();
+    // Nothing else that the doctor says matters where a newer release was.
+    super::version::can_be_opened(config)?;
     if let Some(fault) = config.faults_of_places().into_iter().next() {
         checks.push(Check::fail(fault.to_string(), format!("{}\n{}", fault.so, fault.then_try)));
     }

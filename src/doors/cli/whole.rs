@@ -75,12 +75,7 @@ pub fn config_show(screen: &Screen, talk: &mut Talk) -> Told<Exit> {
 pub fn state(screen: &Screen, talk: &mut Talk, verb: StateVerb) -> Told<Exit> {
     match verb {
         StateVerb::Version => {
-            let (version, ledger) = (env!("CARGO_PKG_VERSION"), crate::worlds::book::SCHEMA);
-            if screen.json {
-                screen.document(&json!({ "schema": SCHEMA, "version": version, "ledger_schema": ledger, "words_schema": SCHEMA }));
-            }
-            screen.line(&format!("strongroom {version}, ledger schema {ledger}, JSON schema {SCHEMA}"));
-            Ok(exit::DONE)
+            Err(usage("the schema is looked at before the ledger is opened", "strongroom state version"))
         }
         StateVerb::Verify => {
             let answer = talk.ask(&Ask::Verify)?;

@@ -227,7 +227,7 @@ pub const ABOUT: &[About] = &[
         texts: &["The pages are made from the tables that the program works with: the command tree, the keys of the configuration, the kinds of trouble, the codes of findings. The same program makes the same bytes. It needs neither configuration nor daemon."],
         exits: &[("4", "there is no such page")],
         examples: &[
-            ("Which pages there are; one of them, to read:", "strongroom man\nstrongroom man requeue | man -l -"),
+            ("Which pages there are; one of them, to read; the same for paper:", "strongroom man\nstrongroom man requeue\nstrongroom man requeue | man -Tpdf -l - > requeue.pdf"),
             ("All of them, where man(1) finds them:", "strongroom man --to /usr/local/share/man"),
         ],
         see: &["strongroom-completions(1)", "strongroom-explain(1)"],

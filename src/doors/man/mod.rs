@@ -10,6 +10,7 @@
 //! - What a page tells people to type is understood by the command tree; `tests/manual.rs` types it.
 
 mod about;
+mod calls;
 mod configuration;
 mod findings;
 pub mod json;
@@ -160,6 +161,8 @@ mod tests {
             assert_eq!(groups, 1, "{verb} stands in one group of program.rs");
             assert!(told.contains(verb), "{verb} stands in about.rs");
         }
+        let gone = |name: &&&str| !verbs_of(&tree).any(|verb| verb.get_name() == **name);
+        assert_eq!(told.iter().chain(&grouped).find(gone), None, "a verb that is told of is there");
         let sheets: BTreeSet<String> = sheets().into_iter().map(|sheet| sheet.word).collect();
         assert_eq!(sheets, words().into_iter().map(String::from).collect());
     }

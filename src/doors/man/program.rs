@@ -1,5 +1,6 @@
 //! strongroom(1): the whole, its verbs, how it ends, where everything lies, what it heeds.
 
+use super::calls::typed;
 use super::verbs::{argument, full_stop};
 use super::{PROGRAM, Page, Part, sheets, verbs_of};
 use crate::books::config::SYSTEM_FILE;
@@ -150,7 +151,7 @@ fn exits(page: Page) -> Page {
          codes as their own pages say.",
     );
     EXITS.iter().fold(page, |page, (exit, means, todo)| {
-        let todo = (*todo != "nothing").then(|| format!("What to do: {}", full_stop(todo)));
+        let todo = (*todo != "nothing").then(|| format!("What to do: {}", typed(&full_stop(todo))));
         let texts: Vec<String> = std::iter::once(full_stop(means)).chain(todo).collect();
         page.term(&exit.0.to_string(), &texts)
     })

@@ -41,8 +41,8 @@ const LADDER: [Rung; 11] = [
     },
     Rung {
         lost: "A staging volume",
-        texts: &["Only work in progress lies there. Give the new volume a new name in the configuration: a folder that was known under the old name and is empty now is taken for a missing mount. Then give up the items that were in work, and hand their deposits in again:"],
-        typed: "strongroom check-config\nsystemctl restart strongroom\nstrongroom trouble list --kind volume-missing\nstrongroom item cancel 41 42 --reason 'the staging disk is dead'\nstrongroom submit --depositor uva.edu /srv/receiving/letters.tar",
+        texts: &["Only work in progress lies there. Give the new volume a new name in the configuration: a folder that was known under the old name and is empty now is taken for a missing mount. An item stays with the volume on which it was begun, so send those that were in work back to their beginning, where they can be given up, and hand their deposits in again:"],
+        typed: "strongroom check-config\nsystemctl restart strongroom\nstrongroom requeue --kind volume-missing --from download\nstrongroom trouble list --kind volume-missing\nstrongroom item cancel 41 42 --reason 'the staging disk is dead'\nstrongroom submit --depositor uva.edu /srv/receiving/letters.tar",
         after: &["A deposit that is no longer where it came from must be sent again by its depositor. Nothing that is kept is touched by this."],
         gone: "work in progress, and what was fetched of it.",
     },
@@ -87,7 +87,7 @@ const LADDER: [Rung; 11] = [
     Rung {
         lost: "The machine",
         texts: &["Install strongroom, put the configuration and its secrets in place, mount what is left of the targets, and go on as when the ledger is lost: with `state restore` if a backup is on one of them, else with `rebuild`. A copy of /etc/strongroom belongs somewhere else than on this machine."],
-        typed: "strongroom check-config\nstrongroom state restore vault-b\nstrongroom rebuild --into-existing --from vault-b\nsystemctl start strongroom\nstrongroom doctor",
+        typed: "strongroom check-config\nstrongroom setup unit --write\nsystemctl daemon-reload\nstrongroom state restore vault-b\nstrongroom rebuild --into-existing --from vault-b\nsystemctl start strongroom\nstrongroom doctor",
         after: &["A target that is not mounted is not made anew; it is met again when it is. One that is lost, too, leaves the policies (see above)."],
         gone: "the same as with the ledger alone; and what was in staging.",
     },

@@ -107,6 +107,18 @@ impl Page {
         self
     }
 
+    /// What follows has no blank lines between its terms, until `apart`.
+    pub fn close(mut self) -> Page {
+        self.text.push_str(".PD 0\n");
+        self
+    }
+
+    /// Ends what `close` began.
+    pub fn apart(mut self) -> Page {
+        self.text.push_str(".PD\n");
+        self
+    }
+
     /// What follows stands further in, until `outer`.
     pub fn inner(mut self) -> Page {
         self.text.push_str(".RS\n");

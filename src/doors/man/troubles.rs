@@ -1,6 +1,7 @@
 //! strongroom-troubles(7), from the table of kinds, and from what `explain` says of stages and standings.
 
 use super::Page;
+use super::calls::typed;
 use super::verbs::full_stop;
 use crate::doors::cli::explain::{STAGES, STANDINGS, who_can_help};
 use crate::model::checkpoint::TRIES_MAX;
@@ -33,8 +34,8 @@ pub fn page(page: Page) -> Page {
 fn kind(row: &KindRow) -> Vec<String> {
     vec![
         sentence(row.meaning),
-        format!("What happens next: {}", full_stop(row.next)),
-        format!("What to do: {}", full_stop(row.advice)),
+        format!("What happens next: {}", typed(&full_stop(row.next))),
+        format!("What to do: {}", typed(&full_stop(row.advice))),
     ]
 }
 
@@ -72,7 +73,7 @@ fn stages(page: Page) -> Page {
 
 fn standings(page: Page) -> Page {
     let page = page.section("STANDINGS");
-    STANDINGS.iter().fold(page, |page, (name, means)| page.term(name, &[sentence(means)]))
+    STANDINGS.iter().fold(page, |page, (name, means)| page.term(name, &[typed(&sentence(means))]))
 }
 
 fn remedies(page: Page) -> Page {

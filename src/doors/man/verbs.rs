@@ -20,19 +20,12 @@ pub fn page(page: Page, verb: &Command) -> Page {
     let words = format!("{PROGRAM} {}", verb.get_name());
     let about = about_of(verb.get_name());
     let inner: Vec<&Command> = verbs_of(verb).collect();
-    let mut page = page.section("SYNOPSIS");
-    // `approve ID`, and `approve list`: a verb that has verbs may be called without them.
-    if inner.is_empty() || !verb.is_subcommand_required_set() {
-        page = page.synopsis(&words, &takes(verb, None));
-    }
-    for under in &inner {
-        page = page.synopsis(&format!("{words} {}", under.get_name()), &takes(under, Some(verb)));
-    }
+    let mut page = synopses(page.section("SYNOPSIS"), &words, verb, &inner);
     page = page.section("DESCRIPTION").text(&sentence(verb));
     for text in about.texts {
         page = page.text(text);
     }
-    page = arguments(page, verb, None);
+    page = arguments_of(page.section("OPTIONS"), verb, None).text(&held_by_all());
     if !inner.is_empty() {
         page = page.section("VERBS");
     }
@@ -45,6 +38,20 @@ pub fn page(page: Page, verb: &Command) -> Page {
     let page = exits(page, about);
     let page = examples(page, about);
     see_also(page, about)
+}
+
+/// How a verb is called, and those below it, line below line.
+fn synopses(page: Page, words: &str, verb: &Command, inner: &[&Command]) -> Page {
+    // `approve ID`, and `approve list`: a verb that has verbs may be called without them.
+    let own = inner.is_empty() || !verb.is_subcommand_required_set();
+    let own = own.then(|| (words.to_string(), takes(verb, None)));
+    let below = inner.iter().map(|under| (format!("{words} {}", under.get_name()), takes(under, Some(verb))));
+    let mut page = page;
+    for (place, (words, takes)) in own.into_iter().chain(below).enumerate() {
+        page = if place == 1 { page.close() } else { page };
+        page = page.synopsis(&words, &takes);
+    }
+    page.apart()
 }
 
 /// What is told of this verb beside the tree; a verb without an entry has nothing more to say.
@@ -140,11 +147,12 @@ fn name_of(arg: &Arg) -> &str {
         .map_or_else(|| arg.get_id().as_str(), |name| name.as_str())
 }
 
-fn arguments(page: Page, verb: &Command, parent: Option<&Command>) -> Page {
-    match own(verb, parent).is_empty() {
-        true => page,
-        false => arguments_of(page.section("OPTIONS"), verb, parent),
-    }
+/// Where options are told of that hold for every verb.
+fn held_by_all() -> String {
+    let tree = Cli::command();
+    let named = tree.get_arguments().filter(|arg| arg.is_global_set()).filter_map(Arg::get_long);
+    let named: Vec<String> = named.map(|long| format!("`--{long}`")).collect();
+    format!("Options that hold for every verb ({}) are told of in strongroom(1).", named.join(", "))
 }
 
 /// Every argument with what it means: those that stand at a place first.

@@ -83,6 +83,13 @@ pub enum BackupError {
     Io(io::Error),
     /// The file is not a whole backup.
     Wrong(String),
+    /// It is of a newer schema than we know.
+    Newer {
+        /// Its schema.
+        schema: u64,
+        /// The release that made it.
+        program: String,
+    },
     /// A book failed.
     Book(BookError),
 }
@@ -92,6 +99,14 @@ impl fmt::Display for BackupError {
         match self {
             BackupError::Io(error) => error.fmt(out),
             BackupError::Wrong(why) => write!(out, "not a whole backup: {why}"),
+            BackupError::Newer { schema, program } => {
+                let known =
+                    format!("strongroom {}, which takes those up to {SCHEMA}", env!("CARGO_PKG_VERSION"));
+                write!(
+                    out,
+                    "it is a backup of schema {schema}, made by strongroom {program}; this is {known}"
+                )
+            }
             BackupError::Book(error) => error.fmt(out),
         }
     }
@@ -116,10 +131,15 @@ impl From<BookError> for BackupError {
 }
 
 /// Writes the book as of one commit, while others go on.
-pub fn write(book: &dyn Book, ledger: &str, at: Timestamp, out: &mut dyn Write) -> Result<End, BackupError> {
+pub fn write(
+    book: &dyn Book,
+    (ledger, schema): (&str, u64),
+    at: Timestamp,
+    out: &mut dyn Write,
+) -> Result<End, BackupError> {
     let mut lines = Lines { out: GzEncoder::new(out, flate2::Compression::fast()), digest: Sha256::new() };
     let program = env!("CARGO_PKG_VERSION").to_string();
-    lines.push(&Head { backup: FORMAT, schema: SCHEMA, ledger: ledger.into(), at, program })?;
+    lines.push(&Head { backup: FORMAT, schema, ledger: ledger.into(), at, program })?;
     let (mut count, mut failed) = (0, None);
     let through = book.copy(&mut |key, row| {
         count += 1;
@@ -168,7 +188,7 @@ pub fn read(
     let first = line(&mut lines)?.ok_or_else(|| wrong("it is empty"))?;
     let head: Head = serde_json::from_slice(&first).map_err(|_| wrong("it does not begin as one"))?;
     if head.backup > FORMAT || head.schema > SCHEMA {
-        return Err(BackupError::Book(BookError::Newer { found: head.schema, known: SCHEMA }));
+        return Err(BackupError::Newer { schema: head.schema, program: head.program });
     }
     let mut before = first;
     let mut count = 0;
@@ -198,6 +218,35 @@ pub fn read(
     }
 }
 
+/// The first line of a backup.
+pub fn head(from: &dyn ReadAt) -> Result<Head, BackupError> {
+    let mut lines = BufReader::new(GzDecoder::new(Slice::whole(from)));
+    let first = line(&mut lines)?.ok_or_else(|| BackupError::Wrong("it is empty".into()))?;
+    let head: Head =
+        serde_json::from_slice(&first).map_err(|_| BackupError::Wrong("it does not begin as one".into()))?;
+    match head.backup > FORMAT || head.schema > SCHEMA {
+        true => Err(BackupError::Newer { schema: head.schema, program: head.program }),
+        false => Ok(head),
+    }
+}
+
+/// Reads a backup to its end, and holds every row of it against a book in which nobody commits.
+pub fn prove(from: &dyn ReadAt, book: &dyn Book) -> Result<(Head, End), BackupError> {
+    let mut rows = Pages::new(book);
+    let differs = |key: &str| BackupError::Wrong(format!("the row {key} is not as it is in the ledger"));
+    let ends = read(from, &mut |key, value| {
+        rows.peek()?;
+        match rows.take() {
+            Some((there, row)) if there == key && Some(&row.value) == value.as_ref() => Ok(()),
+            _ => Err(differs(&key)),
+        }
+    })?;
+    match rows.peek()? {
+        None => Ok(ends),
+        Some((key, _)) => Err(differs(key)),
+    }
+}
+
 fn line(lines: &mut impl BufRead) -> Result<Option<Vec<u8>>, BackupError> {
     let mut text = Vec::new();
     lines.take(LINE_MAX).read_until(b'\n', &mut text)?;
@@ -208,7 +257,7 @@ fn line(lines: &mut impl BufRead) -> Result<Option<Vec<u8>>, BackupError> {
     }
 }
 
-/// Puts the rows of a backup into a new book. `m/restoring` is there until the last of them is.
+/// Puts the rows of a backup into a new book of the backup's schema. `m/restoring` is there until the last of them is.
 pub fn load(from: &dyn ReadAt, book: &dyn Book) -> Result<(Head, End), BackupError> {
     let mark = || Change::Put("m/restoring".into(), b"true".to_vec());
     book.commit(&[mark()], &[])?;

@@ -71,7 +71,8 @@ impl Backup<'_> {
         let at = world.clock.now();
         let mut end = None;
         let seal = write_blob::<Stop>(&*world.disk, folder, "ledger", 1, &mut |out| {
-            let written = file::write(&*world.book, &self.settings.ledger_id, at, out);
+            let of = (self.settings.ledger_id.as_str(), SCHEMA);
+            let written = file::write(&*world.book, of, at, out);
             end = Some(written.map_err(|error| stop_of(&folder.volume, error))?);
             Ok(())
         });

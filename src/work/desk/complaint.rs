@@ -4,7 +4,9 @@
 
 use crate::books::config::fault::Fault;
 use crate::books::ledger::LedgerError;
+use crate::work::upgrade::UpgradeError;
 use crate::worlds::book::BookError;
+use crate::worlds::book::imprint::Imprint;
 use crate::worlds::source::SourceError;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -89,9 +91,10 @@ impl Complaint {
         let complaint = Complaint::new(sort, doing).because(error.to_string());
         match error {
             LedgerError::Book(BookError::Busy { .. }) => complaint.then_try("wait until it has ended"),
-            LedgerError::Book(BookError::Newer { .. }) => complaint
-                .so("nothing was touched")
-                .then_try("install the release that wrote it, or a newer one"),
+            LedgerError::Book(BookError::Newer { imprint, .. }) => {
+                let then_try = way_back(imprint.as_deref());
+                complaint.so("nothing was touched").then_try(then_try)
+            }
             LedgerError::Book(BookError::Damaged { .. }) | LedgerError::Row { .. } => {
                 complaint.then_try("strongroom state verify")
             }
@@ -102,6 +105,28 @@ impl Complaint {
             }
             LedgerError::NoItem(_) => complaint.then_try("strongroom item list"),
             _ => complaint,
+        }
+    }
+
+    /// Why the ledger of an older release was not brought up.
+    pub fn of_upgrade(error: &UpgradeError) -> Complaint {
+        let doing = "the ledger of an older release is not brought up";
+        let complaint = match error {
+            UpgradeError::Book(error) => Complaint::of_ledger(&error.clone().into(), doing),
+            UpgradeError::NoStep { .. } => Complaint::new(Sort::Config, doing).because(error.to_string()),
+            _ => Complaint::new(Sort::Io, doing).because(error.to_string()),
+        };
+        match error {
+            UpgradeError::NoRoom { .. } => complaint
+                .so("nothing was changed: the release before can go on with it")
+                .then_try("make room there, then start again"),
+            UpgradeError::Backup { .. } => complaint
+                .so("without a backup nothing is brought up: the release before can go on with it")
+                .then_try("look at the disk below the data folder, then start again"),
+            UpgradeError::NoStep { .. } => complaint
+                .so("nothing was changed")
+                .then_try("install the releases between, one after the other"),
+            UpgradeError::Book(_) => complaint,
         }
     }
 
@@ -143,6 +168,31 @@ impl Complaint {
             }
         }
     }
+}
+
+/// What to do with a ledger that is newer than this program.
+fn way_back(imprint: Option<&Imprint>) -> String {
+    let told = |text: &str| (!text.is_empty()).then(|| format!("strongroom {text}"));
+    let release = imprint.and_then(|imprint| told(&imprint.oldest).or_else(|| told(&imprint.written_by)));
+    let mut text = match release {
+        Some(release) => format!("install {release} or a newer one"),
+        None => "install the release that wrote it, or a newer one".into(),
+    };
+    if let Some(backup) = imprint.and_then(|imprint| imprint.backup.as_ref()) {
+        let since = backup.at.map_or_else(|| format!("commit {}", backup.through), |at| format!("{at:.0}"));
+        text.push_str(&format!(
+            "; or go back with strongroom state restore --replace {}, a backup of schema {}: what the ledger learned since {since}              is lost, but for what strongroom rebuild --into-existing --from TARGET reads back from a target",
+            quoted(&backup.file),
+            backup.schema
+        ));
+    }
+    text
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
+    if path.chars().all(plain) { path.into() } else { format!("'{}'", path.replace('\'', "'\\''")) }
 }
 
 /// True when the system said EACCES or EPERM; the book gives its words, not its number.

@@ -54,7 +54,7 @@ fn open_and_catch_up(
     options: &Options,
     report: &mut BookReport,
 ) -> Result<SledIndex, String> {
-    let mut index = SledIndex::open(place, journal.ledger(), options.index_patience)?;
+    let mut index = SledIndex::open(place, (journal.ledger(), journal.schema()), options.index_patience)?;
     let (applied, chain) = index.applied();
     let (chain, (base, base_chain)) = (*chain, journal.base());
     if applied > journal.last() {
@@ -93,12 +93,14 @@ fn set_aside(place: &Path) {
     let _ = durable::remove_tree(&aside).map(|()| std::fs::rename(place, &aside));
 }
 
-fn make(folder: &Path, journal: &Journal, options: &Options) -> Result<SledIndex, BookError> {
+/// The index of this journal, made anew.
+pub(super) fn make(folder: &Path, journal: &Journal, options: &Options) -> Result<SledIndex, BookError> {
     let (place, part) = (folder.join(INDEX), folder.join("index.part"));
     durable::remove_tree(&part)?;
     durable::remove_tree(&place)?;
     let (base, base_chain) = journal.base();
-    let mut index = SledIndex::create(&part, journal.ledger(), (base, *base_chain), options.index_patience)?;
+    let of = (journal.ledger(), journal.schema());
+    let mut index = SledIndex::create(&part, of, (base, *base_chain), options.index_patience)?;
     journal.rows(&mut |lines| index.load(lines))?;
     journal.commits(base + 1, &mut |number, digest, writes| {
         index.apply(&[Commit { number, writes: &writes }], *digest)
@@ -108,5 +110,5 @@ fn make(folder: &Path, journal: &Journal, options: &Options) -> Result<SledIndex
     std::fs::rename(&part, &place).map_err(|error| io_error(&place, error))?;
     durable::sync_folder(folder, options.sync)?;
     let fail = |why| BookError::Io { path: place.display().to_string(), why };
-    SledIndex::open(&place, journal.ledger(), options.index_patience).map_err(fail)
+    SledIndex::open(&place, of, options.index_patience).map_err(fail)
 }

@@ -50,7 +50,7 @@ pub(super) fn sync_folder(folder: &Path, mode: SyncMode) -> Result<(), BookError
 }
 
 /// Makes a folder and what is missing above it, each name synced.
-pub(super) fn make_folder(folder: &Path, mode: SyncMode) -> Result<(), BookError> {
+pub fn make_folder(folder: &Path, mode: SyncMode) -> Result<(), BookError> {
     if folder.is_dir() {
         return Ok(());
     }
@@ -75,7 +75,7 @@ pub(super) fn part_of(path: &Path) -> PathBuf {
 }
 
 /// A file of our own making that nobody else has: under its `.part` name, until `publish`.
-pub(super) fn create_part(path: &Path) -> Result<File, BookError> {
+pub fn create_part(path: &Path) -> Result<File, BookError> {
     let part = part_of(path);
     OpenOptions::new()
         .read(true)
@@ -86,15 +86,27 @@ pub(super) fn create_part(path: &Path) -> Result<File, BookError> {
 }
 
 /// Gives a complete file its name.
-pub(super) fn publish(file: &File, path: &Path, mode: SyncMode) -> Result<(), BookError> {
+pub fn publish(file: &File, path: &Path, mode: SyncMode) -> Result<(), BookError> {
     let part = part_of(path);
     sync_all(file, &part, mode)?;
     std::fs::rename(&part, path).map_err(|error| io_error(path, error))?;
     sync_folder(path.parent().expect("a ledger file lies in a folder"), mode)
 }
 
+/// Bytes that an ordinary process may still write where this path, or the nearest folder above it that is there, lies; and
+/// the device of that file system.
+pub fn room(path: &Path) -> io::Result<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    let mut there = path;
+    while !there.exists() {
+        there = there.parent().unwrap_or(Path::new("/"));
+    }
+    let system = rustix::fs::statvfs(there)?;
+    Ok((system.f_bavail.saturating_mul(system.f_frsize), there.metadata()?.dev()))
+}
+
 /// Removes a file; absent is fine.
-pub(super) fn remove(path: &Path) -> Result<(), BookError> {
+pub fn remove(path: &Path) -> Result<(), BookError> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(path, error)),
         _ => Ok(()),
@@ -104,7 +116,7 @@ pub(super) fn remove(path: &Path) -> Result<(), BookError> {
 /// Names in a folder.
 ///
 /// Not by the standard library: it panics when the system gives an error while a folder is closed.
-pub(super) fn names(folder: &Path) -> Result<Vec<String>, BookError> {
+pub fn names(folder: &Path) -> Result<Vec<String>, BookError> {
     let fail = |errno: rustix::io::Errno| io_error(folder, errno.into());
     let file = File::open(folder).map_err(|error| io_error(folder, error))?;
     let entries = rustix::fs::Dir::read_from(&file).map_err(fail)?;

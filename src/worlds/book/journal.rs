@@ -11,11 +11,12 @@
 //! - Opening merges the copies and mends each from the other (survey.rs).
 
 use super::durable::{self, SyncMode, io_error};
+use super::imprint::Imprint;
 use super::record::{self, Chain, Found, Kind, Record, Scanner};
 use super::snapshot;
 use super::survey::{self, Survey};
 use super::twin::Twin;
-use super::{BookError, SCHEMA, Write, batch};
+use super::{BookError, Write, batch};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
@@ -35,6 +36,9 @@ pub(super) struct Head {
     pub at: u64,
     /// Digest of that commit's record, or of the ledger's id when there is none.
     pub chain: String,
+    /// Who gave the ledger its schema; other releases read it (`imprint`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imprint: Option<Imprint>,
 }
 
 /// A file of the journal, by its name.
@@ -54,7 +58,7 @@ impl Name {
         }
     }
 
-    fn parse(text: &str) -> Option<Name> {
+    pub fn parse(text: &str) -> Option<Name> {
         let number = |digits: &str| digits.parse().ok();
         let name = match text.strip_prefix("snapshot-") {
             Some(digits) => Name::Snapshot(number(digits)?),
@@ -69,6 +73,9 @@ pub(super) struct Journal {
     folders: [PathBuf; 2],
     sync: SyncMode,
     ledger: String,
+    /// Number of its format, and who gave it that.
+    schema: u64,
+    imprint: Option<Imprint>,
     /// Commits before it are in the snapshot of this number; 0: there is no snapshot.
     base: u64,
     /// Digest of commit `base`.
@@ -93,11 +100,12 @@ pub(super) struct Journal {
 pub(super) type EachCommit<'a> = &'a mut dyn FnMut(u64, &Chain, Vec<Write>) -> Result<(), BookError>;
 
 impl Journal {
-    /// Opens the journal in these two folders, mending each copy from the other. Both empty: makes a new one if it is to
-    /// be `new`. Gives with it what was mended, one sentence each.
+    /// Opens the journal in these two folders, mending each copy from the other. Both empty: makes a new one of the schema
+    /// `known`, if it is to be `new`. Gives with it what was mended, one sentence each.
     pub fn open(
         folders: [PathBuf; 2],
         new: bool,
+        known: u64,
         sync: SyncMode,
     ) -> Result<(Journal, Vec<String>), BookError> {
         let mut names = Vec::new();
@@ -108,15 +116,17 @@ impl Journal {
         let mut all: Vec<Name> = names.concat();
         all.sort_unstable();
         all.dedup();
-        if all.is_empty() && !new {
+        if all.is_empty() && new {
+            return Ok((Journal::create(folders, known, sync)?, Vec::new()));
+        }
+        if all.is_empty() {
             let [first, second] = folders.each_ref().map(|folder| folder.display());
             let what = format!("both copies of the journal are empty or missing: {first}, {second}");
             return Err(BookError::Damaged { what });
         }
-        if all.is_empty() {
-            return Ok((Journal::create(folders, sync)?, Vec::new()));
-        }
         let survey = survey::survey(&folders, &all)?;
+        // It was looked at before; a disk may have given an error then.
+        survey.refuse_newer(known)?;
         let mut notes = survey::mend(&folders, &survey, sync)?;
         for (folder, other, names) in [(0, 1, &names[0]), (1, 0, &names[1])] {
             if names.is_empty() {
@@ -130,16 +140,26 @@ impl Journal {
         Ok((Journal::ready(folders, sync, survey)?, notes))
     }
 
-    fn create(folders: [PathBuf; 2], sync: SyncMode) -> Result<Journal, BookError> {
+    fn create(folders: [PathBuf; 2], schema: u64, sync: SyncMode) -> Result<Journal, BookError> {
         let ledger = new_id()?;
         let genesis = record::chain_of(ledger.as_bytes());
-        let head = head_record("segment", &ledger, 0, &genesis, genesis);
-        let bytes = head.encode();
+        let imprint = Imprint::of_new(schema);
+        let head = Head {
+            strongroom: "segment".into(),
+            schema,
+            ledger: ledger.clone(),
+            at: 0,
+            chain: hex(&genesis),
+            imprint: imprint.clone(),
+        };
+        let bytes = head.record(genesis).encode();
         let files = create_both(&folders, Name::Segment(0), &bytes, sync)?;
         Ok(Journal {
             folders,
             sync,
             ledger,
+            schema,
+            imprint,
             base: 0,
             base_chain: genesis,
             segments: vec![0],
@@ -162,6 +182,8 @@ impl Journal {
             folders,
             sync,
             ledger: survey.ledger,
+            schema: survey.schema,
+            imprint: survey.imprint,
             base: survey.base,
             base_chain: survey.base_chain,
             last: newest.last,
@@ -178,6 +200,21 @@ impl Journal {
     /// Id of the ledger.
     pub fn ledger(&self) -> &str {
         &self.ledger
+    }
+
+    /// Number of its format.
+    pub fn schema(&self) -> u64 {
+        self.schema
+    }
+
+    /// Who gave it that.
+    pub fn imprint(&self) -> Option<&Imprint> {
+        self.imprint.as_ref()
+    }
+
+    /// Its two folders.
+    pub fn folders(&self) -> &[PathBuf; 2] {
+        &self.folders
     }
 
     /// Number of the newest commit.
@@ -238,14 +275,48 @@ impl Journal {
         if self.segments.last() == Some(&self.last) {
             return Ok(None);
         }
-        let head = head_record("segment", &self.ledger, self.last, &self.tail, self.chain);
-        let bytes = head.encode();
+        self.new_segment()?;
+        self.snapshot(self.schema, self.imprint.clone()).map(Some)
+    }
+
+    /// Starts a snapshot of another schema, to which every row is given anew. Until it is finished the journal is what it was,
+    /// for this program and for those before it.
+    pub fn start_migration(&mut self, imprint: &Imprint) -> Result<snapshot::Writer, BookError> {
+        let is_empty = self.segments.last() == Some(&self.last);
+        if is_empty && self.base == self.last {
+            // There is a snapshot of this number already, or no commit to name one after.
+            self.append(&[&batch::encode(&[])?])?;
+        }
+        // An empty segment without a snapshot is left from a migration that was cut off.
+        if self.segments.last() != Some(&self.last) {
+            self.new_segment()?;
+        }
+        self.snapshot(imprint.schema, Some(imprint.clone()))
+    }
+
+    /// The snapshot of another schema is on disk in both copies.
+    pub fn migrated(&mut self, imprint: &Imprint) {
+        (self.schema, self.imprint) = (imprint.schema, Some(imprint.clone()));
+    }
+
+    fn new_segment(&mut self) -> Result<(), BookError> {
+        let bytes = self.head("segment", self.schema, self.imprint.clone()).record(self.chain).encode();
         self.files = create_both(&self.folders, Name::Segment(self.last), &bytes, self.sync)?;
         self.chain = record::chain_of(&bytes);
         self.segments.push(self.last);
         self.segment_bytes += bytes.len() as u64;
-        let head = head_record("snapshot", &self.ledger, self.last, &self.tail, self.tail);
-        snapshot::Writer::create(&self.folders, self.last, self.tail, head, self.sync).map(Some)
+        Ok(())
+    }
+
+    fn snapshot(&self, schema: u64, imprint: Option<Imprint>) -> Result<snapshot::Writer, BookError> {
+        let head = self.head("snapshot", schema, imprint).record(self.tail);
+        snapshot::Writer::create(&self.folders, self.last, self.tail, head, self.sync)
+    }
+
+    /// The head of a file that follows the newest commit.
+    fn head(&self, what: &str, schema: u64, imprint: Option<Imprint>) -> Head {
+        let (ledger, chain) = (self.ledger.clone(), hex(&self.tail));
+        Head { strongroom: what.into(), schema, ledger, at: self.last, chain, imprint }
     }
 
     /// The snapshot `at` is on disk in both copies: what it makes unneeded is removed.
@@ -352,10 +423,11 @@ impl Addition {
     }
 }
 
-fn head_record(what: &str, ledger: &str, at: u64, tail: &Chain, before: Chain) -> Record {
-    let head = Head { strongroom: what.into(), schema: SCHEMA, ledger: ledger.into(), at, chain: hex(tail) };
-    let body = serde_json::to_vec(&head).expect("a head always serialises");
-    Record { kind: Kind::Head, number: at, synced: at, before, body }
+impl Head {
+    fn record(&self, before: Chain) -> Record {
+        let body = serde_json::to_vec(self).expect("a head always serialises");
+        Record { kind: Kind::Head, number: self.at, synced: self.at, before, body }
+    }
 }
 
 /// Lower-case hexadecimal.

@@ -14,11 +14,14 @@
 use super::catalogue::{self, INDEX};
 use super::durable;
 pub use super::durable::SyncMode;
+use super::imprint::{self, Imprint, Seen};
 use super::journal::Journal;
 use super::lock::{self, Lock};
+pub use super::options::Options;
 use super::sled_index::{Commit, SledIndex};
+use super::snapshot::Writer;
 use super::tap::Tap;
-use super::{Book, BookError, BookReport, Guard, Row, SCHEMA, Write, batch};
+use super::{Book, BookError, BookReport, Guard, Row, Write, batch};
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,30 +39,6 @@ const PAGE_ROWS: usize = 500;
 
 /// Commits after which the index is handed to the disk, so that a start has little to apply again.
 const SETTLE_COMMITS: u64 = 4096;
-
-/// How a book is kept.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Segments longer than this, and than twice the last snapshot, are replaced by a new snapshot.
-    pub compact_bytes: u64,
-    /// How long another process is given to end.
-    pub lock_patience: Duration,
-    /// How long sled may take to write what it holds, before it is taken for dead.
-    pub index_patience: Duration,
-    /// Whether writes are synced.
-    pub sync: SyncMode,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            compact_bytes: 64 << 20,
-            lock_patience: lock::PATIENCE,
-            index_patience: Duration::from_secs(120),
-            sync: SyncMode::Durable,
-        }
-    }
-}
 
 /// A commit that waits for its turn.
 struct Request {
@@ -90,10 +69,61 @@ pub struct MirroredBook {
     tap: Tap,
     options: Options,
     ledger: String,
+    schema: u64,
+    imprint: Option<Imprint>,
     opened: BookReport,
     folder: PathBuf,
     // Last, so that it is let go when everything else is closed.
-    _lock: Lock,
+    held: Lock,
+}
+
+/// Where the copies of the journal lie.
+fn copies(folder: &Path, mirror: Option<&Path>) -> [PathBuf; 2] {
+    [folder.join("journal-a"), mirror.map_or_else(|| folder.join("journal-b"), Path::to_owned)]
+}
+
+/// What can be read of the ledger in this folder without opening it: no lock is taken, and nothing is changed. None: there
+/// is none, or nothing of it can be read.
+pub fn look(folder: &Path, mirror: Option<&Path>) -> Result<Option<Seen>, BookError> {
+    imprint::look(&copies(folder, mirror))
+}
+
+/// Keeps every other process from the ledger in this folder until what it gives is dropped; for who moves it aside unopened.
+pub fn hold(folder: &Path) -> Result<impl Sized + use<>, BookError> {
+    lock::take(folder, lock::PATIENCE)
+}
+
+/// What an open book is made of.
+pub(super) struct Parts {
+    pub journal: Journal,
+    pub index: SledIndex,
+    pub options: Options,
+    pub opened: BookReport,
+    pub folder: PathBuf,
+    pub held: Lock,
+}
+
+impl Parts {
+    pub fn together(self) -> MirroredBook {
+        let Parts { journal, index, options, opened, folder, held } = self;
+        MirroredBook {
+            queue: Mutex::default(),
+            turn: Condvar::new(),
+            newest: Mutex::new(journal.last()),
+            bell: Condvar::new(),
+            compacting: AtomicBool::new(false),
+            tap: Tap::default(),
+            ledger: journal.ledger().to_owned(),
+            schema: journal.schema(),
+            imprint: journal.imprint().cloned(),
+            journal: Mutex::new(journal),
+            index: RwLock::new(index),
+            options,
+            opened,
+            folder,
+            held,
+        }
+    }
 }
 
 impl MirroredBook {
@@ -102,31 +132,23 @@ impl MirroredBook {
     ///
     /// A mirror on another volume must be mounted: an empty folder in its place gets a new copy.
     pub fn open(folder: &Path, mirror: Option<&Path>, options: Options) -> Result<MirroredBook, BookError> {
+        let copies = copies(folder, mirror);
+        imprint::refuse_newer(&copies, options.schema)?;
         durable::make_folder(folder, options.sync)?;
-        let lock = lock::take(folder, options.lock_patience)?;
-        let second = mirror.map_or_else(|| folder.join("journal-b"), Path::to_owned);
-        let copies = [folder.join("journal-a"), second];
+        let held = lock::take(folder, options.lock_patience)?;
+        // Once more: whoever had it before may have brought it further.
+        imprint::refuse_newer(&copies, options.schema)?;
         // An index without any journal is not a new ledger: it is one that lost its journal.
         let new = !folder.join(INDEX).exists();
-        let (journal, repaired) = Journal::open(copies, new, options.sync)?;
+        let (journal, repaired) = Journal::open(copies, new, options.schema, options.sync)?;
+        if let Some(imprint) = journal.imprint() {
+            imprint::write(journal.folders(), journal.ledger(), imprint, options.sync)?;
+        }
         let mut opened = BookReport { sequence: journal.last(), repaired, ..BookReport::default() };
         let index = catalogue::open(folder, &journal, &options, &mut opened)?;
         opened.rows = index.rows();
-        Ok(MirroredBook {
-            queue: Mutex::default(),
-            turn: Condvar::new(),
-            newest: Mutex::new(journal.last()),
-            bell: Condvar::new(),
-            compacting: AtomicBool::new(false),
-            tap: Tap::default(),
-            ledger: journal.ledger().to_owned(),
-            journal: Mutex::new(journal),
-            index: RwLock::new(index),
-            options,
-            opened,
-            folder: folder.to_owned(),
-            _lock: lock,
-        })
+        let folder = folder.to_owned();
+        Ok(Parts { journal, index, options, opened, folder, held }.together())
     }
 
     /// Id of the ledger: 32 hexadecimal digits, made when it was new, the same in both copies.
@@ -136,12 +158,36 @@ impl MirroredBook {
 
     /// Number of its format.
     pub fn schema(&self) -> u64 {
-        SCHEMA
+        self.schema
+    }
+
+    /// Which release gave it that; none for schema 1.
+    pub fn imprint(&self) -> Option<&Imprint> {
+        self.imprint.as_ref()
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where the copies of its journal lie, and their bytes: each has as many.
+    pub fn journal(&self) -> ([PathBuf; 2], u64) {
+        let journal = lock(&self.journal);
+        let (segments, snapshot) = journal.bytes();
+        (journal.folders().clone(), segments + snapshot)
     }
 
     /// What opening it found and mended.
     pub fn report(&self) -> &BookReport {
         &self.opened
+    }
+
+    pub(super) fn apart(self) -> Parts {
+        let broken = "a book that is taken apart was used by nobody else, and none of its calls panicked";
+        let MirroredBook { journal, index, options, opened, folder, held, .. } = self;
+        let journal = journal.into_inner().expect(broken);
+        Parts { journal, index: index.into_inner().expect(broken), options, opened, folder, held }
     }
 
     /// Closes it, so that the next start has nothing to apply again. Dropping it instead loses nothing.
@@ -156,9 +202,17 @@ impl MirroredBook {
         if self.compacting.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        let done = self.usable().and_then(|()| self.write_snapshot());
+        let done = self.usable().and_then(|()| self.is_current()).and_then(|()| self.write_snapshot());
         self.compacting.store(false, Ordering::Release);
         done.map_err(|error| self.fail(error))
+    }
+
+    /// The snapshot that rows of another schema go to; whoever reads no head finds the imprint beside it.
+    pub(super) fn start_migration(&self, imprint: &Imprint) -> Result<Writer, BookError> {
+        self.usable()?;
+        let mut journal = lock(&self.journal);
+        imprint::write(journal.folders(), journal.ledger(), imprint, self.options.sync)?;
+        journal.start_migration(imprint)
     }
 
     fn write_snapshot(&self) -> Result<(), BookError> {
@@ -268,6 +322,12 @@ impl MirroredBook {
         failed
     }
 
+    /// Rows of this program go into no older ledger.
+    fn is_current(&self) -> Result<(), BookError> {
+        let (found, known) = (self.schema, self.options.schema);
+        if found == known { Ok(()) } else { Err(BookError::Older { found, known }) }
+    }
+
     fn usable(&self) -> Result<(), BookError> {
         lock(&self.queue).failed.clone().map_or(Ok(()), Err)
     }
@@ -346,6 +406,7 @@ impl Book for MirroredBook {
     }
 
     fn commit(&self, batch: &[Write], guards: &[Guard]) -> Result<u64, BookError> {
+        self.is_current()?;
         let body = batch::encode(batch)?;
         let (batch, guards) = (batch.to_vec(), guards.to_vec());
         let request = Arc::new(Request { body, batch, guards, answer: OnceLock::new() });

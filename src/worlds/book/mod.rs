@@ -7,10 +7,13 @@
 mod batch;
 mod catalogue;
 pub mod durable;
+pub mod imprint;
 mod journal;
 mod lock;
 mod merge;
+pub mod migrating;
 pub mod mirrored;
+mod options;
 mod record;
 pub mod rehearsal;
 mod sled_index;
@@ -27,8 +30,20 @@ use std::time::Duration;
 /// No value may be longer: sled keeps larger ones in files it never syncs.
 pub const VALUE_MAX: usize = 4_000;
 
-/// Number of the ledger's format; a newer one is refused.
-pub const SCHEMA: u64 = 1;
+/// Number of the ledger's format: what its rows mean. A newer one is refused, an older one is brought to this one before
+/// anything is written (`migrating`).
+///
+/// | schema | since | rows |
+/// |---|---|---|
+/// | 1 | 0.1.0, before it was released | items, registry, sources, checks of targets, backups |
+/// | 2 | 0.1.0 | deletions, errands, sweeps, repairs, jobs; copies by the time of their proof, for every object |
+pub const SCHEMA: u64 = 2;
+
+/// The oldest schema that can be brought to this one.
+pub const SCHEMA_MIN: u64 = 1;
+
+/// The oldest release that can open a ledger of `SCHEMA`.
+pub const OLDEST: &str = "0.1.0";
 
 /// A row as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +98,15 @@ pub enum BookError {
         found: u64,
         /// Schema number we know.
         known: u64,
+        /// What it tells of the release that wrote it, and of a backup to go back to.
+        imprint: Option<Box<imprint::Imprint>>,
+    },
+    /// It was written by an older strongroom, and is not brought up yet: it can be read.
+    Older {
+        /// Schema number found.
+        found: u64,
+        /// Schema number that is written.
+        known: u64,
     },
     /// Another process has it.
     Busy {
@@ -106,8 +130,22 @@ impl fmt::Display for BookError {
                 write!(out, "the row {key} would have {bytes} bytes; {VALUE_MAX} is the limit")
             }
             BookError::Damaged { what } => write!(out, "damaged: {what}"),
-            BookError::Newer { found, known } => {
-                write!(out, "the ledger has schema {found}, this strongroom knows up to {known}")
+            BookError::Newer { found, known, imprint } => {
+                let release = imprint.as_ref().filter(|imprint| !imprint.written_by.is_empty());
+                let by =
+                    release.map_or(String::new(), |of| format!(", written by strongroom {}", of.written_by));
+                write!(
+                    out,
+                    "the ledger has schema {found}{by}; this is strongroom {}, ",
+                    env!("CARGO_PKG_VERSION")
+                )?;
+                write!(out, "which knows schemas up to {known}")
+            }
+            BookError::Older { found, known } => {
+                write!(
+                    out,
+                    "the ledger has schema {found}, and must be brought to {known} before it is written"
+                )
             }
             BookError::Busy { holder } => write!(out, "another process has the ledger: {holder}"),
             BookError::Io { path, why } => write!(out, "{path}: {why}"),

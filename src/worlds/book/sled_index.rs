@@ -11,7 +11,7 @@
 use super::durable::{self, SyncMode, io_error};
 use super::record::Chain;
 use super::snapshot::Line;
-use super::{BookError, Row, SCHEMA, Write, journal};
+use super::{BookError, Row, Write, journal};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
@@ -58,6 +58,7 @@ pub(super) struct SledIndex {
     db: Handle,
     folder: PathBuf,
     ledger: String,
+    schema: u64,
     applied: u64,
     chain: Chain,
     rows: u64,
@@ -66,20 +67,24 @@ pub(super) struct SledIndex {
 
 impl SledIndex {
     /// Opens the index in `folder` and reads all of it; the sentence says why it cannot be used.
-    pub fn open(folder: &Path, ledger: &str, patience: Duration) -> Result<SledIndex, String> {
+    pub fn open(
+        folder: &Path,
+        (ledger, schema): (&str, u64),
+        patience: Duration,
+    ) -> Result<SledIndex, String> {
         remove_generating(folder).map_err(|error| error.to_string())?;
         let db = open_sled(folder, patience)?;
         let meta = caught(|| db.sled().get(META))?.ok_or("it has no meta row")?;
         let meta: Meta = serde_json::from_slice(unseal(META, &meta).ok_or("its meta row is damaged")?.1)
             .map_err(|why| format!("its meta row cannot be read: {why}"))?;
         let chain = parse_hex(&meta.chain).ok_or("its meta row names no digest")?;
-        if meta.schema != SCHEMA || meta.ledger != ledger {
+        if meta.schema != schema || meta.ledger != ledger {
             return Err(format!("it belongs to ledger {}, schema {}", meta.ledger, meta.schema));
         }
         let sum = u128::from_str_radix(&meta.sum, 16).map_err(|why| why.to_string())?;
         let (applied, rows) = (meta.applied, meta.rows);
         let (folder, ledger) = (folder.to_owned(), ledger.to_owned());
-        let index = SledIndex { db, folder, ledger, applied, chain, rows, sum };
+        let index = SledIndex { db, folder, ledger, schema, applied, chain, rows, sum };
         match index.faults().as_slice() {
             [] => Ok(index),
             [first, ..] => Err(first.clone()),
@@ -89,14 +94,14 @@ impl SledIndex {
     /// An empty index as of commit `applied`.
     pub fn create(
         folder: &Path,
-        ledger: &str,
+        (ledger, schema): (&str, u64),
         (applied, chain): (u64, Chain),
         patience: Duration,
     ) -> Result<SledIndex, BookError> {
         std::fs::create_dir(folder).map_err(|error| io_error(folder, error))?;
         let db = open_sled(folder, patience).map_err(|why| failed(folder, why))?;
         let (folder, ledger) = (folder.to_owned(), ledger.to_owned());
-        let mut index = SledIndex { db, folder, ledger, applied, chain, rows: 0, sum: 0 };
+        let mut index = SledIndex { db, folder, ledger, schema, applied, chain, rows: 0, sum: 0 };
         index.write(HashMap::new(), applied, chain)?;
         Ok(index)
     }
@@ -211,7 +216,7 @@ impl SledIndex {
             }
         }
         let meta = Meta {
-            schema: SCHEMA,
+            schema: self.schema,
             ledger: self.ledger.clone(),
             applied,
             chain: journal::hex(&chain),

@@ -133,8 +133,17 @@ pub(super) fn decode_rows(body: &[u8]) -> Result<Vec<Line>, String> {
     Ok(lines.into_iter().map(row).collect())
 }
 
-/// Reads both copies of a snapshot: how they are, the digest of the commit it starts from, and its `through`.
-pub(super) fn survey(folders: &[PathBuf; 2], at: u64) -> Result<(Merged, Chain, u64), BookError> {
+/// A snapshot that is whole in at least one copy.
+pub(super) struct Whole {
+    pub merged: Merged,
+    pub head: Head,
+    /// Digest of the commit it starts from.
+    pub chain: Chain,
+    pub through: u64,
+}
+
+/// Reads both copies of a snapshot.
+pub(super) fn survey(folders: &[PathBuf; 2], at: u64) -> Result<Whole, BookError> {
     let name = Name::Snapshot(at).text();
     let damaged = |why: String| BookError::Damaged { what: format!("ledger file {name}: {why}") };
     let (mut head, mut end, mut rows) = (None, None, 0);
@@ -154,7 +163,7 @@ pub(super) fn survey(folders: &[PathBuf; 2], at: u64) -> Result<(Merged, Chain, 
     })?;
     match (head, end) {
         (Some((head, chain)), Some(end)) if merged.ended && end.rows == rows && head.at == at => {
-            Ok((merged, chain, end.through))
+            Ok(Whole { merged, head, chain, through: end.through })
         }
         (Some(_), Some(end)) if merged.ended => {
             Err(damaged(format!("it has {rows} rows, and says that it has {}", end.rows)))

@@ -2,20 +2,24 @@
 //!
 //! - Nothing is altered before all of it is known to be readable: a survey only reads.
 //! - The newest whole snapshot counts, and the segments from its commit on, one following the other without a gap.
-//! - A newer schema and a copy that belongs to another ledger are refused.
+//! - A copy that belongs to another ledger is refused; what is newer than the program was refused before (`imprint`).
+//! - The schema is the newest that the files in use name: the snapshot's, when it was made to bring the ledger there.
 
+use super::BookError;
 use super::durable::{self, SyncMode, io_error};
+use super::imprint::Imprint;
 use super::journal::{Head, Name, append_to, hex};
 use super::merge::{Merge, Merged, Start, Verdict};
 use super::record::{self, Chain, Kind, Record};
 use super::snapshot;
-use super::{BookError, SCHEMA};
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 /// What merging all files found.
 pub(super) struct Survey {
     pub ledger: String,
+    pub schema: u64,
+    pub imprint: Option<Imprint>,
     pub base: u64,
     pub base_chain: Chain,
     pub snapshot: Option<Merged>,
@@ -37,6 +41,18 @@ impl Survey {
         self.segments.last().map_or(0, |(_, merged)| merged.last)
     }
 
+    fn note(&mut self, head: Head) {
+        if head.schema >= self.schema {
+            self.schema = head.schema;
+            self.imprint = head.imprint.or(self.imprint.take());
+        }
+    }
+
+    pub fn refuse_newer(&self, known: u64) -> Result<(), BookError> {
+        let (found, imprint) = (self.schema, self.imprint.clone().map(Box::new));
+        if found > known { Err(BookError::Newer { found, known, imprint }) } else { Ok(()) }
+    }
+
     /// The files in use, with what merging each found.
     pub fn files(&self) -> impl Iterator<Item = (Name, &Merged)> {
         let snapshot = self.snapshot.iter().map(|merged| (Name::Snapshot(self.base), merged));
@@ -54,6 +70,8 @@ pub(super) fn survey(folders: &[PathBuf; 2], names: &[Name]) -> Result<Survey, B
     let genesis = record::chain_of(ledger.as_bytes());
     let mut survey = Survey {
         ledger,
+        schema: 0,
+        imprint: None,
         base: 0,
         base_chain: genesis,
         snapshot: None,
@@ -82,16 +100,17 @@ pub(super) fn survey(folders: &[PathBuf; 2], names: &[Name]) -> Result<Survey, B
             let what = format!("commits {} to {at} are missing at the end of a segment", expected + 1);
             return Err(BookError::Damaged { what });
         }
-        let mut tail = survey.tail;
+        let (mut tail, mut head) = (survey.tail, None);
         let text = Name::Segment(at).text();
         let merged = Merge::open(&text, folders)?.run(Start { number: at, before }, &mut |found| {
             match found.record.kind {
-                Kind::Head => follows(&found.record, &tail, &text)?,
+                Kind::Head => head = Some(follows(&found.record, &tail, &text)?),
                 _ => tail = found.chain,
             }
             Ok(())
         })?;
         (survey.tail, expected, before) = (tail, merged.last, Some(merged.chain));
+        head.into_iter().for_each(|head| survey.note(head));
         survey.segments.push((at, merged));
     }
     if survey.newest() < through {
@@ -102,9 +121,9 @@ pub(super) fn survey(folders: &[PathBuf; 2], names: &[Name]) -> Result<Survey, B
 }
 
 /// A segment's head names the commit before it; with a snapshot as base nothing else ties the two together.
-fn follows(head: &Record, tail: &Chain, file: &str) -> Result<(), BookError> {
+fn follows(head: &Record, tail: &Chain, file: &str) -> Result<Head, BookError> {
     match serde_json::from_slice::<Head>(&head.body) {
-        Ok(said) if said.at == head.number && said.chain == hex(tail) => Ok(()),
+        Ok(said) if said.at == head.number && said.chain == hex(tail) => Ok(said),
         _ => Err(BookError::Damaged { what: format!("{file} does not follow commit {}", head.number) }),
     }
 }
@@ -122,10 +141,11 @@ fn survey_snapshots(folders: &[PathBuf; 2], names: &[Name], survey: &mut Survey)
     let mut why_not = None;
     while let Some(at) = snapshots.pop() {
         match snapshot::survey(folders, at) {
-            Ok((merged, chain, through)) => {
-                (survey.base, survey.base_chain, survey.tail) = (at, chain, chain);
-                survey.snapshot = Some(merged);
-                return Ok(through);
+            Ok(whole) => {
+                (survey.base, survey.base_chain, survey.tail) = (at, whole.chain, whole.chain);
+                survey.snapshot = Some(whole.merged);
+                survey.note(whole.head);
+                return Ok(whole.through);
             }
             Err(BookError::Io { path, why }) => return Err(BookError::Io { path, why }),
             Err(error) => {
@@ -142,7 +162,7 @@ fn survey_snapshots(folders: &[PathBuf; 2], names: &[Name], survey: &mut Survey)
     }
 }
 
-/// The one ledger that all heads name; also where a newer strongroom or a stranger's copy is refused.
+/// The one ledger that all heads name; also where a stranger's copy is refused.
 fn known_ledger(folders: &[PathBuf; 2], names: &[Name]) -> Result<String, BookError> {
     let mut ledger: Option<(String, String)> = None;
     for name in names {
@@ -152,9 +172,6 @@ fn known_ledger(folders: &[PathBuf; 2], names: &[Name]) -> Result<String, BookEr
             let head: Head = serde_json::from_slice(&head.record.body).map_err(|why| BookError::Damaged {
                 what: format!("{place}: its head cannot be read: {why}"),
             })?;
-            if head.schema > SCHEMA {
-                return Err(BookError::Newer { found: head.schema, known: SCHEMA });
-            }
             match &ledger {
                 None => ledger = Some((head.ledger, place)),
                 Some((known, first)) if *known != head.ledger => {

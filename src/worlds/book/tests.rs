@@ -137,7 +137,7 @@ fn records_damaged_in_one_copy_each_are_mended_from_the_other() {
     let mended = holds(folder.path(), 9);
     assert_eq!(mended.len(), 2, "{mended:?}");
     let files: Vec<Vec<u8>> = all_files(folder.path()).into_values().collect();
-    assert_eq!(files[0], files[1]);
+    assert_eq!(files[..2], files[2..], "imprint and segment are the same in both copies");
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn a_group_torn_by_a_power_cut_is_cut_where_it_begins_to_lack() {
     let copies = ["a", "b"].map(|name| folder.path().join(name));
     let body = |number: u64| super::batch::encode(&[put(number)]).unwrap();
     let bodies: Vec<Vec<u8>> = (1..=5).map(body).collect();
-    let (mut journal, _) = Journal::open(copies.clone(), true, SyncMode::Durable).unwrap();
+    let (mut journal, _) = Journal::open(copies.clone(), true, SCHEMA, SyncMode::Durable).unwrap();
     journal.append(&[&bodies[0], &bodies[1]]).unwrap();
     journal.append(&[&bodies[2], &bodies[3], &bodies[4]]).unwrap();
     drop(journal);
@@ -204,14 +204,14 @@ fn a_group_torn_by_a_power_cut_is_cut_where_it_begins_to_lack() {
     for n in [0, 1] {
         std::fs::write(path(n), hole(4)).unwrap();
     }
-    let (journal, notes) = Journal::open(copies.clone(), false, SyncMode::Durable).unwrap();
+    let (journal, notes) = Journal::open(copies.clone(), false, SCHEMA, SyncMode::Durable).unwrap();
     assert_eq!((journal.last(), notes.len()), (3, 2), "{notes:?}");
     drop(journal);
     // The same hole in the group before: it had been acknowledged when record 5 was written.
     for n in [0, 1] {
         std::fs::write(path(n), hole(2)).unwrap();
     }
-    let refused = Journal::open(copies, false, SyncMode::Durable).err();
+    let refused = Journal::open(copies, false, SCHEMA, SyncMode::Durable).err();
     assert!(matches!(refused, Some(BookError::Damaged { .. })), "{refused:?}");
 }
 
@@ -260,7 +260,11 @@ fn a_ledger_of_a_newer_strongroom_is_refused() {
     head.schema = SCHEMA + 1;
     let body = serde_json::to_vec(&head).unwrap();
     std::fs::write(&path, Record { kind: Kind::Head, body, ..first.record }.encode()).unwrap();
-    assert_eq!(open(folder.path()).err(), Some(BookError::Newer { found: SCHEMA + 1, known: SCHEMA }));
+    let newer = open(folder.path()).err();
+    assert!(
+        matches!(newer, Some(BookError::Newer { found, known: SCHEMA, .. }) if found == SCHEMA + 1),
+        "{newer:?}"
+    );
 }
 
 #[test]
@@ -327,7 +331,7 @@ fn compacting_leaves_the_live_rows_with_their_revisions() {
     let before = book.scan("", None, 99).unwrap();
     book.compact().unwrap();
     book.compact().unwrap();
-    assert_eq!(all_files(folder.path()).len(), 4, "a snapshot and a segment in each copy");
+    assert_eq!(all_files(folder.path()).len(), 6, "a snapshot, a segment and the imprint in each copy");
     fill(&book, 51..=55);
     drop(book);
     std::fs::remove_dir_all(folder.path().join("index")).unwrap();

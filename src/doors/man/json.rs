@@ -92,7 +92,7 @@ pub const DOCUMENTS: [(&str, &[Document]); 6] = [
         one(&["setup unit"], &[("units", "unit, file, text, needed, installed, same of each drop-in; with --write what was done: written, unchanged or removed"), ("notes", "what must be there before the units can start, and is not"), ("checks?", "with --check: level (ok, warn, fail), text and detail of each"), ("difference?", "with --check: lines that would come (+) and go (-)")]),
     ]),
     ("The ledger", &[
-        one(&["state version"], &[("version", "of the program"), ("ledger_schema", "of the ledger that it writes"), ("words_schema", "of these documents")]),
+        one(&["state version"], &[("version", "of the program"), ("ledger_schema", "of the ledger that it writes"), ("opens", "the schemas that it can open: from, to"), ("words_schema", "of these documents"), ("can_open", "whether it can open the ledger that is there"), ("brings_up", "whether it would bring that one up to its own schema, after a backup"), ("ledger", "path, id, schema, written_by (release), oldest (release that can open it), since, backup (made before it was brought up), backup_is_there; null without a ledger")]),
         one(&["state verify"], &[("rows", "how many"), ("sequence", "of the last commit"), ("repaired", "what was put right on opening"), ("wrong", "what is wrong")]),
         one(&["state backup"], &[("backup", "name, at, rows, through, bytes, sha256, and places with what is wrong at each")]),
         one(&["state restore"], &[("backup", "which one"), ("at", "when it was made"), ("ledger", "id of the ledger"), ("rows", "how many"), ("aside", "where the former ledger is now, or null")]),

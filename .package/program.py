@@ -13,7 +13,7 @@ def triples():
     host = re.search(r"host: (\S+)", run(["rustc", "-vV"]))[1]
     if not host.endswith("-unknown-linux-gnu"):
         raise Cannot(f"packing needs Linux with glibc to run the program; this is {host}")
-    sysroot = pathlib.Path(run(["rustc", "--print", "sysroot"]).strip())
+    _, sysroot = homes()
     others = ["aarch64-unknown-linux-gnu"]
     found = [other for other in others if other != host and (sysroot / "lib/rustlib" / other / "lib").is_dir()]
     for other in others:
@@ -22,10 +22,14 @@ def triples():
     return [host, *found]
 
 
+def homes():
+    """Where crates and the compiler lie: places of this machine that a compiler likes to write down."""
+    return pathlib.Path(os.environ.get("CARGO_HOME", pathlib.Path.home() / ".cargo")), pathlib.Path(run(["rustc", "--print", "sysroot"]).strip())
+
+
 def build(top, triple, folder, epoch):
     """Compiles for this target; the same source makes the same bytes wherever it lies."""
-    home = pathlib.Path(os.environ.get("CARGO_HOME", pathlib.Path.home() / ".cargo"))
-    sysroot = run(["rustc", "--print", "sysroot"]).strip()
+    home, sysroot = homes()
     # The last that fits wins: the folder of the build lies below the source.
     remap = [(home, "/cargo"), (sysroot, "/rust"), (top, "/strongroom"), (folder, "/build")]
     environment = clean(
@@ -41,7 +45,7 @@ def build(top, triple, folder, epoch):
     return folder / triple / "release/strongroom"
 
 
-def prove(program, triple, hidden):
+def prove(program, triple, top):
     """Reads the program's own tables: which glibc and which libraries it needs, and that it names no place of this machine."""
     versions = {tuple(int(part) for part in found.split(".")) for found in re.findall(r"GLIBC_(\d+(?:\.\d+)+)", run(["readelf", "-VW", program]))}
     if not versions:
@@ -53,7 +57,7 @@ def prove(program, triple, hidden):
     if strange:
         raise Cannot(f"{program} needs {', '.join(strange)}, which not every machine has")
     data = pathlib.Path(program).read_bytes()
-    told = [str(place) for place in hidden if len(str(place)) > 2 and str(place).encode() in data]
+    told = [str(place) for place in (top, *homes()) if str(place).encode() in data]
     if told:
         raise Cannot(f"{program} names places of this machine: {', '.join(told)}")
     say(f"{triple}: needs glibc {'.'.join(str(part) for part in max(versions))} or newer and {', '.join(sorted(needs))}; {len(data) / 2**20:.1f} MiB")

@@ -13,6 +13,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
 sys.path.insert(0, str(HERE))
 from host import holds, say
+import newcomer
 from machine import CACHE, CannotBoot, Failed, Machine, needs
 
 PORTS = {"bookworm": 22642, "trixie": 22643}
@@ -89,6 +90,10 @@ class Packed:
 
     def active(self):
         return self.machine.out("systemctl is-active strongroom", check=False)
+
+
+def story_newcomer(host):
+    newcomer.newcomer(host.machine, host.first.deb)
 
 
 # --- the deb, on a booted machine -------------------------------------------------------------------------------------------
@@ -276,7 +281,7 @@ def story_tarball_uninstall(host):
     holds("nothing is left of units and settings", left == "", left)
 
 
-ON_MACHINE = [story_deb_install, story_deb_unit, story_deb_bag, story_deb_upgrade, story_deb_refused_configuration, story_deb_stays_stopped,
+ON_MACHINE = [story_newcomer, story_deb_install, story_deb_unit, story_deb_bag, story_deb_upgrade, story_deb_refused_configuration, story_deb_stays_stopped,
               story_deb_purge, story_tarball_install, story_tarball_upgrade, story_tarball_flips_back, story_tarball_rollback, story_tarball_drop_ins, story_tarball_uninstall]
 
 

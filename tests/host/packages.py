@@ -129,6 +129,9 @@ def story_deb_bag(host):
     m = host.machine
     m.ssh("useradd -m anna && usermod -aG strongroom anna")
     holds("a member of the group asks as herself", m.ssh("strongroom item list", user="anna").returncode == 0)
+    m.ssh("useradd -m carl")
+    told = m.ssh("cd && strongroom item list; echo $?; ls", user="carl", check=False)
+    holds("who is no member hears so, and gets no data folder of his own unaware", "usermod -aG strongroom" in told.stderr and told.stdout.split() == ["78"], told.stdout + told.stderr)
 
 
 def story_deb_upgrade(host):

@@ -41,6 +41,7 @@ pub use restore::RestoreConfig;
 pub use show::{defaults, example, sample};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -335,7 +336,7 @@ impl Config {
         let file = match (&given.file, &given.data) {
             (Some((file, _)), _) => Some(file.clone()),
             (None, Some(_)) => None,
-            (None, None) => Some(PathBuf::from(SYSTEM_FILE)).filter(|file| file.exists()),
+            (None, None) => system_file(Path::new(SYSTEM_FILE)),
         };
         let text = match &file {
             Some(file) => read_file(file).map_err(|fault| Faults(vec![*fault]))?,
@@ -451,11 +452,27 @@ fn read_file(file: &Path) -> Result<String, Box<Fault>> {
         let fault = Fault::new("the configuration cannot be read").because(why);
         Box::new(Fault { file: Some(file.to_path_buf()), ..fault })
     };
-    let size = std::fs::metadata(file).map_err(|error| fault(error.to_string()))?.len();
+    let unread = |error: std::io::Error| {
+        let told = fault(error.to_string());
+        match error.kind() {
+            ErrorKind::PermissionDenied => Box::new(told.then_try(JOIN)),
+            _ => told,
+        }
+    };
+    let size = std::fs::metadata(file).map_err(unread)?.len();
     if size > tree::BYTES_MAX as u64 {
         return Err(fault(format!("it has {size} bytes; a configuration has at most {}", tree::BYTES_MAX)));
     }
-    std::fs::read_to_string(file).map_err(|error| fault(error.to_string()))
+    std::fs::read_to_string(file).map_err(unread)
+}
+
+/// What somebody can do who may not read the configuration of the service.
+const JOIN: &str = "become a member of the service's group (usermod -aG strongroom NAME, then log in anew), or name a data folder of your own: --data DIR";
+
+/// The configuration of the service, unless there surely is none. Where that cannot be seen, it is taken to be there: whoever
+/// may not look into its folder must hear that, and not work on an empty data folder unaware.
+fn system_file(file: &Path) -> Option<PathBuf> {
+    (!matches!(file.try_exists(), Ok(false))).then(|| file.to_path_buf())
 }
 
 #[cfg(test)]

@@ -187,3 +187,15 @@ fn a_reload_knows_what_it_can_take_over() {
     assert_eq!(taken, ["serve.drain: \"100 s\" -> \"5 s\""]);
     assert_eq!(restart, ["socket.path: \"/srv/d/socket\" -> \"/run/x\""]);
 }
+
+#[test]
+fn a_configuration_that_cannot_be_looked_for_is_not_taken_for_absent() {
+    let folder = tempfile::tempdir().unwrap();
+    let absent = folder.path().join("strongroom.toml");
+    assert_eq!(system_file(&absent), None);
+    // Root may look everywhere: a name that no folder can hold stands for one that may not be looked at.
+    let unknowable = folder.path().join("x".repeat(300));
+    assert_eq!(system_file(&unknowable), Some(unknowable.clone()));
+    std::fs::write(&absent, "").unwrap();
+    assert_eq!(system_file(&absent), Some(absent));
+}

@@ -94,12 +94,33 @@ def broken(host):
     holds("a release that does not work is an error, and the role says that the former one runs again", done.returncode != 0 and "runs again" in done.stdout, done.stdout[-1500:])
     holds("which it does", m.out("readlink /opt/strongroom/current") == works and m.json("strongroom doctor --json")["failures"] == 0)
     holds("and the links are as they were", links(m) == before, links(m))
+    brought_up(host)
     refuses = m.top / "refuses"
     refuses.write_text("#!/bin/sh\nexit 78\n")
     refuses.chmod(0o755)
-    was = main_pid(m)
+    works, was = m.out("readlink /opt/strongroom/current"), main_pid(m)
     done, counts = host.play("site.yml", "4", binary=refuses)
     holds("one that refuses the configuration is never flipped to", done.returncode != 0 and m.out("readlink /opt/strongroom/current") == works and main_pid(m) == was, done.stdout[-1500:])
+
+
+def brought_up(host):
+    """A release that does not work, and has brought the ledger to a schema that the one before cannot open."""
+    m = host.machine
+    works = m.out("readlink /opt/strongroom/current")
+    older = m.top / "older"
+    older.write_text(f"#!/bin/sh\ncase \"$*\" in *state*) [ ! -e /var/lib/strongroom/newer ] || {{ echo 'of a newer release: state restore' >&2; exit 78; }};; esac\nexec {works}/strongroom \"$@\"\n")
+    older.chmod(0o755)
+    done, _ = host.play("site.yml", "5", binary=older)
+    holds("a release before", done.returncode == 0, done.stdout[-1500:])
+    newer = m.top / "newer"
+    newer.write_text(f"#!/bin/sh\ncase \"$*\" in *serve*) touch /var/lib/strongroom/newer; exit 3;; *doctor*) exit 1;; esac\nexec {works}/strongroom \"$@\"\n")
+    newer.chmod(0o755)
+    done, _ = host.play("site.yml", "6", binary=newer)
+    holds("one that cannot be left any more stays current, and what leads back is said",
+          done.returncode != 0 and links(m)[0] == "6" and "stays current" in done.stdout and "of a newer release" in done.stdout, done.stdout[-1500:])
+    m.ssh("rm /var/lib/strongroom/newer")
+    done, _ = host.play("site.yml", "7")
+    holds("the next release takes its place", done.returncode == 0 and links(m) == ["7", "6"], done.stdout[-1500:])
 
 
 def links(m):

@@ -116,7 +116,7 @@ def crate(release, folder, tree, scripts, assets):
 
 def copyright_file(release):
     """debian/copyright, as machines read it."""
-    mit = (release.top / "LICENSE").read_text().split("MIT License\n", 1)[1].strip()
+    mit = (release.top / "LICENSE").read_text().split("MIT License\n", 1)[1].split("-" * 100)[0].strip()
     body = "\n".join(f" {line}" if line.strip() else " ." for line in mit.split("\n\n", 1)[1].splitlines())
     return (
         "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\nUpstream-Name: strongroom\n\n"

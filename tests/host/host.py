@@ -29,8 +29,8 @@ def holds(what, true, found=None):
 class Host:
     """A machine, and the role that is applied to it."""
 
-    def __init__(self, machine, binary):
-        self.machine, self.binary = machine, binary
+    def __init__(self, machine, binary, packages=None):
+        self.machine, self.binary, self.packages = machine, binary, packages
         self.machine.ssh("useradd -m anna")
 
     def play(self, book, version, *more, binary=None, schedule="none", settings=""):

@@ -1,6 +1,6 @@
 //! strongroom-recovery(7): what is lost, what to type, and what is lost for good.
 //!
-//! - Every command on the page is understood by the command tree; `tests/manual.rs` types it.
+//! - Every command on the page is understood by the command tree; `tests/manual` types it.
 //! - What a rung promises is a property of its own, shown in `tests/recovery`.
 
 use super::Page;
@@ -17,7 +17,7 @@ struct Rung {
 
 /// The ladder, from what happens every month to what should never happen.
 #[rustfmt::skip]
-const LADDER: [Rung; 11] = [
+const LADDER: [Rung; 12] = [
     Rung {
         lost: "The process, or the power",
         texts: &["Nothing is to be done. What was acknowledged is on disk; at the next start items go on where they were, file by file. An item during which the process ended several times is held, so that it cannot do it again."],
@@ -59,6 +59,13 @@ const LADDER: [Rung; 11] = [
         typed: "strongroom check-config\nsystemctl restart strongroom\nstrongroom target add vault-c\nstrongroom target retire vault-b --reason 'the disk is dead'",
         after: &["What `target add` does goes on in the daemon by itself when it is interrupted; `strongroom object list --lacking` shows what still lacks a copy. Retiring is refused while an object depends on the old target. When it is retired its [[target]] may go from the file.", "A backup of the ledger is not on the new target yet: `strongroom state backup`."],
         gone: "nothing, while another proved copy of each object is elsewhere.",
+    },
+    Rung {
+        lost: "The way back from an upgrade",
+        texts: &["A newer release brought the ledger to a newer schema, does not work, and the release before refuses the ledger with exit code 78. The backup that was made before lies below the data folder, in `backups`; its name stands in what the refusing program says, and in `state version`. Install the release before, then restore that backup with it, and read from the targets what is newer:"],
+        typed: "strongroom state version\nsystemctl stop strongroom\nstrongroom state restore --replace /var/lib/strongroom/backups/before-schema-2-096f2a0a-20261122T171320Z.jsonl.gz\nstrongroom rebuild --into-existing --from vault-a\nsystemctl start strongroom\nstrongroom target reconcile",
+        after: &["The newer ledger is moved aside, not deleted. Better, where it can wait: leave the newer release in place and ask for help."],
+        gone: "since the upgrade: journals of items, notes and holds. Nothing about what is kept.",
     },
     Rung {
         lost: "The ledger's index",

@@ -181,7 +181,7 @@ fn way_back(imprint: Option<&Imprint>) -> String {
     if let Some(backup) = imprint.and_then(|imprint| imprint.backup.as_ref()) {
         let since = backup.at.map_or_else(|| format!("commit {}", backup.through), |at| format!("{at:.0}"));
         text.push_str(&format!(
-            "; or go back with strongroom state restore --replace {}, a backup of schema {}: what the ledger learned since {since}              is lost, but for what strongroom rebuild --into-existing --from TARGET reads back from a target",
+            "; or go back with strongroom state restore --replace {}, a backup of schema {}: what the ledger learned since {since} is lost, but for what strongroom rebuild --into-existing --from TARGET reads back from a target",
             quoted(&backup.file),
             backup.schema
         ));

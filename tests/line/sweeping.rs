@@ -379,6 +379,45 @@ fn a_run_that_is_cut_off_at_any_write_goes_on_and_counts_nothing_twice() {
 }
 
 #[test]
+fn a_copy_that_waits_to_be_recorded_when_the_run_is_cut_off_is_proved_by_whoever_goes_on() {
+    let mut cut = 0;
+    for at in 1.. {
+        let house = stocked(3);
+        house.clock.advance(200 * DAY);
+        house.fate.plan(at, Blow::PowerAfter);
+        let claim = house.ledger.try_claim_object(&bag(2)).unwrap();
+        let seen = Seen::default();
+        let first = sweep_by(&house, &due(), &FixityConfig::default(), &noting(&seen), &|| false);
+        drop(claim);
+        let struck = house.fate.writes() >= at;
+        house.fate.recover();
+        if !struck {
+            assert!(first.unwrap().ended.is_some());
+            let parts = house.ledger.sweep_targets(1).unwrap();
+            assert!(parts.iter().all(|part| (part.sound, part.left) == (2, 1)), "{parts:?}");
+            break;
+        }
+        house.clock.advance(Duration::from_secs(60));
+        let left_behind = house.ledger.sweep_targets(1).unwrap();
+        let (row, parts) = sweep(&house, &due());
+        let since = house.world.clock.now().checked_sub(jiff::SignedDuration::from_hours(24)).unwrap();
+        for part in parts.values() {
+            assert!(part.sound + part.faulty <= 3, "cut at {at}: {part:?}");
+            let old = house.ledger.oldest_proofs(&part.target, None, 9).unwrap();
+            let old: Vec<_> = old.into_iter().filter(|copy| copy.proved_at < since).collect();
+            let told = part.left == old.len() as u64;
+            assert!(
+                told,
+                "cut at {at}: {old:?} of {part:?}, run {}, after the cut {left_behind:?}",
+                row.number
+            );
+        }
+        cut += 1;
+    }
+    assert!(cut > 4, "only {cut} cuts");
+}
+
+#[test]
 fn a_run_that_is_asked_to_stop_ends_there_and_says_so() {
     let house = stocked(10);
     let read = AtomicU64::new(0);

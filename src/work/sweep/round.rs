@@ -208,12 +208,14 @@ impl Round<'_> {
             }
         }
         let ended = part.state;
-        match ended {
-            SweepState::Done => news.place = None,
-            SweepState::Away => {}
-            _ => news.place.clone_from(&news.looked),
+        if ended != SweepState::Away {
+            news.place.clone_from(&news.looked);
         }
+        // Not over before all of it is recorded: whoever goes on after a cut must come upon what still waits.
+        part.state = SweepState::Going;
         self.record(part, news, false)?;
+        // One after the other: the place stays before all of them until the last is recorded.
+        let place = std::mem::replace(&mut news.place, part.place.clone());
         for one in std::mem::take(&mut news.sound) {
             news.sound.push(one);
             self.record(part, news, true)?;
@@ -222,7 +224,8 @@ impl Round<'_> {
                 part.not_reached += one.copy.files;
             }
         }
-        part.place.clone_from(&news.place);
+        part.state = ended;
+        part.place = place.filter(|_| ended != SweepState::Done);
         let ill = Ill {
             run: self.row.number,
             at: self.sweep.world.clock.now(),

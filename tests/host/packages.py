@@ -374,18 +374,18 @@ def story_tarball_without_systemd(first, second, scratch):
     holds("a folder that is no installation is not emptied", done.returncode == 1 and "there is no strongroom" in done.stderr, done.stderr)
 
 
-# Debian 10 has glibc 2.28, the oldest that the program is made for; only archives have it still. Debian 11 has 2.31.
-OLD = {"buster": "deb [trusted=yes] http://archive.debian.org/debian buster main", "bullseye": "deb http://deb.debian.org/debian bullseye main"}
+# Debian 10 has glibc 2.28, the oldest that the program is made for, and lies in archives only. Debian 11 has 2.31.
+OLD = ("buster", "bullseye")
 
 
 def oldest_root():
     """The oldest Debian that can be had, as a tar that is made once."""
-    for suite, source in OLD.items():
+    for suite in OLD:
         tar = CACHE / f"{suite}-plain.tar"
         if not tar.exists():
             CACHE.mkdir(parents=True, exist_ok=True)
             part = tar.with_suffix(".part.tar")
-            made = run("mmdebstrap", "-q", "--variant=essential", "--include=passwd", suite, part, source, check=False)
+            made = run("mmdebstrap", "-q", "--variant=essential", "--include=passwd", suite, part, check=False)
             if made.returncode:
                 part.unlink(missing_ok=True)
                 skipped(suite, "its root cannot be made here; symbols are checked by .package/build")

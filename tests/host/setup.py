@@ -298,6 +298,9 @@ def story_job(host):
     was_there = m.ssh(f"test -e {unit}", check=False).returncode == 0
     if not was_there:
         m.put(unit, (TOP / "systemd/strongroom-job@.service").read_text().replace("/usr/bin/strongroom", "/usr/local/bin/strongroom"))
+    saved(m)
+    # Due whenever it is started, whatever the daemon did by itself until now.
+    m.ssh(f"printf '\n[jobs]\nstate_backup = \"1 s\"\n' >> {CONFIG}")
     m.ssh("rm -rf /etc/systemd/system/strongroom-job@.service.d && systemctl daemon-reload && systemctl stop strongroom")
     job = "strongroom-job@state-backup.service"
     m.ssh(f"systemctl start {job}", check=False)
@@ -313,7 +316,7 @@ def story_job(host):
     m.ssh("systemctl start strongroom")
     told = m.json("strongroom doctor --json")
     holds("and the doctor is content", told["failures"] == 0 and not any("strongroom-job@" in c["text"] for c in told["checks"]), told)
-    m.ssh(f"rm -rf {unit}.d && systemctl reset-failed && systemctl daemon-reload")
+    put_back(m)
     if not was_there:
         m.ssh(f"rm {unit} && systemctl daemon-reload")
 

@@ -106,7 +106,8 @@ pub trait Mending: Send + Sync {
     /// was not there.
     fn set_aside(&self, aside: &Aside) -> Result<Option<u64>, TargetError>;
 
-    /// What is in quarantine under names that start so, by name.
+    /// What is in quarantine under names that start so, by name. Who gives the start of one repair's names has ended that
+    /// repair: what was left half-done of it beside its place is removed.
     fn quarantine(&self, starts: &str) -> Result<Vec<Quarantined>, TargetError>;
 }
 

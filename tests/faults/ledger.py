@@ -152,11 +152,14 @@ def make_seeds(tools):
     fresh = Seed("first run")
     points = count_points(tools, fresh)
     killed = Seed("restart", f"{tools.work}/seed-killed")
+    # Of another sweep: a first run it must be.
+    shutil.rmtree(killed.folder, ignore_errors=True)
     # A kill in the middle of the first run, right after something was written.
     done = run([tools.sweep, str(points * 6 // 10), "kill-exit", *write, killed.folder, str(COUNT), *COMPACT])
     killed.acked = last_number(done.stdout, 0)
     killed.acked = held_by(tools, killed)
     damaged = Seed("mending", f"{tools.work}/seed-damaged")
+    shutil.rmtree(damaged.folder, ignore_errors=True)
     done = run([*write, damaged.folder, str(COUNT), *COMPACT])
     damaged.acked = last_number(done.stdout, 0)
     damage(damaged.folder)

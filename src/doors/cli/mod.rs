@@ -10,6 +10,7 @@ mod args_fixity;
 mod args_giving;
 pub mod args_jobs;
 mod args_kept;
+mod args_manual;
 mod args_repair;
 mod args_setup;
 mod backup;

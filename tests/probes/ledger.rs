@@ -9,6 +9,9 @@
 //! - `check DIR ACKED` wants the state after commit ACKED or the one that was under way, ACKED + 1; every row of it
 //!   and no other, and a book that goes on from there.
 
+mod failure;
+
+use failure::Failure;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write as _};
@@ -17,7 +20,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 use strongroom::worlds::book::mirrored::{MirroredBook, Options, SyncMode};
-use strongroom::worlds::book::{Book, BookError, Guard, Write};
+use strongroom::worlds::book::{Book, Guard, Write};
 
 const USAGE: &str = "usage: ledger_probe write DIR COUNT [--marks DEVICE] [--mirror DIR] [--compact BYTES] [--threads N]
                           [--no-sync | --no-commit-sync]
@@ -89,26 +92,6 @@ fn parse(mut given: impl Iterator<Item = String>) -> Option<Arguments> {
         }
     }
     Some(arguments)
-}
-
-enum Failure {
-    Io(String),
-    Wrong(String),
-}
-
-impl From<BookError> for Failure {
-    fn from(error: BookError) -> Failure {
-        match error {
-            BookError::Io { .. } => Failure::Io(error.to_string()),
-            other => Failure::Wrong(other.to_string()),
-        }
-    }
-}
-
-impl From<std::io::Error> for Failure {
-    fn from(error: std::io::Error) -> Failure {
-        Failure::Io(error.to_string())
-    }
 }
 
 /// Commit `number`, counted from 1: a record, now and then two rows beside it, older ones taken away again; and the row

@@ -7,6 +7,9 @@
 //! - `check DIR ACKED` wants schema 1 with all rows of then, which the program of then can open, or today's with what follows
 //!   from them and a backup that is whole; and a ledger that the next start brings up, or leaves as it is.
 
+mod failure;
+
+use failure::Failure;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write as _};
@@ -19,7 +22,7 @@ use strongroom::rules::read::ReadAt;
 use strongroom::work::backup::file;
 use strongroom::work::upgrade::{Upgrade, UpgradeError};
 use strongroom::worlds::book::mirrored::{MirroredBook, Options, SyncMode, look};
-use strongroom::worlds::book::{Book, BookError, OLDEST, Row, SCHEMA, Write};
+use strongroom::worlds::book::{Book, OLDEST, Row, SCHEMA, Write};
 
 const USAGE: &str = "usage: upgrade_probe old DIR COMMITS [--marks DEVICE]
        upgrade_probe up DIR [--marks DEVICE] [--no-sync]
@@ -38,20 +41,6 @@ const MARKS_BYTES: u64 = 4 << 20;
 /// Commits between two snapshots, about.
 const COMPACT_BYTES: u64 = 6_000;
 
-enum Failure {
-    Io(String),
-    Wrong(String),
-}
-
-impl From<BookError> for Failure {
-    fn from(error: BookError) -> Failure {
-        match error {
-            BookError::Io { .. } => Failure::Io(error.to_string()),
-            other => Failure::Wrong(other.to_string()),
-        }
-    }
-}
-
 impl From<UpgradeError> for Failure {
     fn from(error: UpgradeError) -> Failure {
         match error {
@@ -59,12 +48,6 @@ impl From<UpgradeError> for Failure {
             // Also where a disk gives an error: without a backup nothing is done.
             other => Failure::Io(other.to_string()),
         }
-    }
-}
-
-impl From<std::io::Error> for Failure {
-    fn from(error: std::io::Error) -> Failure {
-        Failure::Io(error.to_string())
     }
 }
 

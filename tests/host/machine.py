@@ -35,13 +35,32 @@ def image(suite):
     return tar
 
 
+def groups(name):
+    """Control groups of a machine's own, below ours, in each hierarchy systemd counts processes by. Two machines in one
+    group would share each other's units: the one removes a group of that name while the other starts something in it."""
+    made = []
+    for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines():
+        _, hierarchy, ours = line.split(":", 2)
+        for top in {"": ["unified", "."], "name=systemd": ["systemd"]}.get(hierarchy, []):
+            group = pathlib.Path("/sys/fs/cgroup", top)
+            if (group / "cgroup.procs").exists():
+                group = group / ours.lstrip("/") / name
+                try:
+                    group.mkdir()
+                except OSError as why:
+                    raise CannotBoot(f"no control group {group}: {why}") from None
+                made.append(group)
+                break
+    return made
+
+
 class Machine:
     """A booted machine; gone when it is closed."""
 
     def __init__(self, suite, port):
         self.suite, self.port = suite, port
         self.top = pathlib.Path(tempfile.mkdtemp(prefix=f"strongroom-host-{suite}-"))
-        self.root, self.key, self.process = self.top / "root", self.top / "key", None
+        self.root, self.key, self.process, self.groups = self.top / "root", self.top / "key", None, []
         try:
             self.boot()
         except BaseException:
@@ -67,9 +86,11 @@ class Machine:
         (wants / "ssh.service").unlink(missing_ok=True)
         (wants / "ssh.service").symlink_to("/lib/systemd/system/ssh.service")
         self.log = open(self.top / "boot.log", "wb")
+        self.groups = groups(self.top.name)
         self.process = subprocess.Popen(
             ["systemd-nspawn", "-q", "--register=no", "--keep-unit", "-b", "-D", self.root],
-            stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT, start_new_session=True)
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT, start_new_session=True,
+            preexec_fn=lambda: [(group / "cgroup.procs").write_text("0") for group in self.groups])
         end = time.monotonic() + 60
         while time.monotonic() < end:
             if self.process.poll() is not None:
@@ -124,4 +145,10 @@ class Machine:
             except subprocess.TimeoutExpired:
                 os.killpg(self.process.pid, signal.SIGKILL)
                 self.process.wait(10)
+        for group in self.groups:
+            for inner in sorted(group.glob("**/"), reverse=True):
+                try:
+                    inner.rmdir()
+                except OSError:
+                    pass  # Something in it is still ending; an empty group costs nothing.
         shutil.rmtree(self.top, ignore_errors=True)

@@ -876,6 +876,10 @@ fn a_target_is_added_filled_drained_and_retired_and_objects_tell_of_it() {
         std::thread::sleep(Duration::from_millis(200));
     }
     assert_eq!(objects(&["--target", "va"]).len(), 2);
+    // Asked about only: the answer is a document like that of the deed, and nothing is done.
+    let only = ask(&["target", "retire", "va", "--dry-run", "--json"]);
+    assert_eq!((only.code, only.json()["lacking"].as_u64()), (0, Some(0)), "{}{}", only.out, only.err);
+    assert_eq!(objects(&["--target", "va"]).len(), 2);
     assert_eq!(ask(&["target", "retire", "va"]).code, 0);
     assert!(objects(&["--target", "va"]).is_empty());
     daemon.signal("TERM");

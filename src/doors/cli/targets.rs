@@ -40,15 +40,11 @@ pub fn run(screen: &Screen, talk: &mut Talk, verb: TargetVerb) -> Told<Exit> {
         TargetVerb::Retire { name, reason, dry_run } => {
             order(screen, talk, &name, TargetUse::Retired, reason, dry_run)?;
             match dry_run {
-                true => {
-                    screen.line(&format!("nothing stands against retiring {name}"));
-                    Ok(exit::DONE)
-                }
-                false => {
-                    screen.hint(&format!("{name} is retired; what lies there is left as it is"));
-                    fill(screen, talk, None, false)
-                }
+                true if screen.json => {}
+                true => screen.line(&format!("nothing stands against retiring {name}")),
+                false => screen.hint(&format!("{name} is retired; what lies there is left as it is")),
             }
+            fill(screen, talk, None, dry_run)
         }
     }
 }

@@ -347,7 +347,7 @@ fn covered() -> Vec<Coverage> {
             "bad": u64::from(overdue > 0), "oldest": oldest, "every": every * 86_400, "ages": {"days_30": 6_138,
             "days_60": 0, "days_90": 0, "days_180": 0, "older": 0}, "coming": {"now": [overdue, tib], "day": [12, tib],
             "week": [410, 2 * tib], "month": [1_702, 9 * tib]}, "round_days": 31.2 + late as f64 * 10.8,
-            "late_days": late, "needs": (late > 0).then_some(18_000), "counted": true,
+            "late_days": late, "needs": (late > 0).then_some(18_000),
         }))
     };
     let mut all = vec![

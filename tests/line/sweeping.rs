@@ -1,6 +1,6 @@
 //! Copies are proved again: the oldest first, none twice, none forgotten, and nothing is said that was not seen.
 
-use crate::rehearsal::{House, house, house_of};
+use crate::rehearsal::{House, house};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -554,21 +554,4 @@ fn choosing_what_is_due_reads_a_page_however_many_copies_there_are() {
     // A page for each question on each target, and the few rows of what is due.
     let read = book.rows.load(Ordering::Relaxed);
     assert!(read < 1_000, "{read} rows were read");
-}
-
-#[test]
-fn a_ledger_from_before_the_index_gets_it_and_nothing_is_lost() {
-    let house = house_of(&["a", "b"], &|target| target);
-    for number in 0..3 {
-        house.deposit(&format!("bag-{number:03}"), &[("a.txt", "x")]);
-    }
-    house.run();
-    let mut keys = Vec::new();
-    house.ledger.export(&mut |key, _| keys.extend(key.starts_with("u/").then(|| key.to_string()))).unwrap();
-    assert_eq!(keys.len(), 6);
-    let gone: Vec<_> = keys.into_iter().map(Write::Delete).collect();
-    house.world.book.commit(&gone, &[]).unwrap();
-    house.clock.advance(91 * DAY);
-    assert_eq!(sweep(&house, &due()).1["a"].sound, 3);
-    index_follows(&house);
 }

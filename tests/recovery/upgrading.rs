@@ -56,7 +56,7 @@ fn backup_before(house: &House) -> PathBuf {
 
 /// Rows without what a step adds.
 fn less_steps(rows: &Rows) -> Rows {
-    let added = |key: &str| key.starts_with("u/") || key.starts_with("m/schema/") || key == "m/due";
+    let added = |key: &str| key.starts_with("u/") || key.starts_with("m/schema/");
     rows.iter().filter(|(key, _)| !added(key)).map(|(key, row)| (key.clone(), row.clone())).collect()
 }
 

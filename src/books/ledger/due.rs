@@ -3,23 +3,18 @@
 //!
 //! - It follows from the version rows alone, and changes in the commit in which they change.
 //! - One row a copy of an object on a target, all its versions together: the version that was proved longest ago counts.
-//! - A ledger from before the index gets it once, a page of objects at a time.
 //!
 //! | key | row |
 //! |---|---|
 //! | `u/TARGET/TIME/OBJECT` | files and bytes of the copy; TIME is milliseconds since 1970, in 14 digits |
-//! | `m/due` | how far the index was made for objects from before it |
 
 use super::rows::{decode, put, version_key};
-use super::{Ledger, LedgerError, PAGE};
+use super::{Ledger, LedgerError};
 use crate::model::object::{ObjectId, VersionRow};
-use crate::worlds::book::{Guard, Row, Write};
+use crate::worlds::book::{Row, Write};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// How far the index was made.
-const MADE: &str = "m/due";
 
 /// Rows in one commit of proofs, about.
 const ROWS_MAX: usize = 500;
@@ -29,14 +24,6 @@ const ROWS_MAX: usize = 500;
 struct Weight {
     files: u64,
     bytes: u64,
-}
-
-/// How far the index was made for objects that are older than it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Made {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    after: Option<ObjectId>,
-    done: bool,
 }
 
 /// A copy of an object on a target, and when it was proved.
@@ -153,24 +140,6 @@ impl Ledger {
             self.world.book.commit(&[Write::Delete(copy.place.clone())], &[])?;
         }
         Ok(stale)
-    }
-
-    /// Makes the index for objects from before it, a page of them. True: all have it.
-    pub fn make_due(&self) -> Result<bool, LedgerError> {
-        let (revision, made) = match self.read::<Made>(MADE)? {
-            Some((_, made)) if made.done => return Ok(true),
-            Some((revision, made)) => (Some(revision), made),
-            None => (None, Made::default()),
-        };
-        let objects = self.objects(made.after.as_ref(), PAGE)?;
-        let mut batch = Vec::new();
-        for object in &objects {
-            batch.extend(moved(&[], &self.versions(&object.id)?)?);
-        }
-        let made = Made { after: objects.last().map(|object| object.id.clone()), done: objects.is_empty() };
-        batch.push(put(MADE, &made)?);
-        self.world.book.commit(&batch, &[Guard { key: MADE.into(), revision }])?;
-        Ok(made.done)
     }
 
     /// Records proofs of whole copies whose objects the caller claims, and of which no item stores a version: their times,

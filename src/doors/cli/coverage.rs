@@ -23,13 +23,9 @@ fn coverage(talk: &mut Talk) -> Told<Vec<Coverage>> {
 }
 
 fn of_target(talk: &mut Talk, target: &str) -> Told<Coverage> {
-    loop {
-        match talk.ask(&Ask::Fixity(FixityAsk::Status { target: target.into() }))? {
-            Answer::Fixity(FixityAnswer::Status(covered)) if covered.counted => return Ok(*covered),
-            // Once in the life of a ledger that is older than the index of proofs.
-            Answer::Fixity(FixityAnswer::Status(_)) => {}
-            other => return Err(unexpected(&other)),
-        }
+    match talk.ask(&Ask::Fixity(FixityAsk::Status { target: target.into() }))? {
+        Answer::Fixity(FixityAnswer::Status(covered)) => Ok(*covered),
+        other => Err(unexpected(&other)),
     }
 }
 

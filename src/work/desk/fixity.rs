@@ -14,13 +14,10 @@ use crate::work::sweep::Order;
 use crate::work::sweep::gate::Budget;
 use crate::work::sweep::running::{NotStarted, With};
 use jiff::Timestamp;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Longest wait for the end of a run in one answer.
 const WATCH_MAX: Duration = Duration::from_secs(5);
-
-/// How long one answer makes the index of proofs.
-const INDEX_MAX: Duration = Duration::from_secs(2);
 
 /// Rows read at once while counting.
 const PAGE: usize = 4_096;
@@ -156,18 +153,12 @@ impl Desk {
     /// How well the copies on this target are covered: one scan of its proofs.
     pub fn coverage(&self, target: &str) -> Result<Coverage, LedgerError> {
         let ledger = &self.ledger;
-        let until = Instant::now() + INDEX_MAX;
-        let mut counted = ledger.make_due()?;
-        while !counted && Instant::now() < until {
-            counted = ledger.make_due()?;
-        }
         let now = ledger.world().clock.now();
         let every = self.config().fixity.every(target);
         let mut covered = Coverage {
             target: target.into(),
             every: every.as_secs(),
             ill: ledger.ill(target)?,
-            counted,
             ..Coverage::default()
         };
         let mut place: Option<String> = None;

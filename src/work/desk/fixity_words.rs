@@ -166,6 +166,4 @@ pub struct Coverage {
     /// Why the target looks ill, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ill: Option<Ill>,
-    /// False while the index of proofs is being made for a ledger from before it: asked again, it is counted further.
-    pub counted: bool,
 }

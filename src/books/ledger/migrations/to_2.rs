@@ -5,7 +5,6 @@
 //! | key | row |
 //! |---|---|
 //! | `u/TARGET/TIME/OBJECT` | made for every object: files and bytes of its copy there; TIME is that of the version that was proved longest ago, in milliseconds since 1970, in 14 digits |
-//! | `m/due` | says that it is done for all |
 //!
 //! All else stays: tables that came since (deletions, errands, repairs, sweeps, jobs) are empty in a ledger that never had
 //! any, and fields that came since are absent where nothing was done.
@@ -48,10 +47,6 @@ impl Migration for Proofs {
             Some(object) => proofs(old, object, new),
             None => Ok(()),
         }
-    }
-
-    fn more(&self, new: &mut NewRows<'_>) {
-        new.make("m/due", br#"{"done":true}"#.to_vec());
     }
 }
 

@@ -170,9 +170,6 @@ pub fn fixity(
         if let Some(ill) = &target.ill {
             verdict.add(Grade::Critical, format!("{name} looks ill: {}", ill.because));
         }
-        if !target.counted {
-            verdict.add(Grade::Unknown, format!("{name}: it is still being counted when copies were proved"));
-        }
         let Some(oldest) = target.oldest else { continue };
         let warning = given.0.map_or(target.every + WEEK, |time| time.as_secs());
         let critical = given.1.map_or(target.every + (target.every / 3).max(WEEK), |time| time.as_secs());

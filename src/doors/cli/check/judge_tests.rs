@@ -80,15 +80,7 @@ fn trouble_counts_what_waits_for_us_and_an_alarm_is_never_small() {
 
 fn covered(target: &str, hours: Option<i64>, bad: u64) -> Coverage {
     let every = 90 * DAY;
-    Coverage {
-        target: target.into(),
-        copies: 3,
-        bad,
-        oldest: hours.map(ago),
-        every,
-        counted: true,
-        ..Coverage::default()
-    }
+    Coverage { target: target.into(), copies: 3, bad, oldest: hours.map(ago), every, ..Coverage::default() }
 }
 
 #[test]
@@ -103,7 +95,6 @@ fn fixity_is_as_good_as_its_worst_target_and_damage_is_critical() {
         (vec![covered("a", Some(120 * 24), 0)], Grade::Critical),
         (vec![covered("a", Some(1), 1)], Grade::Critical),
         (vec![covered("a", None, 0)], Grade::Ok),
-        (vec![Coverage { counted: false, ..well.clone() }], Grade::Unknown),
     ];
     for (rows, grade) in table {
         assert_eq!(judge(&rows).grade, grade, "{rows:?}");

@@ -389,6 +389,8 @@ fn systemd_is_told_and_a_bad_reload_changes_nothing() {
         }
     };
     let mut daemon = house.serve(&["--config", "c.toml"], Some(&socket));
+    // A large ledger takes longer than systemd waits by itself.
+    assert!(heard("STATUS=the ledger is opened: ").contains("\nEXTEND_TIMEOUT_USEC="));
     heard("READY=1");
     fs::write(house.path("c.toml"), format!("{good}[retri]\n")).unwrap();
     daemon.signal("HUP");

@@ -82,7 +82,7 @@ impl House {
         House::open_telling(config, &mut |_| ())
     }
 
-    /// The same; `told` hears of what goes on while the ledger is brought up from an older release.
+    /// The same; `told` hears of what goes on while the ledger is read, or brought up from an older release.
     pub fn open_telling(config: Arc<Config>, told: &mut dyn FnMut(&str)) -> Opened<House> {
         House::opened(config.clone(), told).map_err(|complaint| by_unit(complaint, &config))
     }
@@ -279,7 +279,7 @@ fn open_book(config: &Config, told: &mut dyn FnMut(&str)) -> Opened<MirroredBook
                 .then_try("make the folder, or name another one: --data DIR"),
         )
     })?;
-    let book = MirroredBook::open(&config.ledger, config.mirror.as_deref(), Options::default());
+    let book = MirroredBook::open_telling(&config.ledger, config.mirror.as_deref(), Options::default(), told);
     let book = book.map_err(|error| {
         let complaint = Complaint::of_ledger(&error.clone().into(), doing);
         Box::new(match error {

@@ -129,8 +129,7 @@ impl Upgrade<'_> {
                 backup: Some(backup.clone()),
             };
             let by = Told { by: step.by, imprint: &imprint };
-            let what = format!("the ledger is brought to schema {}", step.to);
-            book = book.migrate(&by, &imprint, &mut |rows| told(&format!("{what}: {rows} rows")))?;
+            book = book.migrate(&by, &imprint, told)?;
         }
         // A warning: it is said also where only warnings are, for there is no simple way back.
         log::warn!(

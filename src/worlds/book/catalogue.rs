@@ -9,6 +9,7 @@
 use super::durable::{self, io_error};
 use super::journal::Journal;
 use super::mirrored::Options;
+use super::opening::Opening;
 use super::sled_index::{Commit, SledIndex};
 use super::{BookError, BookReport};
 use std::fs::File;
@@ -23,6 +24,7 @@ pub(super) fn open(
     journal: &Journal,
     options: &Options,
     report: &mut BookReport,
+    opening: &mut Opening<'_>,
 ) -> Result<SledIndex, BookError> {
     let place = folder.join(INDEX);
     let mark = folder.join("index.opening");
@@ -32,7 +34,7 @@ pub(super) fn open(
         "the process ended while it was opened the last time".into()
     } else {
         File::create(&mark).map_err(|error| io_error(&mark, error))?;
-        match open_and_catch_up(&place, journal, options, report) {
+        match open_and_catch_up(&place, journal, options, report, opening) {
             Ok(index) => {
                 durable::remove(&mark)?;
                 return Ok(index);
@@ -43,7 +45,7 @@ pub(super) fn open(
     if journal.last() > 0 {
         report.repaired.push(format!("the index was made anew from the journal: {why_not}"));
     }
-    let index = make(folder, journal, options)?;
+    let index = make(folder, journal, options, opening)?;
     durable::remove(&mark)?;
     Ok(index)
 }
@@ -53,8 +55,10 @@ fn open_and_catch_up(
     journal: &Journal,
     options: &Options,
     report: &mut BookReport,
+    opening: &mut Opening<'_>,
 ) -> Result<SledIndex, String> {
-    let mut index = SledIndex::open(place, (journal.ledger(), journal.schema()), options.index_patience)?;
+    let of = (journal.ledger(), journal.schema());
+    let mut index = SledIndex::open(place, of, options.index_patience, opening)?;
     let (applied, chain) = index.applied();
     let (chain, (base, base_chain)) = (*chain, journal.base());
     if applied > journal.last() {
@@ -80,6 +84,7 @@ fn open_and_catch_up(
         if number == applied {
             return if *digest == chain { Ok(()) } else { Err(BookError::Damaged { what: foreign() }) };
         }
+        opening.read("commits that the index lacks", 1);
         index.apply(&[Commit { number, writes: &writes }], *digest)
     });
     caught_up.map_err(|error| error.to_string())?;
@@ -94,15 +99,24 @@ fn set_aside(place: &Path) {
 }
 
 /// The index of this journal, made anew.
-pub(super) fn make(folder: &Path, journal: &Journal, options: &Options) -> Result<SledIndex, BookError> {
+pub(super) fn make(
+    folder: &Path,
+    journal: &Journal,
+    options: &Options,
+    opening: &mut Opening<'_>,
+) -> Result<SledIndex, BookError> {
     let (place, part) = (folder.join(INDEX), folder.join("index.part"));
     durable::remove_tree(&part)?;
     durable::remove_tree(&place)?;
     let (base, base_chain) = journal.base();
     let of = (journal.ledger(), journal.schema());
     let mut index = SledIndex::create(&part, of, (base, *base_chain), options.index_patience)?;
-    journal.rows(&mut |lines| index.load(lines))?;
+    journal.rows(&mut |lines| {
+        opening.read("rows for a new index", lines.len() as u64);
+        index.load(lines)
+    })?;
     journal.commits(base + 1, &mut |number, digest, writes| {
+        opening.read("commits for a new index", 1);
         index.apply(&[Commit { number, writes: &writes }], *digest)
     })?;
     index.settle(options.sync)?;
@@ -110,5 +124,5 @@ pub(super) fn make(folder: &Path, journal: &Journal, options: &Options) -> Resul
     std::fs::rename(&part, &place).map_err(|error| io_error(&place, error))?;
     durable::sync_folder(folder, options.sync)?;
     let fail = |why| BookError::Io { path: place.display().to_string(), why };
-    SledIndex::open(&place, of, options.index_patience).map_err(fail)
+    SledIndex::open(&place, of, options.index_patience, opening).map_err(fail)
 }

@@ -12,6 +12,8 @@
 
 use super::durable::{self, SyncMode, io_error};
 use super::imprint::Imprint;
+use super::opening::Opening;
+use super::options::Options;
 use super::record::{self, Chain, Found, Kind, Record, Scanner};
 use super::snapshot;
 use super::survey::{self, Survey};
@@ -100,13 +102,13 @@ pub(super) struct Journal {
 pub(super) type EachCommit<'a> = &'a mut dyn FnMut(u64, &Chain, Vec<Write>) -> Result<(), BookError>;
 
 impl Journal {
-    /// Opens the journal in these two folders, mending each copy from the other. Both empty: makes a new one of the schema
-    /// `known`, if it is to be `new`. Gives with it what was mended, one sentence each.
+    /// Opens the journal in these two folders, mending each copy from the other. Both empty: makes a new one, if it is to
+    /// be `new`. Gives with it what was mended, one sentence each.
     pub fn open(
         folders: [PathBuf; 2],
         new: bool,
-        known: u64,
-        sync: SyncMode,
+        &Options { schema: known, sync, .. }: &Options,
+        opening: &mut Opening<'_>,
     ) -> Result<(Journal, Vec<String>), BookError> {
         let mut names = Vec::new();
         for folder in &folders {
@@ -124,10 +126,10 @@ impl Journal {
             let what = format!("both copies of the journal are empty or missing: {first}, {second}");
             return Err(BookError::Damaged { what });
         }
-        let survey = survey::survey(&folders, &all)?;
+        let survey = survey::survey(&folders, &all, opening)?;
         // It was looked at before; a disk may have given an error then.
         survey.refuse_newer(known)?;
-        let mut notes = survey::mend(&folders, &survey, sync)?;
+        let mut notes = survey::mend(&folders, &survey, sync, opening)?;
         for (folder, other, names) in [(0, 1, &names[0]), (1, 0, &names[1])] {
             if names.is_empty() {
                 let (lost, good) = (folders[folder].display(), folders[other].display());
@@ -393,15 +395,8 @@ impl Journal {
     pub fn verify(&self) -> Result<(Vec<String>, Option<String>), BookError> {
         let snapshot = (self.base > 0).then_some(Name::Snapshot(self.base));
         let segments = self.segments.iter().map(|at| Name::Segment(*at));
-        match survey::survey(&self.folders, &snapshot.into_iter().chain(segments).collect::<Vec<Name>>()) {
-            Ok(survey) => {
-                let lost = survey.newest() < self.last || survey.tail != self.tail;
-                let text = format!("the journal ends at {}, not at {}", survey.newest(), self.last);
-                Ok((survey.notes(), lost.then_some(text)))
-            }
-            Err(BookError::Io { path, why }) => Err(BookError::Io { path, why }),
-            Err(error) => Ok((Vec::new(), Some(error.to_string()))),
-        }
+        let names: Vec<Name> = snapshot.into_iter().chain(segments).collect();
+        survey::verify(&self.folders, &names, (self.last, &self.tail))
     }
 }
 

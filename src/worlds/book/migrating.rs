@@ -16,6 +16,7 @@
 use super::catalogue;
 use super::imprint::Imprint;
 use super::mirrored::{MirroredBook, Parts};
+use super::opening::Opening;
 use super::snapshot::Writer;
 use super::{Book, BookError, Row};
 
@@ -56,13 +57,13 @@ pub trait Migration: Sync {
 }
 
 impl MirroredBook {
-    /// Brings the ledger to the schema of this imprint; the caller has made the backup that it names. `told` hears of the
-    /// number of rows now and then.
+    /// Brings the ledger to the schema of this imprint; the caller has made the backup that it names. `told` hears of what
+    /// goes on, and how far it is.
     pub fn migrate(
         self,
         by: &dyn Migration,
         imprint: &Imprint,
-        told: &mut dyn FnMut(u64),
+        told: &mut dyn FnMut(&str),
     ) -> Result<MirroredBook, BookError> {
         let (found, known) = (self.schema(), imprint.schema);
         if found + 1 != known {
@@ -70,14 +71,15 @@ impl MirroredBook {
         }
         let mut writer = self.start_migration(imprint)?;
         let (at, tail) = (writer.at, writer.tail);
-        give(&self, by, &mut writer, told)?;
+        let step = format!("the ledger is brought to schema {known}");
+        give(&self, by, &mut writer, &mut |rows| told(&format!("{step}: {rows} rows")))?;
         // Nothing was committed meanwhile.
         let bytes = writer.finish(at)?;
         let Parts { mut journal, index, options, mut opened, folder, held } = self.apart();
         drop(index);
         journal.migrated(imprint);
         journal.retire(at, tail, bytes)?;
-        let index = catalogue::make(&folder, &journal, &options)?;
+        let index = catalogue::make(&folder, &journal, &options, &mut Opening::new(told))?;
         (opened.sequence, opened.rows) = (journal.last(), index.rows());
         Ok(Parts { journal, index, options, opened, folder, held }.together())
     }

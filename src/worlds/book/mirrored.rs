@@ -11,12 +11,12 @@
 //!   end and start again.
 //! - The index may be lost at any time (`sled_index.rs`); the journal may lose either copy (`merge.rs`).
 
-use super::catalogue::{self, INDEX};
-use super::durable;
 pub use super::durable::SyncMode;
-use super::imprint::{self, Imprint, Seen};
+use super::imprint::{self, Imprint};
 use super::journal::Journal;
-use super::lock::{self, Lock};
+use super::lock::Lock;
+use super::opening::Opening;
+pub use super::opening::{hold, look};
 pub use super::options::Options;
 use super::sled_index::{Commit, SledIndex};
 use super::snapshot::Writer;
@@ -77,22 +77,6 @@ pub struct MirroredBook {
     held: Lock,
 }
 
-/// Where the copies of the journal lie.
-fn copies(folder: &Path, mirror: Option<&Path>) -> [PathBuf; 2] {
-    [folder.join("journal-a"), mirror.map_or_else(|| folder.join("journal-b"), Path::to_owned)]
-}
-
-/// What can be read of the ledger in this folder without opening it: no lock is taken, and nothing is changed. None: there
-/// is none, or nothing of it can be read.
-pub fn look(folder: &Path, mirror: Option<&Path>) -> Result<Option<Seen>, BookError> {
-    imprint::look(&copies(folder, mirror))
-}
-
-/// Keeps every other process from the ledger in this folder until what it gives is dropped; for who moves it aside unopened.
-pub fn hold(folder: &Path) -> Result<impl Sized + use<>, BookError> {
-    lock::take(folder, lock::PATIENCE)
-}
-
 /// What an open book is made of.
 pub(super) struct Parts {
     pub journal: Journal,
@@ -127,30 +111,6 @@ impl Parts {
 }
 
 impl MirroredBook {
-    /// Opens the ledger in this folder, or makes a new one. `mirror` is where the second copy of the journal lies;
-    /// without one it lies in the same folder.
-    ///
-    /// A mirror on another volume must be mounted: an empty folder in its place gets a new copy.
-    pub fn open(folder: &Path, mirror: Option<&Path>, options: Options) -> Result<MirroredBook, BookError> {
-        let copies = copies(folder, mirror);
-        imprint::refuse_newer(&copies, options.schema)?;
-        durable::make_folder(folder, options.sync)?;
-        let held = lock::take(folder, options.lock_patience)?;
-        // Once more: whoever had it before may have brought it further.
-        imprint::refuse_newer(&copies, options.schema)?;
-        // An index without any journal is not a new ledger: it is one that lost its journal.
-        let new = !folder.join(INDEX).exists();
-        let (journal, repaired) = Journal::open(copies, new, options.schema, options.sync)?;
-        if let Some(imprint) = journal.imprint() {
-            imprint::write(journal.folders(), journal.ledger(), imprint, options.sync)?;
-        }
-        let mut opened = BookReport { sequence: journal.last(), repaired, ..BookReport::default() };
-        let index = catalogue::open(folder, &journal, &options, &mut opened)?;
-        opened.rows = index.rows();
-        let folder = folder.to_owned();
-        Ok(Parts { journal, index, options, opened, folder, held }.together())
-    }
-
     /// Id of the ledger: 32 hexadecimal digits, made when it was new, the same in both copies.
     pub fn ledger_id(&self) -> &str {
         &self.ledger
@@ -484,7 +444,10 @@ impl Book for MirroredBook {
             .collect();
         wrong.extend(lost);
         wrong.extend(
-            index.faults().into_iter().map(|fault| format!("index: {fault}; the next start makes it anew")),
+            index
+                .faults(&mut Opening::new(&mut |_| ()))
+                .into_iter()
+                .map(|fault| format!("index: {fault}; the next start makes it anew")),
         );
         wrong.extend(self.opened.wrong.iter().cloned());
         Ok(BookReport {

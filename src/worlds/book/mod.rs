@@ -13,6 +13,7 @@ mod lock;
 mod merge;
 pub mod migrating;
 pub mod mirrored;
+mod opening;
 mod options;
 mod record;
 pub mod rehearsal;

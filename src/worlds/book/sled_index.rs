@@ -9,6 +9,7 @@
 //!   here, and so is a flush that does not end in time.
 
 use super::durable::{self, SyncMode, io_error};
+use super::opening::Opening;
 use super::record::Chain;
 use super::snapshot::Line;
 use super::{BookError, Row, Write, journal};
@@ -71,7 +72,9 @@ impl SledIndex {
         folder: &Path,
         (ledger, schema): (&str, u64),
         patience: Duration,
+        opening: &mut Opening<'_>,
     ) -> Result<SledIndex, String> {
+        opening.read("rows of the index", 0);
         remove_generating(folder).map_err(|error| error.to_string())?;
         let db = open_sled(folder, patience)?;
         let meta = caught(|| db.sled().get(META))?.ok_or("it has no meta row")?;
@@ -85,7 +88,7 @@ impl SledIndex {
         let (applied, rows) = (meta.applied, meta.rows);
         let (folder, ledger) = (folder.to_owned(), ledger.to_owned());
         let index = SledIndex { db, folder, ledger, schema, applied, chain, rows, sum };
-        match index.faults().as_slice() {
+        match index.faults(opening).as_slice() {
             [] => Ok(index),
             [first, ..] => Err(first.clone()),
         }
@@ -231,7 +234,7 @@ impl SledIndex {
     }
 
     /// Reads every row: what does not agree, one sentence each, at most a few.
-    pub fn faults(&self) -> Vec<String> {
+    pub fn faults(&self, opening: &mut Opening<'_>) -> Vec<String> {
         const FAULTS_MAX: usize = 8;
         let (mut rows, mut sum, mut faults) = (0u64, 0u128, Vec::new());
         let read = caught(|| {
@@ -246,6 +249,7 @@ impl SledIndex {
                     Err(_) => {}
                 }
                 rows += 1;
+                opening.read("rows of the index", 1);
             }
             Ok(())
         });

@@ -8,6 +8,7 @@
 use super::durable::{self, SyncMode, io_error};
 use super::journal::{Head, Name};
 use super::merge::{Merge, Merged, Start};
+use super::opening::Opening;
 use super::record::{self, Chain, Kind, Record};
 use super::{BookError, Row};
 use serde::{Deserialize, Serialize};
@@ -143,7 +144,7 @@ pub(super) struct Whole {
 }
 
 /// Reads both copies of a snapshot.
-pub(super) fn survey(folders: &[PathBuf; 2], at: u64) -> Result<Whole, BookError> {
+pub(super) fn survey(folders: &[PathBuf; 2], at: u64, opening: &mut Opening<'_>) -> Result<Whole, BookError> {
     let name = Name::Snapshot(at).text();
     let damaged = |why: String| BookError::Damaged { what: format!("ledger file {name}: {why}") };
     let (mut head, mut end, mut rows) = (None, None, 0);
@@ -155,7 +156,11 @@ pub(super) fn survey(folders: &[PathBuf; 2], at: u64) -> Result<Whole, BookError
                 head =
                     Some((serde_json::from_slice::<Head>(&record.body).map_err(unreadable)?, record.before));
             }
-            Kind::Rows => rows += decode_rows(&record.body).map_err(damaged)?.len() as u64,
+            Kind::Rows => {
+                let more = decode_rows(&record.body).map_err(damaged)?.len() as u64;
+                opening.read("rows of the snapshot", more);
+                rows += more;
+            }
             Kind::End => end = Some(serde_json::from_slice::<End>(&record.body).map_err(unreadable)?),
             Kind::Commit => return Err(damaged("a commit lies in a snapshot".into())),
         }

@@ -10,6 +10,7 @@ use super::durable::{self, SyncMode, io_error};
 use super::imprint::Imprint;
 use super::journal::{Head, Name, append_to, hex};
 use super::merge::{Merge, Merged, Start, Verdict};
+use super::opening::Opening;
 use super::record::{self, Chain, Kind, Record};
 use super::snapshot;
 use std::io::{BufWriter, Write as _};
@@ -65,7 +66,11 @@ impl Survey {
 }
 
 /// Merges all files that are needed, and changes nothing.
-pub(super) fn survey(folders: &[PathBuf; 2], names: &[Name]) -> Result<Survey, BookError> {
+pub(super) fn survey(
+    folders: &[PathBuf; 2],
+    names: &[Name],
+    opening: &mut Opening<'_>,
+) -> Result<Survey, BookError> {
     let ledger = known_ledger(folders, names)?;
     let genesis = record::chain_of(ledger.as_bytes());
     let mut survey = Survey {
@@ -79,7 +84,7 @@ pub(super) fn survey(folders: &[PathBuf; 2], names: &[Name]) -> Result<Survey, B
         tail: genesis,
         broken: Vec::new(),
     };
-    let through = survey_snapshots(folders, names, &mut survey)?;
+    let through = survey_snapshots(folders, names, &mut survey, opening)?;
     let (mut before, mut expected) = (None, survey.base);
     if survey.base == 0 {
         before = Some(genesis);
@@ -103,6 +108,7 @@ pub(super) fn survey(folders: &[PathBuf; 2], names: &[Name]) -> Result<Survey, B
         let (mut tail, mut head) = (survey.tail, None);
         let text = Name::Segment(at).text();
         let merged = Merge::open(&text, folders)?.run(Start { number: at, before }, &mut |found| {
+            opening.read("commits of the journal", 1);
             match found.record.kind {
                 Kind::Head => head = Some(follows(&found.record, &tail, &text)?),
                 _ => tail = found.chain,
@@ -120,6 +126,23 @@ pub(super) fn survey(folders: &[PathBuf; 2], names: &[Name]) -> Result<Survey, B
     Ok(survey)
 }
 
+/// Reads these files again, whose last commit should be this one: what could be mended, and what could not.
+pub(super) fn verify(
+    folders: &[PathBuf; 2],
+    names: &[Name],
+    (last, tail): (u64, &Chain),
+) -> Result<(Vec<String>, Option<String>), BookError> {
+    match survey(folders, names, &mut Opening::new(&mut |_| ())) {
+        Ok(survey) => {
+            let lost = survey.newest() < last || survey.tail != *tail;
+            let text = format!("the journal ends at {}, not at {last}", survey.newest());
+            Ok((survey.notes(), lost.then_some(text)))
+        }
+        Err(BookError::Io { path, why }) => Err(BookError::Io { path, why }),
+        Err(error) => Ok((Vec::new(), Some(error.to_string()))),
+    }
+}
+
 /// A segment's head names the commit before it; with a snapshot as base nothing else ties the two together.
 fn follows(head: &Record, tail: &Chain, file: &str) -> Result<Head, BookError> {
     match serde_json::from_slice::<Head>(&head.body) {
@@ -129,7 +152,12 @@ fn follows(head: &Record, tail: &Chain, file: &str) -> Result<Head, BookError> {
 }
 
 /// Finds the newest snapshot that is whole; gives the newest commit that it may hold rows of.
-fn survey_snapshots(folders: &[PathBuf; 2], names: &[Name], survey: &mut Survey) -> Result<u64, BookError> {
+fn survey_snapshots(
+    folders: &[PathBuf; 2],
+    names: &[Name],
+    survey: &mut Survey,
+    opening: &mut Opening<'_>,
+) -> Result<u64, BookError> {
     let mut snapshots: Vec<u64> = names
         .iter()
         .filter_map(|name| match name {
@@ -140,7 +168,7 @@ fn survey_snapshots(folders: &[PathBuf; 2], names: &[Name], survey: &mut Survey)
     snapshots.sort_unstable();
     let mut why_not = None;
     while let Some(at) = snapshots.pop() {
-        match snapshot::survey(folders, at) {
+        match snapshot::survey(folders, at, opening) {
             Ok(whole) => {
                 (survey.base, survey.base_chain, survey.tail) = (at, whole.chain, whole.chain);
                 survey.snapshot = Some(whole.merged);
@@ -192,6 +220,7 @@ pub(super) fn mend(
     folders: &[PathBuf; 2],
     survey: &Survey,
     sync: SyncMode,
+    opening: &mut Opening<'_>,
 ) -> Result<Vec<String>, BookError> {
     for (name, merged) in survey.files() {
         for (folder, verdict) in folders.iter().zip(merged.verdicts) {
@@ -203,7 +232,7 @@ pub(super) fn mend(
                     file.set_len(bytes).map_err(|error| io_error(&path, error))?;
                     durable::sync_all(&file, &path, sync)?;
                 }
-                Verdict::Rewrite => rewrite(folders, name, merged, &path, sync)?,
+                Verdict::Rewrite => rewrite(folders, (name, merged), &path, sync, opening)?,
             }
         }
     }
@@ -212,16 +241,17 @@ pub(super) fn mend(
 
 fn rewrite(
     folders: &[PathBuf; 2],
-    name: Name,
-    merged: &Merged,
+    (name, merged): (Name, &Merged),
     path: &Path,
     sync: SyncMode,
+    opening: &mut Opening<'_>,
 ) -> Result<(), BookError> {
     let mut out = BufWriter::with_capacity(1 << 20, durable::create_part(path)?);
     let (Name::Segment(number) | Name::Snapshot(number)) = name;
     let number = if matches!(name, Name::Snapshot(_)) { 0 } else { number };
     let text = name.text();
     let again = Merge::open(&text, folders)?.run(Start { number, before: None }, &mut |found| {
+        opening.read("records for the copy that lacks them", 1);
         out.write_all(&found.record.encode()).map_err(|error| io_error(path, error))
     })?;
     if again.chain != merged.chain {

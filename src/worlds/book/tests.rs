@@ -3,6 +3,7 @@
 use super::durable::SyncMode;
 use super::journal::{Head, Journal};
 use super::mirrored::{MirroredBook, Options};
+use super::opening::Opening;
 use super::record::{Kind, Record, Scanner};
 use super::{Book, BookError, SCHEMA, Write};
 use std::collections::BTreeMap;
@@ -29,6 +30,10 @@ fn damage_named(folder: &Path) -> String {
 
 fn put(number: u64) -> Write {
     Write::Put(format!("k/{number:03}"), format!("{{\"n\":{number}}}").into_bytes())
+}
+
+fn open_journal(copies: [PathBuf; 2], new: bool) -> Result<(Journal, Vec<String>), BookError> {
+    Journal::open(copies, new, &Options::default(), &mut Opening::new(&mut |_| ()))
 }
 
 /// Commits these numbers, one each.
@@ -189,7 +194,7 @@ fn a_group_torn_by_a_power_cut_is_cut_where_it_begins_to_lack() {
     let copies = ["a", "b"].map(|name| folder.path().join(name));
     let body = |number: u64| super::batch::encode(&[put(number)]).unwrap();
     let bodies: Vec<Vec<u8>> = (1..=5).map(body).collect();
-    let (mut journal, _) = Journal::open(copies.clone(), true, SCHEMA, SyncMode::Durable).unwrap();
+    let (mut journal, _) = open_journal(copies.clone(), true).unwrap();
     journal.append(&[&bodies[0], &bodies[1]]).unwrap();
     journal.append(&[&bodies[2], &bodies[3], &bodies[4]]).unwrap();
     drop(journal);
@@ -204,14 +209,14 @@ fn a_group_torn_by_a_power_cut_is_cut_where_it_begins_to_lack() {
     for n in [0, 1] {
         std::fs::write(path(n), hole(4)).unwrap();
     }
-    let (journal, notes) = Journal::open(copies.clone(), false, SCHEMA, SyncMode::Durable).unwrap();
+    let (journal, notes) = open_journal(copies.clone(), false).unwrap();
     assert_eq!((journal.last(), notes.len()), (3, 2), "{notes:?}");
     drop(journal);
     // The same hole in the group before: it had been acknowledged when record 5 was written.
     for n in [0, 1] {
         std::fs::write(path(n), hole(2)).unwrap();
     }
-    let refused = Journal::open(copies, false, SCHEMA, SyncMode::Durable).err();
+    let refused = open_journal(copies, false).err();
     assert!(matches!(refused, Some(BookError::Damaged { .. })), "{refused:?}");
 }
 
@@ -434,4 +439,35 @@ fn a_second_process_is_told_who_has_the_ledger() {
     assert!(holder.contains(&std::process::id().to_string()));
     drop(book);
     holds(folder.path(), 1);
+}
+
+/// Whoever waits for a start hears how far it is, whether the index is read, made anew, or the second copy as well.
+#[test]
+fn how_far_opening_is_is_told_at_every_part_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let book = open(folder.path()).unwrap();
+    for hundred in 0..450 {
+        let batch: Vec<Write> = (0..100).map(|number| put(1_000 * hundred + number)).collect();
+        book.commit(&batch, &[]).unwrap();
+    }
+    book.compact().unwrap();
+    book.close().unwrap();
+    let told = || {
+        let mut told = Vec::new();
+        let heard = &mut |text: &str| told.push(text.replace("the ledger is opened: ", ""));
+        drop(MirroredBook::open_telling(folder.path(), None, options(), heard).unwrap());
+        told
+    };
+    let counted = |what: &str| {
+        let count = |count| format!("{what}, {count} read");
+        vec![what.to_string(), count("20000"), count("40000")]
+    };
+    let (snapshot, commits) = (counted("rows of the snapshot"), vec!["commits of the journal".to_string()]);
+    let index = counted("rows of the index");
+    assert_eq!(told(), [snapshot.clone(), commits.clone(), index.clone()].concat());
+    std::fs::remove_dir_all(folder.path().join("index")).unwrap();
+    std::fs::remove_dir_all(folder.path().join("journal-b")).unwrap();
+    let copied = vec!["records for the copy that lacks them".to_string()];
+    let made = counted("rows for a new index");
+    assert_eq!(told(), [snapshot, commits, copied, made, index].concat());
 }

@@ -7,11 +7,15 @@
 use sha2::{Digest, Sha512};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 use strongroom::model::digest::hex;
 use strongroom::model::object::ObjectId;
 use strongroom::rules::ocfl::layout;
+
+mod watched;
+
+use watched::run;
 
 /// Sizes, unless others are given.
 const SIZES: [u64; 2] = [5_000, 20_000];
@@ -45,52 +49,6 @@ fn measure(objects: u64) {
             run.most >> 10
         );
     }
-}
-
-/// What a run of the program took.
-#[derive(Default)]
-struct Run {
-    took: Duration,
-    /// Of a core.
-    cpu: Duration,
-    /// Memory at most, in KiB.
-    most: u64,
-}
-
-fn run(data: &Path, args: &[&str]) -> Run {
-    let started = Instant::now();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_strongroom"))
-        .args(["-q", "--data", "data"])
-        .args(args)
-        .current_dir(data)
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("the program starts");
-    let mut run = Run::default();
-    loop {
-        if let Some(ended) = child.try_wait().expect("a child can be waited for") {
-            assert!(ended.success(), "{args:?}");
-            return Run { took: started.elapsed(), ..run };
-        }
-        run.most = run.most.max(peak(child.id()).unwrap_or(0));
-        run.cpu = run.cpu.max(cpu(child.id()).unwrap_or_default());
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// The most memory a process has had so far, in KiB.
-fn peak(pid: u32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    line.split_whitespace().nth(1)?.parse().ok()
-}
-
-/// Time of a core that a process has had so far, by ticks of a hundredth of a second.
-fn cpu(pid: u32) -> Option<Duration> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let after_name = stat.rsplit_once(')')?.1;
-    let ticks = after_name.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>());
-    Some(Duration::from_millis(ticks.sum::<Result<u64, _>>().ok()? * 10))
 }
 
 /// The object that all others are written after.

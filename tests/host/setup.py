@@ -24,6 +24,12 @@ def failures(m):
     return code, "\n".join(f"{c['text']}\n{c['detail']}" for c in checks["fail"])
 
 
+def well(m, what):
+    """The doctor finds no failure."""
+    code, told = failures(m)
+    holds(what, code == 0, told)
+
+
 def more(m, text):
     """Adds to the configuration."""
     place = m.root / CONFIG.lstrip("/")
@@ -49,8 +55,7 @@ def story_volume(host):
     """A target that the unit does not let be written, from the configuration to the doctor's word that all is well."""
     m = host.machine
     saved(m)
-    code, told = failures(m)
-    holds("the role's drop-in lets everything be used that the configuration names", code == 0, told)
+    well(m, "the role's drop-in lets everything be used that the configuration names")
     said = m.ssh("strongroom setup unit --check", check=False)
     holds("and setup agrees with the role", "ok    strongroom.service covers the configuration" in said.stdout, said.stdout + said.stderr)
     m.ssh(f"install -d -o strongroom -g strongroom -m 0750 '{NEW}'")
@@ -85,8 +90,7 @@ def story_volume(host):
     plain = shown.encode("latin1", "backslashreplace").decode("unicode_escape")
     plain = plain.encode("latin1", "replace").decode("utf-8", "replace") if "ä" not in plain else plain
     holds("systemd has read the paths as they are", all(NEW in line and "/srv/east" in line for line in plain.splitlines()), (shown, plain))
-    code, told = failures(m)
-    holds("the doctor is well", code == 0, told)
+    well(m, "the doctor is well")
     code, checks = doctor(m)
     holds("having written to the third target and read it back", any("target third at" in c["text"] and "written and read back" in c["text"] for c in checks["ok"]), checks)
 
@@ -108,8 +112,7 @@ def story_volume_lost(host):
     code, told = failures(m)
     holds("the unit is mended but not read: the doctor names the restart", code == 1 and "daemon-reload; systemctl restart strongroom" in told, told)
     restart(m)
-    code, told = failures(m)
-    holds("after it all is well", code == 0, told)
+    well(m, "after it all is well")
     m.ssh(f"systemctl stop strongroom && mv '{NEW}' /srv/aside")
     holds("systemd starts no unit with a folder that is not there", restart(m, check=False).returncode != 0)
     code, told = failures(m)
@@ -141,8 +144,7 @@ def story_own_folders(host):
         holds(f"{what}: ends with 78 and names it", status == "78" and f"{what}: {why}" in journal and "setup unit --write" in journal, (status, journal))
         m.ssh("strongroom setup unit --write")
         restart(m)
-        code, told = failures(m)
-        holds("and runs with the drop-in", code == 0, told)
+        well(m, "and runs with the drop-in")
         m.ssh("systemctl stop strongroom")
     m.ssh("rm -rf /srv/fast /home/data")
     put_back(m)
@@ -161,8 +163,7 @@ def story_mount_missing(host):
     holds("the unit requires the volume's mount, and comes after it", needs.count("srv-disk.mount") == 2, needs)
     m.ssh("systemctl stop strongroom srv-disk.mount && ! mountpoint -q /srv/disk && systemctl start strongroom")
     holds("a start brings the mount with it", m.ssh("mountpoint -q /srv/disk", check=False).returncode == 0)
-    code, told = failures(m)
-    holds("and all is well", code == 0, told)
+    well(m, "and all is well")
     m.ssh("systemctl stop srv-disk.mount")
     holds("without its disk the service does not run on", m.out("systemctl show strongroom -p ActiveState --value") != "active")
     # As if the disk came up under another name: the folder is there, and may be written, but it is not the volume.
@@ -176,8 +177,7 @@ def story_mount_missing(host):
     holds("and is not filled", m.out("find /srv/disk -mindepth 1") == "")
     m.ssh("systemctl stop strongroom && cp /root/fstab /etc/fstab && systemctl daemon-reload")
     restart(m)
-    code, told = failures(m)
-    holds("with the disk back it is well", code == 0, told)
+    well(m, "with the disk back it is well")
     m.ssh("strongroom requeue --stage store", check=False)
     host.kept("unmounted")
     m.ssh("systemctl stop strongroom && sed -i '/backing/d' /etc/fstab && systemctl stop srv-disk.mount")
@@ -195,8 +195,7 @@ def story_home(host):
     holds("the doctor says what hides it", code == 1 and "source drop: /home/anna/drop is hidden from the service (ProtectHome=yes)" in told and "BindPaths=/home/anna/drop" in told, told)
     m.ssh("strongroom setup unit --write")
     restart(m)
-    code, told = failures(m)
-    holds("bound it is well", code == 0, told)
+    well(m, "bound it is well")
     m.ssh("cd /home/anna/drop && strongroom make-bag /root/from-home.tar --seed 77 >/dev/null && mv /root/from-home.tar . && chown strongroom: from-home.tar && sleep 2 && strongroom source scan drop")
     host.kept("from-home")
     m.ssh("strongroom source scan drop")

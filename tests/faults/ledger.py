@@ -136,10 +136,11 @@ def each(tools, sweep, points, work_one):
 
 
 class Seed:
-    """A ledger to start from, and what was acknowledged of it."""
+    """A ledger to start from, what was acknowledged of it, the command that goes on with it, and who judges what came of it."""
 
-    def __init__(self, name, folder=None, acked=0):
-        self.name, self.folder, self.acked = name, folder, acked
+    def __init__(self, name, folder=None, acked=0, command=None, judge=Sweep.check):
+        self.name, self.folder, self.acked, self.judge = name, folder, acked, judge
+        self.command = command or (lambda tools, ledger: [tools.probe, "write", ledger, str(COUNT), *COMPACT])
 
     def copy(self, to):
         if self.folder:
@@ -199,7 +200,7 @@ def flip(path, place, bit):
 def count_points(tools, seed):
     folder = tempfile.mkdtemp(dir=tools.work)
     ledger = seed.copy(f"{folder}/ledger")
-    done = run([tools.sweep, "0", "count", tools.probe, "write", ledger, str(COUNT), *COMPACT])
+    done = run([tools.sweep, "0", "count", *seed.command(tools, ledger)])
     shutil.rmtree(folder)
     if done.returncode:
         raise RuntimeError(f"the undisturbed {seed.name} fails: {done.stderr}")
@@ -215,14 +216,14 @@ def struck(tools, seed, mode, good_ends, name, quick_points):
 
     def one(point, folder):
         ledger = seed.copy(f"{folder}/ledger")
-        done = run([tools.sweep, str(point), mode, tools.probe, "write", ledger, str(COUNT), *COMPACT])
+        done = run([tools.sweep, str(point), mode, *seed.command(tools, ledger)])
         if "sweep: point" not in done.stderr:
             return sweep.count("behind its end")
         sweep.reached += 1
         where = f"point {point}"
         if done.returncode not in good_ends:
             sweep.violate("UNCLEAN END", where, f"exit {done.returncode}: {last_line(done.stderr)}")
-        sweep.check(tools, ledger, last_number(done.stdout, seed.acked), where)
+        seed.judge(sweep, tools, ledger, last_number(done.stdout, seed.acked), where)
 
     each(tools, sweep, chosen, one)
     sweep.total = sweep.reached

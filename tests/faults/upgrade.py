@@ -3,6 +3,7 @@
 After each fault `upgrade_probe check` wants the one schema or the other, whole: schema 1 with all its rows, or today's with
 what follows from them and a backup that holds the rows of then; and a next start that brings it up, or leaves it.
 """
+import functools
 import os
 import shutil
 import subprocess
@@ -26,39 +27,16 @@ def seed(tools, ledger):
     done = ledger.run([probe(tools), "old", folder, str(COMMITS)])
     if done.returncode:
         raise RuntimeError(f"no ledger of schema 1: {done.stderr}")
-    return ledger.Seed("upgrade", folder, 1)
+    up = lambda tools, place: [probe(tools), "up", place]
+    return ledger.Seed("upgrade", folder, 1, up, functools.partial(judged, ledger))
 
 
-def count_points(tools, ledger, old):
-    folder = tempfile.mkdtemp(dir=tools.work)
-    done = ledger.run([tools.sweep, "0", "count", probe(tools), "up", old.copy(f"{folder}/house")])
-    shutil.rmtree(folder)
-    if done.returncode:
-        raise RuntimeError(f"the undisturbed upgrade fails: {done.stderr}")
-    return int(done.stdout.strip().splitlines()[-1])
-
-
-def struck(tools, ledger, old, mode, good_ends, name):
-    sweep = ledger.Sweep(f"{name}, upgrade")
-    points = count_points(tools, ledger, old)
-
-    def one(point, folder):
-        house = old.copy(f"{folder}/house")
-        done = ledger.run([tools.sweep, str(point), mode, probe(tools), "up", house])
-        if "sweep: point" not in done.stderr:
-            return sweep.count("behind its end")
-        sweep.reached += 1
-        where = f"point {point}"
-        if done.returncode not in good_ends:
-            sweep.violate("UNCLEAN END", where, f"exit {done.returncode}: {ledger.last_line(done.stderr)}")
-        checked = ledger.run([probe(tools), "check", house, str(ledger.last_number(done.stdout, old.acked))])
-        if checked.returncode == ledger.EXIT_OK:
-            return sweep.count(" ".join(checked.stdout.split()[:2]).rstrip(","))
-        sweep.violate("BETWEEN", where, f"exit {checked.returncode}: {ledger.last_line(checked.stderr)}")
-
-    ledger.each(tools, sweep, range(1, points + 3, tools.stride(points, 60)), one)
-    sweep.total = sweep.reached
-    return sweep.end()
+def judged(ledger, sweep, tools, place, acked, where):
+    """The one schema or the other, whole?"""
+    done = ledger.run([probe(tools), "check", place, str(acked)])
+    if done.returncode == ledger.EXIT_OK:
+        return sweep.count(" ".join(done.stdout.split()[:2]).rstrip(","))
+    sweep.violate("BETWEEN", where, f"exit {done.returncode}: {ledger.last_line(done.stderr)}")
 
 
 def sweeps(tools, ledger):
@@ -72,7 +50,7 @@ def sweeps(tools, ledger):
     plans = [("kill-entry", ends, "kill at entry"), ("kill-exit", ends, "kill at exit"), ("err=5", failing, "EIO once"),
              ("err=28", failing, "ENOSPC once"), ("err+=28", failing, "ENOSPC from there on"),
              ("short", failing, "short write")]
-    good = all([struck(tools, ledger, old, *plan) for plan in plans])
+    good = all([ledger.struck(tools, old, *plan, 60) for plan in plans])
     return power(tools, ledger) and good
 
 

@@ -42,16 +42,22 @@ def groups(name):
     for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines():
         _, hierarchy, ours = line.split(":", 2)
         for top in {"": ["unified", "."], "name=systemd": ["systemd"]}.get(hierarchy, []):
-            group = pathlib.Path("/sys/fs/cgroup", top)
-            if (group / "cgroup.procs").exists():
-                group = group / ours.lstrip("/") / name
-                try:
-                    group.mkdir()
-                except OSError as why:
-                    raise CannotBoot(f"no control group {group}: {why}") from None
-                made.append(group)
+            top = pathlib.Path("/sys/fs/cgroup", top)
+            if (top / "cgroup.procs").exists():
+                made.append(group(top, ours, name))
                 break
     return made
+
+
+def group(top, ours, name):
+    """A control group below ours, or at the top where the tree does not show ours."""
+    for parent in (top / ours.lstrip("/"), top):
+        try:
+            (parent / name).mkdir()
+            return parent / name
+        except OSError as error:
+            why = error
+    raise CannotBoot(f"no control group below {top}: {why}")
 
 
 class Machine:

@@ -7,7 +7,6 @@
 use sha2::{Digest, Sha512};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 use strongroom::model::digest::hex;
 use strongroom::model::object::ObjectId;
@@ -21,10 +20,8 @@ use watched::run;
 const SIZES: [u64; 2] = [5_000, 20_000];
 
 fn main() {
-    let given: Vec<u64> = std::env::args().filter_map(|word| word.parse().ok()).collect();
-    let sizes = if given.is_empty() { SIZES.to_vec() } else { given };
     println!("  objects  verb          seconds  us an object  us of a core  MiB at most");
-    for size in sizes {
+    for size in watched::given_or(&SIZES) {
         measure(size);
     }
 }
@@ -62,14 +59,7 @@ struct Model {
 const NAME: &str = "bag-00000000";
 
 fn fill(data: &Path, objects: u64) {
-    let program = |args: &[&str]| {
-        let ended = Command::new(env!("CARGO_BIN_EXE_strongroom")).args(args).current_dir(data).output();
-        let ended = ended.expect("the program starts");
-        assert!(ended.status.success(), "{args:?}: {}", String::from_utf8_lossy(&ended.stderr));
-    };
-    let tar = format!("{NAME}.tar");
-    program(&["make-bag", &tar, "--files", "1", "--size", "64"]);
-    program(&["-q", "--data", "data", "ingest", &tar]);
+    watched::one_bag(data, NAME);
     let model = Model::read(&data.join("data/target-a/ocfl"));
     (1..objects).for_each(|number| model.write_again(number));
 }

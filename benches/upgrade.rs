@@ -6,7 +6,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 use strongroom::worlds::book::mirrored::{MirroredBook, Options};
 use strongroom::worlds::book::{Book, Write};
@@ -22,10 +21,8 @@ const SIZES: [u64; 2] = [5_000, 20_000];
 const AT_ONCE: u64 = 200;
 
 fn main() {
-    let given: Vec<u64> = std::env::args().filter_map(|word| word.parse().ok()).collect();
-    let sizes = if given.is_empty() { SIZES.to_vec() } else { given };
     println!("  objects     rows  MiB  start      seconds  us an object  us of a core  MiB at most");
-    for size in sizes {
+    for size in watched::given_or(&SIZES) {
         measure(size);
     }
 }
@@ -54,14 +51,7 @@ const NAME: &str = "bag-00000000";
 
 /// The rows of one item and its object, and where its number stands in them.
 fn model(data: &Path) -> Vec<(String, String)> {
-    let program = |args: &[&str]| {
-        let ended = Command::new(env!("CARGO_BIN_EXE_strongroom")).args(args).current_dir(data).output();
-        let ended = ended.expect("the program starts");
-        assert!(ended.status.success(), "{args:?}: {}", String::from_utf8_lossy(&ended.stderr));
-    };
-    let tar = format!("{NAME}.tar");
-    program(&["make-bag", &tar, "--files", "1", "--size", "64"]);
-    program(&["-q", "--data", "data", "ingest", &tar]);
+    watched::one_bag(data, NAME);
     let ledger = data.join("data/ledger");
     let book = MirroredBook::open(&ledger, None, Options::default()).expect("the ledger opens");
     let rows = book.scan("", None, 10_000).expect("the ledger can be read");

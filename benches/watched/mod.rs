@@ -1,9 +1,27 @@
-//! The built program, run and watched: what it took of time, of a core, and of memory.
+//! Sizes, a bag to begin with, and the built program, run and watched: what it took of time, of a core, and of memory.
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+/// The numbers on the command line, or these.
+pub fn given_or(sizes: &[u64]) -> Vec<u64> {
+    let given: Vec<u64> = std::env::args().filter_map(|word| word.parse().ok()).collect();
+    if given.is_empty() { sizes.to_vec() } else { given }
+}
+
+/// Makes a bag of one file with this name, and takes it in to `data/data`.
+pub fn one_bag(data: &Path, name: &str) {
+    let tar = format!("{name}.tar");
+    let made: [&[&str]; 2] =
+        [&["make-bag", &tar, "--files", "1", "--size", "64"], &["-q", "--data", "data", "ingest", &tar]];
+    for args in made {
+        let ended = Command::new(env!("CARGO_BIN_EXE_strongroom")).args(args).current_dir(data).output();
+        let ended = ended.expect("the program starts");
+        assert!(ended.status.success(), "{args:?}: {}", String::from_utf8_lossy(&ended.stderr));
+    }
+}
 
 /// What a run of the program took.
 #[derive(Default)]

@@ -291,7 +291,7 @@ impl FilesOf for LocalTarget {
 fn a_stop_at_any_request_to_a_bucket_loses_no_bad_bytes_and_ends_the_same_when_done_again() {
     let plan = plan("strongroom:uva.edu/a", 1, &[("bag/data/a", "one")], None);
     let (one, extra) = (aside(&plan.object, PATH, 0), aside(&plan.object, "v1/content/bag/x", 0));
-    let mut stops = 0;
+    let (mut stops, mut half_done) = (0, 0);
     for after in [false, true] {
         for stop in 1.. {
             let store = TinyS3::new();
@@ -314,6 +314,14 @@ fn a_stop_at_any_request_to_a_bucket_loses_no_bad_bytes_and_ends_the_same_when_d
             let kept: Vec<u64> = names(&target).into_iter().map(|(_, bytes)| bytes).collect();
             assert_eq!(kept.iter().sum::<u64>(), 3 + 4 + 8, "{stop} {after}: {kept:?}");
             assert_eq!(kept.len(), 3, "{stop} {after}");
+            // What was sent and not removed goes with the word of its own repair, and of no other.
+            let lies = || store.keys("vault/work/mending/");
+            let left = lies();
+            target.sweep_up(&Aside::names_of(&plan.object, aside(&plan.object, PATH, 7).at)).unwrap();
+            assert_eq!(lies(), left, "{stop} {after}");
+            target.sweep_up(&Aside::names_of(&plan.object, one.at)).unwrap();
+            assert_eq!(lies(), [""; 0], "{stop} {after}");
+            half_done += left.len();
             stops += 1;
             if whole {
                 break;
@@ -321,6 +329,7 @@ fn a_stop_at_any_request_to_a_bucket_loses_no_bad_bytes_and_ends_the_same_when_d
         }
     }
     assert!(stops > 20, "{stops}");
+    assert!(half_done > 0, "no stop left anything half-done");
 }
 
 #[test]

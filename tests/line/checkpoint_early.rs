@@ -143,6 +143,10 @@ impl Mending for Hasty {
         self.pay()?.set_aside(aside)
     }
 
+    fn sweep_up(&self, starts: &str) -> Result<(), TargetError> {
+        self.pay()?.sweep_up(starts)
+    }
+
     fn quarantine(&self, starts: &str) -> Result<Vec<Quarantined>, TargetError> {
         self.pay()?.quarantine(starts)
     }

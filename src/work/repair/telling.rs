@@ -64,6 +64,7 @@ impl<'a> Repairer<'a> {
     /// What this repair put aside, whenever it was done.
     fn tell_quarantine(&self, case: &Case<'a>, row: &MendRow) -> Result<(), Stop> {
         let starts = Aside::names_of(&case.row.id, row.began);
+        case.target.sweep_up(&starts)?;
         let mut aside = case.target.quarantine(&starts)?;
         aside.retain(|one| one.of.as_ref().is_none_or(|of| of.object == case.row.id && of.at == row.began));
         if aside.is_empty() {

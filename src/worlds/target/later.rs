@@ -138,6 +138,10 @@ impl Mending for LaterTarget {
         self.target()?.set_aside(aside)
     }
 
+    fn sweep_up(&self, starts: &str) -> Result<(), TargetError> {
+        self.target()?.sweep_up(starts)
+    }
+
     fn quarantine(&self, starts: &str) -> Result<Vec<Quarantined>, TargetError> {
         self.target()?.quarantine(starts)
     }

@@ -106,8 +106,11 @@ pub trait Mending: Send + Sync {
     /// was not there.
     fn set_aside(&self, aside: &Aside) -> Result<Option<u64>, TargetError>;
 
-    /// What is in quarantine under names that start so, by name. Who gives the start of one repair's names has ended that
-    /// repair: what was left half-done of it beside its place is removed.
+    /// A repair has ended: what a process that was killed had sent for it beside its place, and did not remove, goes.
+    /// `starts` is how its names start (`Aside::names_of`).
+    fn sweep_up(&self, starts: &str) -> Result<(), TargetError>;
+
+    /// What is in quarantine under names that start so, by name.
     fn quarantine(&self, starts: &str) -> Result<Vec<Quarantined>, TargetError>;
 }
 

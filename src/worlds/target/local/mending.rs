@@ -280,6 +280,11 @@ impl Mending for LocalTarget {
         self.move_aside(aside)
     }
 
+    /// Nothing is to be done: what is half-done is finished when the target is opened, and before anything else is mended.
+    fn sweep_up(&self, _starts: &str) -> Result<(), TargetError> {
+        Ok(())
+    }
+
     fn quarantine(&self, starts: &str) -> Result<Vec<Quarantined>, TargetError> {
         self.look_for_marker()?;
         let folder = self.path.join(QUARANTINE);

@@ -87,6 +87,11 @@ impl Mending for RehearsalTarget {
         moved.map(|()| Some(size)).map_err(|struck| self.struck(struck, &aside.path))
     }
 
+    /// Nothing is ever half-done: a file changes at once.
+    fn sweep_up(&self, _starts: &str) -> Result<(), TargetError> {
+        Ok(())
+    }
+
     fn quarantine(&self, starts: &str) -> Result<Vec<Quarantined>, TargetError> {
         let state = self.ready()?;
         let told = |(name, (of, bytes)): (&String, &(Aside, Arc<Vec<u8>>))| Quarantined {

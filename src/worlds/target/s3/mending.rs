@@ -187,17 +187,18 @@ impl Mending for S3Target {
         }
     }
 
+    fn sweep_up(&self, starts: &str) -> Result<(), TargetError> {
+        self.look_for_marker()?;
+        let mut left = Vec::new();
+        self.talk.list(&format!("{MENDING}/{starts}"), None, &mut |key| {
+            left.push(key.key.clone());
+            Go::On
+        })?;
+        left.iter().try_for_each(|key| self.talk.delete(key))
+    }
+
     fn quarantine(&self, starts: &str) -> Result<Vec<Quarantined>, TargetError> {
         self.look_for_marker()?;
-        // Who names a repair has ended it: what a process that was killed had sent for it, and did not remove, goes.
-        if !starts.is_empty() {
-            let mut left = Vec::new();
-            self.talk.list(&format!("{MENDING}/{starts}"), None, &mut |key| {
-                left.push(key.key.clone());
-                Go::On
-            })?;
-            left.iter().try_for_each(|key| self.talk.delete(key))?;
-        }
         let mut found: BTreeMap<String, u64> = BTreeMap::new();
         self.talk.list(&format!("{QUARANTINE}/{starts}"), None, &mut |key| {
             let name = key.key.strip_prefix(QUARANTINE).and_then(|name| name.strip_prefix('/'));

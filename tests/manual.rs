@@ -100,30 +100,24 @@ fn apropos_finds_every_page_by_its_name_and_title() {
 
 #[test]
 fn on_a_terminal_a_page_is_shown_by_man() {
-    let call = format!("{} man requeue", env!("CARGO_BIN_EXE_strongroom"));
-    let mut script = Command::new("script");
-    let script = script
-        .args(["-qec", &call, "/dev/null"])
-        .env("MANPAGER", "cat")
-        .env("LC_ALL", "C.UTF-8")
-        .env("TERM", "dumb");
-    let Ok(said) = script.stdin(Stdio::null()).output() else {
+    // On a terminal, with what the shell there is told first.
+    let shown = |first: &str| {
+        let call = format!("{first} {} man requeue", env!("CARGO_BIN_EXE_strongroom"));
+        let envs = [("MANPAGER", "cat"), ("LC_ALL", "C.UTF-8"), ("TERM", "dumb"), ("SHELL", "/bin/sh")];
+        let mut script = Command::new("script");
+        let script = script.args(["-qec", &call, "/dev/null"]).envs(envs).stdin(Stdio::null());
+        script.output().ok().map(|said| text(&said.stdout))
+    };
+    // Without man there is still the page itself.
+    let Some(bare) = shown("PATH=/nowhere") else {
         return println!("skipped: there is no script here");
     };
+    assert!(bare.contains(".TH \"STRONGROOM"), "{bare}");
     if !is_there("man") {
         return println!("skipped: there is no man here");
     }
-    let shown = String::from_utf8_lossy(&said.stdout);
-    assert!(shown.contains("History is never lost.") && !shown.contains(".TH"), "{shown}");
-    // Without man there is still the page itself.
-    let mut script = Command::new("script");
-    let bare = script.args(["-qec", &call, "/dev/null"]).env("PATH", "/nowhere").stdin(Stdio::null());
-    let Ok(said) =
-        Command::new("script").arg("--version").output().and_then(|_| bare.env("SHELL", "/bin/sh").output())
-    else {
-        return println!("skipped: there is no script here");
-    };
-    assert!(String::from_utf8_lossy(&said.stdout).contains(".TH \"STRONGROOM"), "{said:?}");
+    let read = shown("").expect("it was there a moment ago");
+    assert!(read.contains("History is never lost.") && !read.contains(".TH"), "{read}");
 }
 
 #[test]

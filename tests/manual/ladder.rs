@@ -52,6 +52,19 @@ impl House {
         assert!(said.unwrap().status.success());
     }
 
+    /// One object is kept; the second item stops in the middle of its way, for a target is away until `bring_back`.
+    fn stopped_without_a_target(&self) {
+        self.bag("a.tar", 1);
+        self.ok("ingest a.tar");
+        self.bag("b.tar", 2);
+        fs::rename(self.path("vault-b"), self.path("away")).unwrap();
+        assert_eq!(self.run("ingest b.tar").0, 1);
+    }
+
+    fn bring_back(&self) {
+        fs::rename(self.path("away"), self.path("vault-b")).unwrap();
+    }
+
     fn item(&self, id: u64) -> Value {
         let said = self.ok(&format!("item show {id} --json"));
         serde_json::from_str::<Value>(&said).unwrap()["item"].take()
@@ -71,14 +84,10 @@ fn lose(path: &Path) {
 #[test]
 fn a_target_that_was_not_mounted_is_mounted_and_the_item_goes_on() {
     let house = House::new();
-    house.bag("a.tar", 1);
-    house.ok("ingest a.tar");
-    house.bag("b.tar", 2);
-    fs::rename(house.path("vault-b"), house.path("away")).unwrap();
-    assert_eq!(house.run("ingest b.tar").0, 1);
+    house.stopped_without_a_target();
     assert_eq!(house.item(2)["trouble"]["kind"], "target-missing");
     assert!(!house.path("vault-b").exists(), "the folder below a missing mount is not filled");
-    fs::rename(house.path("away"), house.path("vault-b")).unwrap();
+    house.bring_back();
     is_said("strongroom requeue --kind target-missing");
     house.ok("requeue --kind target-missing");
     house.ok("ingest b.tar");
@@ -88,13 +97,8 @@ fn a_target_that_was_not_mounted_is_mounted_and_the_item_goes_on() {
 #[test]
 fn a_staging_volume_is_lost_and_what_was_in_work_is_handed_in_again() {
     let house = House::new();
-    house.bag("a.tar", 1);
-    house.ok("ingest a.tar");
-    house.bag("b.tar", 2);
-    // In the middle of its way: one target is away.
-    fs::rename(house.path("vault-b"), house.path("away")).unwrap();
-    assert_eq!(house.run("ingest b.tar").0, 1);
-    fs::rename(house.path("away"), house.path("vault-b")).unwrap();
+    house.stopped_without_a_target();
+    house.bring_back();
     lose(&house.path("staging-a"));
     house.configure("staging-b", &["vault-a", "vault-b"], &["vault-a", "vault-b"]);
     is_said("strongroom check-config");

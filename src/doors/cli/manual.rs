@@ -71,10 +71,11 @@ fn print(screen: &Screen, word: &str) -> Told<Exit> {
 fn shown_by_man(roff: &str) -> bool {
     let man = Command::new("man").args(["-l", "-"]).stdin(Stdio::piped()).stderr(Stdio::null()).spawn();
     let Ok(mut man) = man else { return false };
-    // Somebody who leaves the pager at once closes the pipe: that is no failure.
-    let written = man.stdin.take().map(|mut stdin| stdin.write_all(roff.as_bytes()));
-    let ended = man.wait().is_ok_and(|status| status.success());
-    ended && written.is_some()
+    if let Some(mut stdin) = man.stdin.take() {
+        // Somebody who leaves the pager at once closes the pipe: that is no failure.
+        let _ = stdin.write_all(roff.as_bytes());
+    }
+    man.wait().is_ok_and(|status| status.success())
 }
 
 fn no_page(word: &str) -> Box<Complaint> {

@@ -20,6 +20,7 @@ mod repairing;
 mod restoring;
 mod signed;
 mod spot_testing;
+mod sweep_cuts;
 mod sweeping;
 mod trouble;
 mod waiting;

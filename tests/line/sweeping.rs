@@ -19,18 +19,17 @@ use strongroom::work::sweep::report;
 use strongroom::work::sweep::{Order, Prove, Sweep};
 use strongroom::worlds::World;
 use strongroom::worlds::book::{Book, BookError, BookReport, Guard, Row, Write};
-use strongroom::worlds::fate::Blow;
 use strongroom::worlds::target::holdings::Holdings;
 use strongroom::worlds::target::{Target, Where};
 
-const DAY: Duration = Duration::from_secs(86_400);
+pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 
-fn bag(number: usize) -> ObjectId {
+pub(crate) fn bag(number: usize) -> ObjectId {
     ObjectId::of("uva.edu", &format!("bag-{number:03}"))
 }
 
 /// This many bags on every target, a minute between them.
-fn stocked(bags: usize) -> House {
+pub(crate) fn stocked(bags: usize) -> House {
     let house = house();
     for number in 0..bags {
         let text = format!("text {number}");
@@ -41,15 +40,15 @@ fn stocked(bags: usize) -> House {
     house
 }
 
-fn all() -> Order {
+pub(crate) fn all() -> Order {
     Order { asked_by: "tester".into(), all: true, ..Order::default() }
 }
 
-fn due() -> Order {
+pub(crate) fn due() -> Order {
     Order { all: false, ..all() }
 }
 
-fn sweep_by(
+pub(crate) fn sweep_by(
     house: &House,
     order: &Order,
     config: &FixityConfig,
@@ -72,7 +71,7 @@ fn sweep_by(
     sweep.run(row)
 }
 
-fn sweep(house: &House, order: &Order) -> (SweepRow, BTreeMap<String, SweepTarget>) {
+pub(crate) fn sweep(house: &House, order: &Order) -> (SweepRow, BTreeMap<String, SweepTarget>) {
     let row = sweep_by(house, order, &FixityConfig::default(), &prove_from, &|| false).unwrap();
     let parts = house.ledger.sweep_targets(row.number).unwrap();
     (row, parts.into_iter().map(|part| (part.target.clone(), part)).collect())
@@ -85,9 +84,9 @@ pub fn sweep_all(house: &House) {
 }
 
 /// Which copies were proved, in their order, as target and object.
-type Seen = Mutex<Vec<(String, ObjectId)>>;
+pub(crate) type Seen = Mutex<Vec<(String, ObjectId)>>;
 
-fn noting<'a>(
+pub(crate) fn noting<'a>(
     seen: &'a Seen,
 ) -> impl Fn(&dyn Target, &Wanted<'_>, &dyn Scratch, How<'_>) -> Result<Proof, Stop> + Sync + 'a {
     move |target, wanted, scratch, how| {
@@ -100,7 +99,7 @@ fn noting<'a>(
 }
 
 /// The index of proofs must be what follows from the version rows, and nothing else.
-fn index_follows(house: &House) {
+pub(crate) fn index_follows(house: &House) {
     let mut wanted = BTreeSet::new();
     for object in house.ledger.objects(None, usize::MAX).unwrap() {
         let mut oldest = BTreeMap::new();
@@ -321,100 +320,6 @@ fn a_run_ends_when_its_bytes_are_used_up_and_the_next_goes_on_with_the_oldest() 
     }
     assert!(runs > 1, "{runs}");
     assert_eq!(proved, BTreeMap::from([("a".to_string(), 100), ("b".to_string(), 100)]), "none twice");
-}
-
-#[test]
-fn a_run_that_is_cut_off_at_any_write_goes_on_and_counts_nothing_twice() {
-    let damage = |house: &House| {
-        house.targets["a"].damage(&bag(1), "v1/content/bag/data/a.txt", b"?".to_vec());
-        house.targets["b"].lose(&bag(2), Some("v1/content/bag/data/b/c.txt"));
-    };
-    let mut cut = 0;
-    for blow in [Blow::PowerBefore, Blow::PowerAfter, Blow::Error] {
-        for at in 1.. {
-            let house = stocked(3);
-            damage(&house);
-            house.clock.advance(200 * DAY);
-            house.fate.plan(at, blow);
-            let seen = Seen::default();
-            let first = sweep_by(&house, &due(), &FixityConfig::default(), &noting(&seen), &|| false);
-            let struck = house.fate.writes() >= at;
-            house.fate.recover();
-            house.clock.advance(Duration::from_secs(60));
-            let (row, parts) = sweep(&house, &due());
-            strongroom::work::logs::spread(&house.world, &house.ledger, None).unwrap();
-            let told = format!("{blow:?} at {at}: {first:?}, {parts:?}");
-            let ended = first.as_ref().is_ok_and(|row| row.ended.is_some());
-            assert_eq!(
-                row.number,
-                if ended || house.ledger.sweep(2).unwrap().is_some() { 2 } else { 1 },
-                "{told}"
-            );
-            if !ended && row.number == 1 {
-                // What one commit takes with it may be counted less, and nothing more.
-                assert!(parts.values().all(|part| part.sound + part.faulty <= 3), "{told}");
-            }
-            let damaged = house.ledger.damaged(None, 9).unwrap();
-            let damaged: Vec<_> =
-                damaged.iter().map(|copy| (copy.target.as_str(), copy.object.clone())).collect();
-            assert_eq!(damaged, [("a", bag(1)), ("b", bag(2))], "{told}");
-            for number in [1, 2] {
-                assert_eq!(house.ledger.object_events(&bag(number)).unwrap().len(), 1, "once: {told}");
-            }
-            for (target, bad) in [("a", 1), ("b", 2)] {
-                let since =
-                    house.world.clock.now().checked_sub(jiff::SignedDuration::from_hours(24)).unwrap();
-                let old = house.ledger.oldest_proofs(target, None, 9).unwrap();
-                let old = old.into_iter().filter(|copy| copy.proved_at < since).map(|copy| copy.object);
-                assert_eq!(old.collect::<Vec<_>>(), [bag(bad)], "{told}");
-            }
-            index_follows(&house);
-            cut += u64::from(struck);
-            if !struck {
-                break;
-            }
-        }
-    }
-    assert!(cut > 20, "only {cut} cuts");
-}
-
-#[test]
-fn a_copy_that_waits_to_be_recorded_when_the_run_is_cut_off_is_proved_by_whoever_goes_on() {
-    let mut cut = 0;
-    for at in 1.. {
-        let house = stocked(3);
-        house.clock.advance(200 * DAY);
-        house.fate.plan(at, Blow::PowerAfter);
-        let claim = house.ledger.try_claim_object(&bag(2)).unwrap();
-        let seen = Seen::default();
-        let first = sweep_by(&house, &due(), &FixityConfig::default(), &noting(&seen), &|| false);
-        drop(claim);
-        let struck = house.fate.writes() >= at;
-        house.fate.recover();
-        if !struck {
-            assert!(first.unwrap().ended.is_some());
-            let parts = house.ledger.sweep_targets(1).unwrap();
-            assert!(parts.iter().all(|part| (part.sound, part.left) == (2, 1)), "{parts:?}");
-            break;
-        }
-        house.clock.advance(Duration::from_secs(60));
-        let left_behind = house.ledger.sweep_targets(1).unwrap();
-        let (row, parts) = sweep(&house, &due());
-        let since = house.world.clock.now().checked_sub(jiff::SignedDuration::from_hours(24)).unwrap();
-        for part in parts.values() {
-            assert!(part.sound + part.faulty <= 3, "cut at {at}: {part:?}");
-            let old = house.ledger.oldest_proofs(&part.target, None, 9).unwrap();
-            let old: Vec<_> = old.into_iter().filter(|copy| copy.proved_at < since).collect();
-            let told = part.left == old.len() as u64;
-            assert!(
-                told,
-                "cut at {at}: {old:?} of {part:?}, run {}, after the cut {left_behind:?}",
-                row.number
-            );
-        }
-        cut += 1;
-    }
-    assert!(cut > 4, "only {cut} cuts");
 }
 
 #[test]

@@ -151,6 +151,20 @@ impl SweepTarget {
         self.bytes += proof.bytes;
     }
 
+    /// Counts what was counted apart.
+    pub fn add(&mut self, apart: &SweepTarget) {
+        self.sound += apart.sound;
+        self.faulty += apart.faulty;
+        self.left += apart.left;
+        self.not_reached += apart.not_reached;
+        self.matched += apart.matched;
+        self.mismatched += apart.mismatched;
+        self.missing += apart.missing;
+        self.unreadable += apart.unreadable;
+        self.extra += apart.extra;
+        self.bytes += apart.bytes;
+    }
+
     /// True when something was found wrong in a copy, or the target itself looks ill.
     pub fn is_wrong(&self) -> bool {
         self.faulty > 0 || self.state == SweepState::Ill

@@ -34,7 +34,7 @@ pub(super) enum Looked {
     /// It was read to its end.
     Read(Box<Reading>),
     /// It was found damaged before, and is not due to be looked at again.
-    Known(Proof),
+    Known(DamagedCopy),
     /// There is no such copy any more.
     Gone,
     /// It changed meanwhile, or could not be looked at; the target is there.
@@ -112,7 +112,7 @@ impl Round<'_> {
         if let Some(mark) = &mark
             && (mark.run == self.row.number || (!self.row.all && self.is_recent(mark.found_at)))
         {
-            return Ok(Looked::Known(mark.proof.clone()));
+            return Ok(Looked::Known(mark.clone()));
         }
         let versions = ledger.versions(&copy.object)?;
         let inventories = inventories_on(&versions, &part.target);

@@ -7,7 +7,8 @@
 use super::look::Reading;
 use super::round::{News, Round};
 use crate::books::ledger::{
-    DamageMark, EventDraft, LedgerError, ObjectClaim, ProvenCopy, SweepFinding, SweepNews, SweepTarget,
+    DamageMark, EventDraft, LedgerError, ObjectClaim, ProofMove, ProvenCopy, SweepFinding, SweepNews,
+    SweepTarget,
 };
 use crate::model::event::{EventType, Outcome};
 use crate::model::object::ObjectId;
@@ -24,10 +25,21 @@ const CLAIM_TRIES: u32 = 100;
 const CLAIM_PAUSE: Duration = Duration::from_millis(20);
 
 impl Round<'_> {
-    pub(super) fn leave(&self, part: &mut SweepTarget, news: &mut News, copy: &ProvenCopy, because: String) {
-        part.left += 1;
-        part.not_reached += copy.files;
+    pub(super) fn leave(&self, part: &SweepTarget, news: &mut News, copy: &ProvenCopy, because: String) {
+        news.leave(copy);
         news.findings.push(self.finding(part, Some(copy.object.clone()), because));
+    }
+
+    /// Counts a copy that is marked as damaged and was not read again. One that this run marked itself, and was cut off
+    /// before it counted it, is a finding of this run.
+    pub(super) fn known(&self, part: &SweepTarget, news: &mut News, mark: DamagedCopy) {
+        if mark.run != self.row.number {
+            return news.ahead.count(&Proof { bytes: 0, ..mark.proof });
+        }
+        news.ahead.count(&mark.proof);
+        let because = said(&mark.proof);
+        let finding = self.finding(part, Some(mark.object), because);
+        news.findings.push(SweepFinding { marked: true, proof: Some(mark.proof), ..finding });
     }
 
     pub(super) fn finding(
@@ -49,7 +61,7 @@ impl Round<'_> {
     /// Records that a copy is damaged: its event beside every copy, its mark, and a finding of the run.
     pub(super) fn damaged(
         &self,
-        part: &mut SweepTarget,
+        part: &SweepTarget,
         news: &mut News,
         one: Reading,
     ) -> Result<(), LedgerError> {
@@ -61,7 +73,7 @@ impl Round<'_> {
                 return Ok(());
             }
         };
-        part.count(&one.proof);
+        news.ahead.count(&one.proof);
         let mut finding = self.finding(part, Some(one.copy.object.clone()), because);
         (finding.marked, finding.proof) = (true, Some(one.proof));
         log::error!(
@@ -125,18 +137,45 @@ impl Round<'_> {
         None
     }
 
-    /// Commits what was proved, counted and found since the last time.
-    /// Proofs of objects that somebody else has wait for the next time; the last time is `patient`.
-    pub(super) fn record(
+    /// Commits what was proved, counted and found since the last time. Proofs of objects that somebody else has wait for the
+    /// next time: until then the place stays before them, and what is counted and found with the place is not committed.
+    pub(super) fn record(&self, part: &mut SweepTarget, news: &mut News) -> Result<(), LedgerError> {
+        let sound = std::mem::take(&mut news.sound);
+        let (moves, mut waiting) = self.sort_out(part, sound, false)?;
+        let stays = if news.findings.len() < WAITING_MAX { WAITING_MAX.min(waiting.len()) } else { 0 };
+        waiting.drain(stays..).for_each(|one| news.leave(&one.copy));
+        news.sound = waiting;
+        let mut findings = Vec::new();
+        if news.sound.is_empty() {
+            part.place.clone_from(&news.place);
+            part.add(&std::mem::take(&mut news.ahead));
+            findings = std::mem::take(&mut news.findings);
+        }
+        self.commit_moves(part, moves, SweepNews { findings: &findings, ..SweepNews::default() })
+    }
+
+    /// Commits a proof that waited to the end, or counts its copy as left. The place stays.
+    pub(super) fn record_late(
         &self,
         part: &mut SweepTarget,
         news: &mut News,
-        patient: bool,
+        one: Reading,
     ) -> Result<(), LedgerError> {
+        let (moves, waiting) = self.sort_out(part, vec![one], true)?;
+        waiting.iter().for_each(|one| news.leave(&one.copy));
+        self.commit_moves(part, moves, SweepNews::default())
+    }
+
+    /// Counts those that can be recorded now, and claims their objects; the others wait. Who is `patient` tries for a while.
+    fn sort_out(
+        &self,
+        part: &mut SweepTarget,
+        sound: Vec<Reading>,
+        patient: bool,
+    ) -> Result<(Moves<'_>, Vec<Reading>), LedgerError> {
         let ledger = self.sweep.ledger;
-        let mut claims: Vec<ObjectClaim<'_>> = Vec::new();
-        let (mut moves, mut waiting) = (Vec::new(), Vec::new());
-        for one in std::mem::take(&mut news.sound) {
+        let (mut moves, mut waiting) = (Moves::default(), Vec::new());
+        for one in sound {
             if one.was_damaged {
                 match self.tell(part, &one, DamageMark::Over(part.target.clone()))? {
                     Ok(()) => part.count(&one.proof),
@@ -150,31 +189,41 @@ impl Round<'_> {
             match claim.filter(|_| !stored) {
                 Some(claim) => {
                     part.count(&one.proof);
-                    moves.push(one.proof_move(&part.target));
-                    claims.push(claim);
+                    moves.proofs.push(one.proof_move(&part.target));
+                    moves.claims.push(claim);
                 }
                 None => waiting.push(one),
             }
         }
-        for one in waiting.drain(WAITING_MAX.min(waiting.len())..) {
-            part.left += 1;
-            part.not_reached += one.copy.files;
-        }
-        // Whoever goes on after a cut must come upon those that wait.
-        if waiting.is_empty() {
-            part.place.clone_from(&news.place);
-        }
-        news.sound = waiting;
-        let findings = std::mem::take(&mut news.findings);
-        let rows = ledger.sweep_rows(
-            self.row.number,
-            part,
-            &SweepNews { findings: &findings, ..SweepNews::default() },
-        )?;
-        ledger.move_proofs(&moves, rows)?;
-        drop(claims);
+        Ok((moves, waiting))
+    }
+
+    fn commit_moves(
+        &self,
+        part: &mut SweepTarget,
+        moves: Moves<'_>,
+        news: SweepNews<'_>,
+    ) -> Result<(), LedgerError> {
+        let rows = self.sweep.ledger.sweep_rows(self.row.number, part, &news)?;
+        self.sweep.ledger.move_proofs(&moves.proofs, rows)?;
+        drop(moves);
         (self.sweep.told)(part);
         Ok(())
+    }
+}
+
+/// Proofs to be recorded in one commit; their objects are claimed until then.
+#[derive(Default)]
+struct Moves<'a> {
+    proofs: Vec<ProofMove>,
+    claims: Vec<ObjectClaim<'a>>,
+}
+
+impl News {
+    /// Counts a copy that was due and is not proved by this run.
+    fn leave(&mut self, copy: &ProvenCopy) {
+        self.ahead.left += 1;
+        self.ahead.not_reached += copy.files;
     }
 }
 

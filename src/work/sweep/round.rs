@@ -3,6 +3,8 @@
 //! - Large copies are proved alone, by many threads; small ones many at once, each by one thread.
 //! - A copy that failed is held back by the breaker until it is known to be a single one. The place that is committed is
 //!   never behind one that is held back.
+//! - Copies that stay where they are in the order of proofs are counted in the commit that moves the place behind them:
+//!   whoever goes on after a cut comes upon them once more, and they are counted once.
 //! - The object of a copy is claimed only while its proof is recorded. Who has it then keeps it, and the proof waits.
 
 use super::Sweep;
@@ -13,7 +15,7 @@ use super::recording::said;
 use crate::books::ledger::{
     Ill, Ledger, LedgerError, ProvenCopy, SweepFinding, SweepNews, SweepRow, SweepState, SweepTarget,
 };
-use crate::model::proof::{DamagedCopy, Proof};
+use crate::model::proof::DamagedCopy;
 use crate::rules::due;
 use crate::worlds::target::Target;
 use std::time::Duration;
@@ -37,6 +39,8 @@ pub(super) struct News {
     pub place: Option<String>,
     /// The last place that was looked at.
     pub looked: Option<String>,
+    /// Counts of copies behind the place of the last commit that whoever goes on there comes upon again.
+    pub ahead: SweepTarget,
     /// The copy that may have been stopped in was read to its end.
     pub partial_over: bool,
 }
@@ -56,6 +60,7 @@ impl Round<'_> {
             breaker: Breaker::new(self.sweep.config.breaker),
             place: part.place.clone(),
             looked: part.place.clone(),
+            ahead: SweepTarget::default(),
             partial_over: false,
         };
         let mut place = part.place.clone();
@@ -76,7 +81,7 @@ impl Round<'_> {
                 let now = clock.monotonic();
                 spent += now.saturating_sub(std::mem::replace(&mut since, now));
                 part.millis = earlier + u64::try_from(spent.as_millis()).unwrap_or(u64::MAX);
-                self.record(&mut part, &mut news, false)?;
+                self.record(&mut part, &mut news)?;
             }
         }
         self.last(&mut part, &mut news)
@@ -131,8 +136,8 @@ impl Round<'_> {
                         DamagedCopy::new(&copy.object, &part.target, began, run, &reading.proof).proof;
                     news.breaker.failed(kind_of(&reading.proof), reading)
                 }
-                Looked::Known(proof) => {
-                    part.count(&Proof { bytes: 0, ..proof });
+                Looked::Known(mark) => {
+                    self.known(part, news, mark);
                     Verdict::Held
                 }
                 Looked::Gone => Verdict::Held,
@@ -186,7 +191,7 @@ impl Round<'_> {
                 part.why = Some(because.clone());
                 news.findings.push(self.finding(part, None, because));
                 for one in copies {
-                    part.count(&one.proof);
+                    news.ahead.count(&one.proof);
                     let told = said(&one.proof);
                     let mut finding = self.finding(part, Some(one.copy.object.clone()), told);
                     finding.proof = Some(one.proof);
@@ -213,19 +218,13 @@ impl Round<'_> {
         }
         // Not over before all of it is recorded: whoever goes on after a cut must come upon what still waits.
         part.state = SweepState::Going;
-        self.record(part, news, false)?;
-        // One after the other: the place stays before all of them until the last is recorded.
-        let place = std::mem::replace(&mut news.place, part.place.clone());
+        self.record(part, news)?;
         for one in std::mem::take(&mut news.sound) {
-            news.sound.push(one);
-            self.record(part, news, true)?;
-            for one in news.sound.drain(..) {
-                part.left += 1;
-                part.not_reached += one.copy.files;
-            }
+            self.record_late(part, news, one)?;
         }
         part.state = ended;
-        part.place = place.filter(|_| ended != SweepState::Done);
+        part.place = news.place.take().filter(|_| ended != SweepState::Done);
+        part.add(&std::mem::take(&mut news.ahead));
         let ill = Ill {
             run: self.row.number,
             at: self.sweep.world.clock.now(),
@@ -236,7 +235,8 @@ impl Round<'_> {
             SweepState::Done => Some(None),
             _ => None,
         };
-        self.commit(part, &SweepNews { ill, ..SweepNews::default() })
+        let findings = std::mem::take(&mut news.findings);
+        self.commit(part, &SweepNews { findings: &findings, ill, ..SweepNews::default() })
     }
 
     fn commit(&self, part: &mut SweepTarget, news: &SweepNews<'_>) -> Result<(), LedgerError> {

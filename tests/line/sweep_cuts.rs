@@ -1,0 +1,156 @@
+//! Sweeps that are cut off go on where they were, and count and tell everything once.
+
+use crate::rehearsal::House;
+use crate::sweeping::{DAY, Seen, bag, due, index_follows, noting, stocked, sweep, sweep_by};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::time::Duration;
+use strongroom::books::config::fixity::FixityConfig;
+use strongroom::books::ledger::{SweepNews, SweepTarget};
+use strongroom::model::proof::Proof;
+use strongroom::model::trouble::Stop;
+use strongroom::rules::sort::Scratch;
+use strongroom::work::proving::{Begun, How, Wanted, prove_from};
+use strongroom::work::sweep::Sweep;
+use strongroom::worlds::fate::Blow;
+use strongroom::worlds::target::Target;
+
+/// Nobody else has an object, or somebody has one of every target until something is committed about each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Elsewhere {
+    Free,
+    Held,
+}
+
+/// A run that may be struck at a write, and the one that goes on; what the second says of each target.
+struct GoneOn {
+    struck: bool,
+    anew: bool,
+    parts: BTreeMap<String, SweepTarget>,
+    told: String,
+}
+
+fn cut_and_gone_on(house: &House, at: u64, elsewhere: Elsewhere) -> GoneOn {
+    let held = Mutex::new(match elsewhere {
+        Elsewhere::Free => None,
+        Elsewhere::Held => house.ledger.try_claim_object(&bag(0)),
+    });
+    let told = Mutex::new(BTreeSet::new());
+    let let_go = |part: &SweepTarget| {
+        let mut told = told.lock().unwrap();
+        told.insert(part.target.clone());
+        if told.len() == 2 {
+            held.lock().unwrap().take();
+        }
+    };
+    house.clock.advance(Duration::from_secs(1));
+    let sweeper = Sweep {
+        world: &house.world,
+        ledger: &house.ledger,
+        settings: &house.settings,
+        config: &FixityConfig::default(),
+        prove: &prove_from,
+        over: &|| false,
+        busy: &|| false,
+        told: &let_go,
+    };
+    let first = sweeper.begin(&due()).and_then(|row| sweeper.run(row));
+    held.lock().unwrap().take();
+    let struck = house.fate.writes() >= at;
+    house.fate.recover();
+    house.clock.advance(Duration::from_secs(60));
+    let ended = first.as_ref().is_ok_and(|row| row.ended.is_some());
+    let (row, parts) = sweep(house, &due());
+    strongroom::work::logs::spread(&house.world, &house.ledger, None).unwrap();
+    let told = format!("{elsewhere:?}: {first:?}, run {}: {parts:?}", row.number);
+    let anew = ended || house.ledger.sweep(2).unwrap().is_some();
+    assert_eq!(row.number, if anew { 2 } else { 1 }, "{told}");
+    GoneOn { struck, anew, parts, told }
+}
+
+#[test]
+fn a_run_that_is_cut_off_at_any_write_goes_on_and_counts_everything_once() {
+    let mut cut = 0;
+    let whole = [
+        (Blow::PowerBefore, Elsewhere::Free),
+        (Blow::Error, Elsewhere::Free),
+        (Blow::PowerAfter, Elsewhere::Free),
+        (Blow::PowerAfter, Elsewhere::Held),
+    ];
+    for (blow, elsewhere) in whole {
+        for at in 1.. {
+            let house = stocked(3);
+            house.targets["a"].damage(&bag(1), "v1/content/bag/data/a.txt", b"?".to_vec());
+            house.targets["b"].lose(&bag(2), Some("v1/content/bag/data/b/c.txt"));
+            house.clock.advance(200 * DAY);
+            house.fate.plan(at, blow);
+            let GoneOn { struck, anew, parts, told } = cut_and_gone_on(&house, at, elsewhere);
+            let told = format!("{blow:?} at {at}: {told}");
+            for (target, bad) in [("a", 1), ("b", 2)] {
+                let part = &parts[target];
+                if !anew {
+                    assert_eq!((part.sound, part.faulty, part.left), (2, 1, 0), "{told}");
+                    let found = house.ledger.sweep_findings(1, None, 99).unwrap();
+                    let found = found.iter().filter(|(_, told)| told.target == *target);
+                    let found: Vec<_> = found.map(|(_, told)| (told.object.clone(), told.marked)).collect();
+                    assert_eq!(found, [(Some(bag(bad)), true)], "{told}");
+                }
+                let since =
+                    house.world.clock.now().checked_sub(jiff::SignedDuration::from_hours(24)).unwrap();
+                let old = house.ledger.oldest_proofs(target, None, 9).unwrap();
+                let old = old.into_iter().filter(|copy| copy.proved_at < since).map(|copy| copy.object);
+                assert_eq!(old.collect::<Vec<_>>(), [bag(bad)], "{told}");
+                assert_eq!(house.ledger.object_events(&bag(bad)).unwrap().len(), 1, "once: {told}");
+            }
+            let damaged = house.ledger.damaged(None, 9).unwrap();
+            let damaged: Vec<_> =
+                damaged.iter().map(|copy| (copy.target.as_str(), copy.object.clone())).collect();
+            assert_eq!(damaged, [("a", bag(1)), ("b", bag(2))], "{told}");
+            index_follows(&house);
+            cut += u64::from(struck);
+            if !struck {
+                break;
+            }
+        }
+    }
+    assert!(cut > 20, "only {cut} cuts");
+}
+
+#[test]
+fn a_copy_that_waits_to_be_recorded_when_the_run_is_cut_off_is_proved_by_whoever_goes_on() {
+    let mut cut = 0;
+    for at in 1.. {
+        let house = stocked(3);
+        house.clock.advance(200 * DAY);
+        house.fate.plan(at, Blow::PowerAfter);
+        let claim = house.ledger.try_claim_object(&bag(2)).unwrap();
+        let seen = Seen::default();
+        let first = sweep_by(&house, &due(), &FixityConfig::default(), &noting(&seen), &|| false);
+        drop(claim);
+        let struck = house.fate.writes() >= at;
+        house.fate.recover();
+        if !struck {
+            assert!(first.unwrap().ended.is_some());
+            let parts = house.ledger.sweep_targets(1).unwrap();
+            assert!(parts.iter().all(|part| (part.sound, part.left) == (2, 1)), "{parts:?}");
+            break;
+        }
+        house.clock.advance(Duration::from_secs(60));
+        let left_behind = house.ledger.sweep_targets(1).unwrap();
+        let (row, parts) = sweep(&house, &due());
+        let since = house.world.clock.now().checked_sub(jiff::SignedDuration::from_hours(24)).unwrap();
+        for part in parts.values() {
+            assert!(part.sound + part.faulty <= 3, "cut at {at}: {part:?}");
+            let old = house.ledger.oldest_proofs(&part.target, None, 9).unwrap();
+            let old: Vec<_> = old.into_iter().filter(|copy| copy.proved_at < since).collect();
+            let told = part.left == old.len() as u64;
+            assert!(
+                told,
+                "cut at {at}: {old:?} of {part:?}, run {}, after the cut {left_behind:?}",
+                row.number
+            );
+        }
+        cut += 1;
+    }
+    assert!(cut > 4, "only {cut} cuts");
+}

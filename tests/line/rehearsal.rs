@@ -89,7 +89,7 @@ fn settings() -> Settings {
         workers: BTreeMap::new(),
         digesters: 1,
         copiers: 1,
-        tar: Limits { members: 1_000, ..Limits::default() },
+        tar: Limits { members: 10_000, ..Limits::default() },
         sources: Vec::new(),
         part_min: 1 << 10,
         bytes_max: 1 << 30,

@@ -154,3 +154,67 @@ fn a_copy_that_waits_to_be_recorded_when_the_run_is_cut_off_is_proved_by_whoever
     }
     assert!(cut > 4, "only {cut} cuts");
 }
+
+/// A bag so large that a run may stop in it, proved by who lets time go on and asks to stop after its first part.
+fn large() -> House {
+    let house = crate::rehearsal::house();
+    let names: Vec<String> = (0..2_100).map(|number| format!("f{number:04}.txt")).collect();
+    let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), name.as_str())).collect();
+    house.deposit("bag-000", &files);
+    house.run();
+    let kept = house.ledger.oldest_proofs("a", None, 9).unwrap();
+    assert!(kept.len() == 1 && kept[0].files > 2_000, "{kept:?}, {:?}", house.items());
+    house.clock.advance(200 * DAY);
+    house
+}
+
+fn slowly(
+    house: &House,
+    stop: bool,
+) -> impl Fn(&dyn Target, &Wanted<'_>, &dyn Scratch, How<'_>) -> Result<Proof, Stop> + Sync + '_ {
+    move |target, wanted, scratch, how| {
+        let keep = |begun: &Begun| {
+            house.clock.advance(Duration::from_secs(30));
+            (how.keep)(begun)?;
+            if stop { Err(Stop::Drained) } else { Ok(()) }
+        };
+        prove_from(target, wanted, scratch, How { keep: &keep, begun: how.begun.clone(), ..how })
+    }
+}
+
+#[test]
+fn a_large_copy_is_gone_on_with_once_and_read_anew_when_it_is_due_again() {
+    let house = large();
+    let stopped =
+        sweep_by(&house, &due(), &FixityConfig::default(), &slowly(&house, true), &|| false).unwrap();
+    assert_eq!(stopped.why.as_deref(), Some("stopped"));
+    let left = house.ledger.partial("a").unwrap().expect("where to go on");
+    let read = Mutex::new(0);
+    let counting = |target: &dyn Target, wanted: &Wanted<'_>, scratch: &dyn Scratch, how: How<'_>| {
+        let so_far = how.begun.as_ref().map_or(0, |begun| begun.proof.matched);
+        let proof = slowly(&house, false)(target, wanted, scratch, how)?;
+        if !wanted.object.0.contains("canary") {
+            *read.lock().unwrap() += proof.matched - so_far;
+        }
+        Ok(proof)
+    };
+    let go = || sweep_by(&house, &due(), &FixityConfig::default(), &counting, &|| false).unwrap();
+    assert_eq!(go().why, None);
+    let rest = std::mem::take(&mut *read.lock().unwrap());
+    assert!(rest > 0 && rest < 200, "{rest} files of the second part");
+    let parts = house.ledger.sweep_targets(2).unwrap();
+    assert!(parts.iter().all(|part| part.sound == 1 && part.matched > 2_100), "{parts:?}");
+    assert_eq!(house.ledger.partial("a").unwrap(), None, "nothing to go on with");
+    // What earlier programs left behind when a copy was read to its end.
+    let mut part = house.ledger.sweep_target(2, "a").unwrap().unwrap();
+    let news = SweepNews { partial: Some(Some(&left)), ..SweepNews::default() };
+    house.ledger.move_proofs(&[], house.ledger.sweep_rows(2, &mut part, &news).unwrap()).unwrap();
+    house.clock.advance(200 * DAY);
+    assert_eq!(go().why, None);
+    let read = std::mem::take(&mut *read.lock().unwrap());
+    assert!(read > 4_200, "{read} files of both copies");
+    house.clock.advance(200 * DAY);
+    house.targets["a"].damage(&bag(0), "v1/content/bag/data/f0001.txt", b"?".to_vec());
+    go();
+    assert_eq!(house.ledger.damaged(None, 9).unwrap().len(), 1, "what lies before the place is read again");
+}

@@ -117,9 +117,12 @@ impl Round<'_> {
         let versions = ledger.versions(&copy.object)?;
         let inventories = inventories_on(&versions, &part.target);
         let Some(head) = inventories.values().next_back().cloned() else { return Ok(Looked::Gone) };
-        let partial = ledger
-            .partial(&part.target)?
-            .filter(|partial| is_large(copy) && partial.object == copy.object && partial.head_sha512 == head);
+        // Begun after all of it was proved last: what was read before that shows nothing now.
+        let last = mark.as_ref().map_or(copy.proved_at, |mark| mark.found_at.max(copy.proved_at));
+        let goes_on = |partial: &Partial| {
+            partial.object == copy.object && partial.head_sha512 == head && partial.began > last
+        };
+        let partial = ledger.partial(&part.target)?.filter(|partial| is_large(copy) && goes_on(partial));
         let began = match &partial {
             Some(partial) => partial.began,
             // Later than the run: what it proved is never due in it.

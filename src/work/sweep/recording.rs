@@ -151,7 +151,12 @@ impl Round<'_> {
             part.add(&std::mem::take(&mut news.ahead));
             findings = std::mem::take(&mut news.findings);
         }
-        self.commit_moves(part, moves, SweepNews { findings: &findings, ..SweepNews::default() })
+        let over = std::mem::take(&mut news.partial_over);
+        self.commit_moves(
+            part,
+            moves,
+            SweepNews { findings: &findings, partial: over.then_some(None), ill: None },
+        )
     }
 
     /// Commits a proof that waited to the end, or counts its copy as left. The place stays.

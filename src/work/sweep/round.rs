@@ -124,6 +124,10 @@ impl Round<'_> {
     ) -> Result<(), LedgerError> {
         let looked = self.look_at_all(target, part, &group)?;
         for (copy, looked) in group.into_iter().zip(looked) {
+            if is_large(&copy) && matches!(looked, Looked::Read(_)) {
+                let begun = self.sweep.ledger.partial(&part.target)?;
+                news.partial_over |= begun.is_some_and(|begun| begun.object == copy.object);
+            }
             let verdict = match looked {
                 Looked::Read(reading) if reading.proof.is_sound() => {
                     news.sound.push(*reading);
@@ -156,7 +160,6 @@ impl Round<'_> {
                     return Ok(());
                 }
             };
-            news.partial_over |= is_large(&copy);
             news.looked = Some(copy.place);
             self.judge(part, news, verdict)?;
             if part.state != SweepState::Going {

@@ -2,6 +2,7 @@
 
 use crate::rehearsal::house;
 use std::time::Duration;
+use strongroom::books::volume::Floor;
 use strongroom::model::checkpoint::{Stage, Standing, WaitWhy};
 use strongroom::model::trouble::Wait;
 use strongroom::worlds::fate::Blow;
@@ -25,6 +26,21 @@ fn without_room_an_item_waits_and_says_for_what_and_goes_on_when_there_is_room()
     assert_eq!((item.checkpoint.standing.name(), item.checkpoint.tries), ("kept", 0));
     let tried = house.ledger.attempts(item.id).unwrap();
     assert_eq!(tried.len(), Stage::INGEST.len(), "waiting before a stage starts is no attempt: {tried:#?}");
+}
+
+#[test]
+fn an_item_that_no_volume_had_room_for_goes_on_when_any_of_them_has() {
+    let mut house = house();
+    house.settings.staging.push("records".into());
+    // The second volume never has room for anybody.
+    house.settings.floors.insert("records".into(), Floor { bytes: 1 << 60, given: true });
+    house.disk.set_free(0);
+    house.deposit("photos", &[("a.txt", "alpha")]);
+    house.run_until(|item| item.checkpoint.standing.name() == "waiting");
+    house.disk.set_free(1 << 40);
+    house.run();
+    let item = house.items().remove(0);
+    assert_eq!((item.checkpoint.standing.name(), item.volume.as_deref()), ("kept", Some("staging")));
 }
 
 #[test]

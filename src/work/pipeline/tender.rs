@@ -124,7 +124,7 @@ impl Shared {
         let Standing::Waiting { until, why } = &item.checkpoint.standing else { return Ok(false) };
         Ok(match why {
             WaitWhy::For(Wait::Space { place, bytes, .. }) => {
-                now >= *until && self.free_in(place).is_none_or(|free| free >= *bytes)
+                now >= *until && self.may_fit(item, place, *bytes)
             }
             // Asked the way it was found that it must wait: it would be sent back to wait again at once.
             WaitWhy::For(Wait::Turn { behind }) => {
@@ -134,6 +134,17 @@ impl Shared {
             }
             WaitWhy::For(Wait::Grace) | WaitWhy::Trouble(_) => now >= *until,
         })
+    }
+
+    /// True when there may be room for what an item waits with; it is asked again with all that it needs. One that has no
+    /// volume yet takes any of them: the place that its waiting names is only the last one that was asked.
+    fn may_fit(&self, item: &Item, place: &str, bytes: u64) -> bool {
+        let fits = |place: &str| self.free_in(place).is_none_or(|free| free >= bytes);
+        let volumes = &self.settings.staging;
+        match item.volume {
+            None if volumes.iter().any(|volume| volume == place) => volumes.iter().any(|volume| fits(volume)),
+            _ => fits(place),
+        }
     }
 
     pub(super) fn wake(&self, item: &Item) -> Result<(), LedgerError> {

@@ -1,9 +1,11 @@
 //! What items wait for: space, a turn. Waiting uses no try, and ends by itself.
 
-use crate::rehearsal::house;
+use crate::rehearsal::{house, house_of, policy};
 use std::time::Duration;
+use strongroom::books::ledger::TargetUse;
 use strongroom::books::volume::Floor;
 use strongroom::model::checkpoint::{Stage, Standing, WaitWhy};
+use strongroom::model::object::Policy;
 use strongroom::model::trouble::Wait;
 use strongroom::worlds::fate::Blow;
 
@@ -41,6 +43,25 @@ fn an_item_that_no_volume_had_room_for_goes_on_when_any_of_them_has() {
     house.run();
     let item = house.items().remove(0);
     assert_eq!((item.checkpoint.standing.name(), item.volume.as_deref()), ("kept", Some("staging")));
+}
+
+#[test]
+fn an_item_that_waits_for_room_on_a_target_goes_on_when_its_policy_needs_that_target_no_more() {
+    let mut house = house_of(&["a", "b", "c"], &|target| target);
+    let policy = Policy { copies: 2, ..policy("default", &["a", "b", "c"]) };
+    house.settings.policies.insert("default".into(), policy);
+    house.settings.floors.insert("a".into(), Floor { bytes: u64::MAX, given: true });
+    house.deposit("photos", &[("a.txt", "alpha")]);
+    let item = house.run_until(|item| item.checkpoint.standing.name() == "waiting");
+    assert_eq!(item.checkpoint.stage, Stage::Store);
+    let asker = item.asked_by.clone();
+    house.ledger.set_target("a", TargetUse::Draining, &asker, "it is full").unwrap();
+    house.settings.uses.reread(&house.ledger).unwrap();
+    house.run();
+    let item = house.items().remove(0);
+    assert_eq!(item.checkpoint.standing.name(), "kept");
+    let copies = item.found.store.unwrap().copies.into_iter().map(|copy| copy.target);
+    assert_eq!(copies.collect::<Vec<_>>(), ["b", "c"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::{CHANNEL, Shared};
 use crate::books::ledger::LedgerError;
 use crate::model::checkpoint::{Move, Stage, Standing, WaitWhy};
 use crate::model::item::{Item, ItemId};
+use crate::model::object::Policy;
 use crate::model::trouble::{Trouble, Wait};
 use crate::work::job::{staging_folder, staging_name};
 use crate::worlds::disk::{DiskError, Place};
@@ -143,8 +144,14 @@ impl Shared {
         let volumes = &self.settings.staging;
         match item.volume {
             None if volumes.iter().any(|volume| volume == place) => volumes.iter().any(|volume| fits(volume)),
-            _ => fits(place),
+            _ => fits(place) || self.needs_no_more(item, place),
         }
+    }
+
+    /// True for a target that the item's policy asks no copy on any more: it is drained, or the policy names another one.
+    fn needs_no_more(&self, item: &Item, place: &str) -> bool {
+        let names = |policy: Policy| policy.targets.iter().any(|name| name == place);
+        self.world.targets.contains_key(place) && !self.settings.policy_of(item).is_ok_and(names)
     }
 
     pub(super) fn wake(&self, item: &Item) -> Result<(), LedgerError> {

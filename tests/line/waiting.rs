@@ -4,9 +4,10 @@ use crate::rehearsal::{house, house_of, policy};
 use std::time::Duration;
 use strongroom::books::ledger::TargetUse;
 use strongroom::books::volume::Floor;
-use strongroom::model::checkpoint::{Stage, Standing, WaitWhy};
+use strongroom::model::checkpoint::{Move, Stage, Standing, WaitWhy};
 use strongroom::model::object::Policy;
 use strongroom::model::trouble::Wait;
+use strongroom::work::pipeline::CHANNEL;
 use strongroom::worlds::fate::Blow;
 
 #[test]
@@ -62,6 +63,23 @@ fn an_item_that_waits_for_room_on_a_target_goes_on_when_its_policy_needs_that_ta
     assert_eq!(item.checkpoint.standing.name(), "kept");
     let copies = item.found.store.unwrap().copies.into_iter().map(|copy| copy.target);
     assert_eq!(copies.collect::<Vec<_>>(), ["b", "c"]);
+}
+
+#[test]
+fn an_item_that_may_go_on_does_however_many_older_ones_wait() {
+    let house = house();
+    let waits = |number: u64, bytes: u64| {
+        let item = house.deposit(&format!("bag-{number}"), &[("a.txt", "alpha")]);
+        let wait = Wait::Space { place: "staging".into(), bytes, inodes: 0, free: 0 };
+        house.ledger.nudge(item.id, &Move::Wait { wait, until: item.received_at }).unwrap();
+        item.id
+    };
+    let large: Vec<_> = (0..3 * CHANNEL as u64).map(|number| waits(number, 1 << 60)).collect();
+    let small = waits(1_000, 1);
+    house.run_until(|_| house.ledger.item(small).unwrap().unwrap().checkpoint.standing.name() == "kept");
+    for id in large {
+        assert_eq!(house.ledger.item(id).unwrap().unwrap().checkpoint.standing.name(), "waiting");
+    }
 }
 
 #[test]

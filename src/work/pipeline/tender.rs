@@ -1,6 +1,6 @@
 //! The tender: what a former process left is recovered, what is ready is rung, what has waited long enough is woken.
 
-use super::{CHANNEL, Shared};
+use super::{CHANNEL, Shared, lock};
 use crate::books::ledger::LedgerError;
 use crate::model::checkpoint::{Move, Stage, Standing, WaitWhy};
 use crate::model::item::{Item, ItemId};
@@ -104,7 +104,7 @@ impl Shared {
     pub(super) fn tend_once(&self) -> Result<(), LedgerError> {
         let now = self.world.clock.now();
         for (stage, bell) in &self.bells {
-            for id in self.ledger.standing("waiting", *stage, CHANNEL)? {
+            for id in self.waiting(*stage)? {
                 let Some(item) = self.ledger.item(id)? else { continue };
                 if self.may_wake(&item, now)? {
                     self.wake(&item)?;
@@ -119,6 +119,21 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    /// The next waiting items of a stage, a bounded number of them: a look goes on where the last one ended, so that those
+    /// that wait for long keep nobody behind them waiting, too.
+    fn waiting(&self, stage: Stage) -> Result<Vec<ItemId>, LedgerError> {
+        let mut looked = lock(&self.looked);
+        let last = looked.remove(&stage);
+        let mut ids = self.ledger.standing_after("waiting", stage, last, CHANNEL)?;
+        if ids.is_empty() && last.is_some() {
+            ids = self.ledger.standing("waiting", stage, CHANNEL)?;
+        }
+        if let Some(last) = ids.last().filter(|_| ids.len() == CHANNEL) {
+            looked.insert(stage, *last);
+        }
+        Ok(ids)
     }
 
     pub(super) fn may_wake(&self, item: &Item, now: Timestamp) -> Result<bool, LedgerError> {

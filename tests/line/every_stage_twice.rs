@@ -3,12 +3,17 @@
 
 use crate::rehearsal::{House, house};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use strongroom::books::ledger::{Lease, Report};
+use strongroom::books::ledger::{Lease, Ledger, Report};
 use strongroom::books::volume::Promises;
 use strongroom::model::checkpoint::{Move, Stage};
+use strongroom::model::object::ObjectId;
 use strongroom::work::job::{Done, Job, Meter};
-use strongroom::work::stages::{INGEST, StageWork};
+use strongroom::work::stages::{INGEST, INGEST_LINE, StageWork};
+use strongroom::worlds::World;
+use strongroom::worlds::book::rehearsal::RehearsalBook;
+use strongroom::worlds::fate::Blow;
 
 fn work(house: &House, stage: &dyn StageWork, lease: &Lease) -> Done {
     let job = Job {
@@ -93,5 +98,54 @@ fn under_the_next_lease_after_the_process_ended() {
     every_stage(|house, stage, _| {
         house.ledger.nudge(house.items()[0].id, &Move::Recover { progress: 0 }).unwrap();
         claim(house, stage)
+    });
+}
+
+/// Cuts the power before each write of taking in a bag, one after the other, and hands over the house as it is then.
+fn at_every_cut(then: impl Fn(u64, House)) {
+    let files = [("a.txt", "alpha"), ("b/c.txt", "gamma")];
+    let undisturbed = house();
+    undisturbed.deposit("letters", &files);
+    undisturbed.fate.recover();
+    undisturbed.run();
+    for at in 1..=undisturbed.fate.writes() {
+        let house = house();
+        house.deposit("letters", &files);
+        house.fate.plan(at, Blow::PowerBefore);
+        house.run_once();
+        house.fate.recover();
+        then(at, house);
+    }
+}
+
+#[test]
+fn an_item_takes_nothing_from_one_that_had_its_number_before_the_ledger_was_restored() {
+    at_every_cut(|at, mut house| {
+        if house.items()[0].checkpoint.standing.name() == "kept" {
+            // A kept item's number is read back from the targets.
+            return;
+        }
+        // The ledger is lost, its backup is from before that deposit, and another one is handed in first.
+        let book = Arc::new(RehearsalBook::new(house.fate.clone()));
+        house.world = Arc::new(World {
+            source: house.world.source.clone(),
+            targets: house.world.targets.clone(),
+            disk: house.world.disk.clone(),
+            clock: house.world.clock.clone(),
+            book,
+            outlets: house.world.outlets.clone(),
+        });
+        house.ledger = Arc::new(Ledger::new(house.world.clone(), &INGEST_LINE));
+        house.deposit("photos", &[("z.txt", "omega")]);
+        house.run();
+        let item = house.items().remove(0);
+        assert_eq!(item.checkpoint.standing.name(), "kept", "cut before write {at}: {item:#?}");
+        let object = ObjectId::of("uva.edu", "photos");
+        assert_eq!(item.found.store.map(|store| store.object), Some(object.clone()), "cut before write {at}");
+        for target in house.targets.values() {
+            let files = target.files(&object);
+            let stored = files.get("v1/content/bag/data/z.txt").map(|bytes| bytes.to_vec());
+            assert_eq!(stored, Some(b"omega".to_vec()), "cut before write {at}");
+        }
     });
 }

@@ -13,6 +13,7 @@ use strongroom::work::job::{Done, Job, Meter};
 use strongroom::work::stages::{INGEST, INGEST_LINE, StageWork};
 use strongroom::worlds::World;
 use strongroom::worlds::book::rehearsal::RehearsalBook;
+use strongroom::worlds::disk::Place;
 use strongroom::worlds::fate::Blow;
 
 fn work(house: &House, stage: &dyn StageWork, lease: &Lease) -> Done {
@@ -147,5 +148,20 @@ fn an_item_takes_nothing_from_one_that_had_its_number_before_the_ledger_was_rest
             let stored = files.get("v1/content/bag/data/z.txt").map(|bytes| bytes.to_vec());
             assert_eq!(stored, Some(b"omega".to_vec()), "cut before write {at}");
         }
+    });
+}
+
+#[test]
+fn an_item_whose_plan_is_damaged_in_staging_makes_another_and_copies_again() {
+    at_every_cut(|at, house| {
+        if house.targets.values().any(|target| !target.objects().is_empty()) {
+            // What is published on one target and not on the other is for a person to look at.
+            return;
+        }
+        let plan = Place { volume: "staging".into(), path: "rehearsal-1/plan".into() };
+        house.disk.damage(&plan, |bytes| bytes[20] ^= 1);
+        house.run();
+        let item = house.items().remove(0);
+        assert_eq!(item.checkpoint.standing.name(), "kept", "cut before write {at}: {:#?}", item.checkpoint);
     });
 }

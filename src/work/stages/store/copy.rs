@@ -15,7 +15,7 @@ use crate::rules::ocfl::plan::{CopyStep, Source};
 use crate::rules::read::ReadAt;
 use crate::work::job::{Job, MemberBytes, of_round};
 use crate::worlds::World;
-use crate::worlds::disk::Place;
+use crate::worlds::disk::{Disk, DiskError, Place};
 use crate::worlds::target::{Put, Target, TargetError, Txn, Where};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use serde::{Deserialize, Serialize};
@@ -48,9 +48,20 @@ struct Batch {
     steps: Vec<CopyStep>,
 }
 
+/// What the names of files with marks start with.
+const MARKS: &str = "marks-";
+
 /// Name of the file that holds a target's marks of the item's present round.
 fn marks_name(item: &Item, target: &str) -> String {
-    of_round(item, &format!("marks-{target}"))
+    of_round(item, &format!("{MARKS}{target}"))
+}
+
+/// Removes every mark: there is no plan by which they count.
+pub fn forget_marks(disk: &dyn Disk, folder: &Place) -> Result<(), DiskError> {
+    for name in disk.list(folder)?.iter().filter(|name| name.starts_with(MARKS)) {
+        disk.remove(&folder.join(name))?;
+    }
+    Ok(())
 }
 
 /// Bytes of the files that are marked for this target, when the item has a plan of this round.

@@ -5,6 +5,7 @@ use crate::rehearsal::{House, house};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 use strongroom::books::ledger::{Lease, Ledger, Report};
 use strongroom::books::volume::Promises;
 use strongroom::model::checkpoint::{Move, Stage};
@@ -164,4 +165,38 @@ fn an_item_whose_plan_is_damaged_in_staging_makes_another_and_copies_again() {
         let item = house.items().remove(0);
         assert_eq!(item.checkpoint.standing.name(), "kept", "cut before write {at}: {:#?}", item.checkpoint);
     });
+}
+
+#[test]
+fn a_copy_is_proved_when_its_files_were_read_back_however_late_it_is_published() {
+    let files = [("a.txt", "alpha"), ("b/c.txt", "gamma")];
+    let undisturbed = house();
+    undisturbed.deposit("letters", &files);
+    undisturbed.fate.recover();
+    undisturbed.run();
+    let mut waited = 0;
+    for at in 1..=undisturbed.fate.writes() {
+        let house = house();
+        house.deposit("letters", &files);
+        house.fate.plan(at, Blow::PowerBefore);
+        house.run_once();
+        house.fate.recover();
+        let marked = |target: &str| {
+            let name = format!("rehearsal-1/marks-{target}.");
+            let marks = house.disk.files().into_iter().find(|(place, _)| place.path.starts_with(&name));
+            marks.is_some_and(|(_, bytes)| bytes.ends_with(b"\n"))
+        };
+        let before: Vec<&str> = ["a", "b"].into_iter().filter(|target| marked(target)).collect();
+        let stored = house.items()[0].found.store.is_some();
+        // A person comes by after a quarter of a year.
+        house.clock.advance(Duration::from_secs(90 * 86_400));
+        let now = house.world.clock.now();
+        house.run();
+        let copies = house.items()[0].found.store.clone().unwrap().copies;
+        for copy in copies.iter().filter(|copy| !stored && before.contains(&copy.target.as_str())) {
+            assert!(copy.proved_at < now, "cut before write {at}: {copy:?} was read back before {now}");
+            waited += 1;
+        }
+    }
+    assert!(waited > 0, "no cut left files that were read back and not published");
 }

@@ -1,10 +1,12 @@
 //! What items wait for: space, a turn. Waiting uses no try, and ends by itself.
 
 use crate::rehearsal::{house, house_of, policy};
+use crate::trouble::stop_before;
 use std::time::Duration;
 use strongroom::books::ledger::TargetUse;
 use strongroom::books::volume::Floor;
 use strongroom::model::checkpoint::{Move, Stage, Standing, WaitWhy};
+use strongroom::model::item::Promise;
 use strongroom::model::object::Policy;
 use strongroom::model::trouble::Wait;
 use strongroom::work::pipeline::CHANNEL;
@@ -80,6 +82,29 @@ fn an_item_that_may_go_on_does_however_many_older_ones_wait() {
     for id in large {
         assert_eq!(house.ledger.item(id).unwrap().unwrap().checkpoint.standing.name(), "waiting");
     }
+}
+
+#[test]
+fn an_item_that_waits_for_its_turn_keeps_no_space_from_the_one_it_waits_for() {
+    let mut house = house();
+    let asker = house.deposit("photos", &[("a.txt", "alpha")]).asked_by;
+    let older = stop_before(&mut house, Stage::Store);
+    house.source.add_tar("/inbox/2/photos.tar", crate::rehearsal::tar("photos", &[("a.txt", "beta")]));
+    let younger = house.submit("photos", "/inbox/2/photos.tar");
+    house.settings.floors.insert("a".into(), Floor { bytes: u64::MAX, given: true });
+    let standing = |id| house.ledger.item(id).unwrap().unwrap().checkpoint.standing;
+    house.run_until(|_| standing(younger.id).name() == "waiting");
+    // The younger one is at work, with all the space there is, when the process ends; the older one is let go again.
+    let all = 1 << 30;
+    let promise = Promise { place: "a".into(), stage: Stage::Store, bytes: all, inodes: 0 };
+    house.ledger.nudge(younger.id, &Move::Wake).unwrap();
+    house.ledger.claim(younger.id, Stage::Store, None, vec![promise]).unwrap().unwrap();
+    house.ledger.ask(older.id, &Move::Release, &asker, "").unwrap();
+    house.settings.floors.insert("a".into(), Floor { bytes: (1 << 40) - all, given: true });
+    house.run();
+    let versions: Vec<u32> =
+        house.items().iter().map(|item| item.found.store.as_ref().unwrap().version).collect();
+    assert_eq!(versions, [1, 2]);
 }
 
 #[test]

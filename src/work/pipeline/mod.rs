@@ -292,6 +292,8 @@ impl Shared {
     }
 
     fn wait(&self, item: &Item, wait: Wait) -> Result<(), LedgerError> {
+        // What it held when the process before ended: waiting with it, it would keep space from those that it waits for.
+        self.promises.give_back_all(item.id);
         let until = match (&wait, &item.errand) {
             (Wait::Grace, Some(Errand::Delete(order))) => order.not_before,
             _ => later(self.world.clock.now(), LOOK_AGAIN),

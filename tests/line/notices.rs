@@ -1,13 +1,16 @@
 //! Notices: who is told of what, once; and that nothing depends on whether they go.
 
 use crate::jobs::{Office, asker, office};
+use crate::rehearsal::house;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use strongroom::books::ledger::{NewItem, NoticeRow};
+use strongroom::model::checkpoint::Stage;
 use strongroom::model::item::{Deposit, Form};
 use strongroom::model::job::RunEnd;
 use strongroom::model::trouble::{Kind, Trouble};
 use strongroom::work::desk::words::{Answer, Ask, JobAnswer, JobAsk};
+use strongroom::worlds::fate::Blow;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -186,6 +189,40 @@ fn a_depositor_is_told_of_its_own_deposits_once_a_day_and_not_of_the_past() {
     }
     office.house.clock.advance(DAY);
     assert_eq!((tell(&office), told.take()), ((0, vec![]), String::new()));
+}
+
+/// The first write from the end after whose loss an item is found on its last stage, not kept.
+fn cut_before_it_is_kept(office: &Office, bag: &str) -> bool {
+    let whole = house();
+    whole.deposit(bag, &[("a.txt", "hello")]);
+    whole.fate.recover();
+    whole.run();
+    let item = office.house.deposit(bag, &[("a.txt", "hello")]);
+    office.house.fate.plan(whole.fate.writes() - 2, Blow::PowerBefore);
+    office.house.run_once();
+    office.house.fate.recover();
+    let item = office.house.ledger.item(item.id).unwrap().unwrap();
+    item.checkpoint.stage == Stage::Record && item.found.record.is_none()
+}
+
+#[test]
+fn a_depositor_is_told_of_a_deposit_whose_copies_were_proved_before_the_look_and_that_was_kept_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let depositors = "[[depositor]]\nname='uva.edu'\nnotify='bags@uva.edu'\n";
+    let (office, told) = (office(&telling(folder.path(), depositors)), Told(folder.path().into()));
+    assert_eq!(tell(&office), (0, vec![]), "the first look tells nothing");
+    office.house.clock.advance(DAY);
+    assert!(cut_before_it_is_kept(&office, "late"));
+    office.house.clock.advance(Duration::from_secs(1));
+    assert_eq!((tell(&office), told.take()), ((0, vec![]), String::new()), "it is not kept yet");
+    office.house.clock.advance(Duration::from_secs(1));
+    office.house.run();
+    office.house.clock.advance(DAY);
+    assert_eq!(tell(&office), (1, vec![]));
+    let text = told.take();
+    assert!(text.contains("\nlate: kept, version 1, 2 proved copies\n"), "{text}");
+    office.house.clock.advance(DAY);
+    assert_eq!(tell(&office), (0, vec![]), "once");
 }
 
 #[test]

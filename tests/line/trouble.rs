@@ -2,12 +2,14 @@
 
 use crate::rehearsal::{House, house, tar};
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use strongroom::books::config::{Config, Given, Origin};
 use strongroom::books::judging::JudgingRules;
 use strongroom::books::profiles;
 use strongroom::model::checkpoint::{Move, Stage};
 use strongroom::model::item::{Asker, Item};
+use strongroom::work::desk::Desk;
+use strongroom::work::desk::words::{Answer, Ask, Filter, ROWS_MAX};
 use strongroom::worlds::disk::Place;
 use strongroom::worlds::fate::Blow;
 use strongroom::worlds::target::rehearsal::Rot;
@@ -256,4 +258,26 @@ fn a_profile_that_changed_holds_the_item_until_it_is_put_right() {
     house.ledger.ask(item.id, &Move::Requeue { from: None }, &tester(), "").unwrap();
     house.run();
     assert_eq!(only(&house).checkpoint.standing.name(), "kept");
+}
+
+#[test]
+fn an_order_about_many_items_says_when_it_does_not_reach_them_all() {
+    let house = house();
+    house.source.add_tar("/inbox/x.tar", tar("x", &[("a.txt", "alpha")]));
+    for number in 0..=ROWS_MAX {
+        let item = house.submit(&format!("bag-{number}"), "/inbox/x.tar");
+        house.ledger.ask(item.id, &Move::Hold, &tester(), "").unwrap();
+    }
+    let config = Arc::new(Config::from_text("", None, &Given::default()).unwrap());
+    let desk = Desk::new(house.ledger.clone(), Weak::new(), config, house.settings.clone(), true);
+    let filter = Filter { depositor: Some("uva.edu".into()), ..Filter::default() };
+    let ask = Ask::Requeue { items: Vec::new(), filter, from: None, reason: String::new(), dry_run: false };
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let Answer::Moved { done, refused, .. } = desk.answer(&ask, &tester()) else { panic!() };
+        let because: Vec<String> = refused.into_iter().map(|row| row.complaint.because).collect();
+        told.push((done.len(), because));
+    }
+    let more = format!("{ROWS_MAX} items are the limit of one order, and there are more of them");
+    assert_eq!(told, [(ROWS_MAX, vec![more]), (1, vec![])]);
 }

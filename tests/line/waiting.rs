@@ -1,9 +1,15 @@
 //! What items wait for: space, a turn. Waiting uses no try, and ends by itself.
 
-use crate::rehearsal::house;
+use crate::rehearsal::{house, house_of, policy};
+use crate::trouble::stop_before;
 use std::time::Duration;
-use strongroom::model::checkpoint::{Stage, Standing, WaitWhy};
+use strongroom::books::ledger::TargetUse;
+use strongroom::books::volume::Floor;
+use strongroom::model::checkpoint::{Move, Stage, Standing, WaitWhy};
+use strongroom::model::item::Promise;
+use strongroom::model::object::Policy;
 use strongroom::model::trouble::Wait;
+use strongroom::work::pipeline::CHANNEL;
 use strongroom::worlds::fate::Blow;
 
 #[test]
@@ -25,6 +31,80 @@ fn without_room_an_item_waits_and_says_for_what_and_goes_on_when_there_is_room()
     assert_eq!((item.checkpoint.standing.name(), item.checkpoint.tries), ("kept", 0));
     let tried = house.ledger.attempts(item.id).unwrap();
     assert_eq!(tried.len(), Stage::INGEST.len(), "waiting before a stage starts is no attempt: {tried:#?}");
+}
+
+#[test]
+fn an_item_that_no_volume_had_room_for_goes_on_when_any_of_them_has() {
+    let mut house = house();
+    house.settings.staging.push("records".into());
+    // The second volume never has room for anybody.
+    house.settings.floors.insert("records".into(), Floor { bytes: 1 << 60, given: true });
+    house.disk.set_free(0);
+    house.deposit("photos", &[("a.txt", "alpha")]);
+    house.run_until(|item| item.checkpoint.standing.name() == "waiting");
+    house.disk.set_free(1 << 40);
+    house.run();
+    let item = house.items().remove(0);
+    assert_eq!((item.checkpoint.standing.name(), item.volume.as_deref()), ("kept", Some("staging")));
+}
+
+#[test]
+fn an_item_that_waits_for_room_on_a_target_goes_on_when_its_policy_needs_that_target_no_more() {
+    let mut house = house_of(&["a", "b", "c"], &|target| target);
+    let policy = Policy { copies: 2, ..policy("default", &["a", "b", "c"]) };
+    house.settings.policies.insert("default".into(), policy);
+    house.settings.floors.insert("a".into(), Floor { bytes: u64::MAX, given: true });
+    house.deposit("photos", &[("a.txt", "alpha")]);
+    let item = house.run_until(|item| item.checkpoint.standing.name() == "waiting");
+    assert_eq!(item.checkpoint.stage, Stage::Store);
+    let asker = item.asked_by.clone();
+    house.ledger.set_target("a", TargetUse::Draining, &asker, "it is full").unwrap();
+    house.settings.uses.reread(&house.ledger).unwrap();
+    house.run();
+    let item = house.items().remove(0);
+    assert_eq!(item.checkpoint.standing.name(), "kept");
+    let copies = item.found.store.unwrap().copies.into_iter().map(|copy| copy.target);
+    assert_eq!(copies.collect::<Vec<_>>(), ["b", "c"]);
+}
+
+#[test]
+fn an_item_that_may_go_on_does_however_many_older_ones_wait() {
+    let house = house();
+    let waits = |number: u64, bytes: u64| {
+        let item = house.deposit(&format!("bag-{number}"), &[("a.txt", "alpha")]);
+        let wait = Wait::Space { place: "staging".into(), bytes, inodes: 0, free: 0 };
+        house.ledger.nudge(item.id, &Move::Wait { wait, until: item.received_at }).unwrap();
+        item.id
+    };
+    let large: Vec<_> = (0..3 * CHANNEL as u64).map(|number| waits(number, 1 << 60)).collect();
+    let small = waits(1_000, 1);
+    house.run_until(|_| house.ledger.item(small).unwrap().unwrap().checkpoint.standing.name() == "kept");
+    for id in large {
+        assert_eq!(house.ledger.item(id).unwrap().unwrap().checkpoint.standing.name(), "waiting");
+    }
+}
+
+#[test]
+fn an_item_that_waits_for_its_turn_keeps_no_space_from_the_one_it_waits_for() {
+    let mut house = house();
+    let asker = house.deposit("photos", &[("a.txt", "alpha")]).asked_by;
+    let older = stop_before(&mut house, Stage::Store);
+    house.source.add_tar("/inbox/2/photos.tar", crate::rehearsal::tar("photos", &[("a.txt", "beta")]));
+    let younger = house.submit("photos", "/inbox/2/photos.tar");
+    house.settings.floors.insert("a".into(), Floor { bytes: u64::MAX, given: true });
+    let standing = |id| house.ledger.item(id).unwrap().unwrap().checkpoint.standing;
+    house.run_until(|_| standing(younger.id).name() == "waiting");
+    // The younger one is at work, with all the space there is, when the process ends; the older one is let go again.
+    let all = 1 << 30;
+    let promise = Promise { place: "a".into(), stage: Stage::Store, bytes: all, inodes: 0 };
+    house.ledger.nudge(younger.id, &Move::Wake).unwrap();
+    house.ledger.claim(younger.id, Stage::Store, None, vec![promise]).unwrap().unwrap();
+    house.ledger.ask(older.id, &Move::Release, &asker, "").unwrap();
+    house.settings.floors.insert("a".into(), Floor { bytes: (1 << 40) - all, given: true });
+    house.run();
+    let versions: Vec<u32> =
+        house.items().iter().map(|item| item.found.store.as_ref().unwrap().version).collect();
+    assert_eq!(versions, [1, 2]);
 }
 
 #[test]

@@ -37,8 +37,20 @@ impl Ledger {
 
     /// Numbers of up to `limit` items in this standing at this stage, lowest first.
     pub fn standing(&self, standing: &str, stage: Stage, limit: usize) -> Result<Vec<ItemId>, LedgerError> {
+        self.standing_after(standing, stage, None, limit)
+    }
+
+    /// The same, of those with a higher number than this one.
+    pub fn standing_after(
+        &self,
+        standing: &str,
+        stage: Stage,
+        after: Option<ItemId>,
+        limit: usize,
+    ) -> Result<Vec<ItemId>, LedgerError> {
         let prefix = format!("s/{standing}/{}/", stage as u8);
-        let rows = self.world.book.scan(&prefix, None, limit)?;
+        let after = after.map(|id| format!("{prefix}{:012}", id.0));
+        let rows = self.world.book.scan(&prefix, after.as_deref(), limit)?;
         rows.iter().map(|(key, row)| decode(key, row)).collect()
     }
 

@@ -52,7 +52,9 @@ impl Desk {
         let from = from.map(stage_of).transpose()?;
         let (mut items, mut refused) = (Vec::new(), Vec::new());
         if words.is_empty() {
-            items = self.in_trouble(filter, None, ROWS_MAX)?.0;
+            let (found, more) = self.in_trouble(filter, None, ROWS_MAX)?;
+            refused.extend(found.last().filter(|_| more).map(beyond));
+            items = found;
         }
         for word in bounded(words)? {
             match self.find(word) {
@@ -190,6 +192,16 @@ fn judged_from(item: &Item, kind: Option<Kind>) -> Stage {
         Some(Kind::InvalidBag) => Stage::Validate,
         _ => item.checkpoint.stage,
     }
+}
+
+/// What is said of the items that an order does not reach, behind this one.
+fn beyond(last: &Item) -> RefusedRow {
+    let complaint = Complaint::new(Sort::Refused, "nothing was done")
+        .because(format!("{ROWS_MAX} items are the limit of one order, and there are more of them"))
+        .then_try(
+            "the same once more; if all of the first ones are refused, with --kind, --depositor or --stage",
+        );
+    RefusedRow { item: format!("behind {}", last.id), complaint }
 }
 
 fn bounded(words: &[String]) -> Told<&[String]> {

@@ -6,7 +6,7 @@
 use super::{names, notice, ways};
 use crate::books::config::Config;
 use crate::books::ledger::{ItemFilter, Ledger, LedgerError};
-use crate::model::checkpoint::Standing;
+use crate::model::checkpoint::{Stage, Standing};
 use crate::model::finding::escape;
 use crate::model::item::{Item, ItemId};
 use crate::model::job::LINES_MAX;
@@ -107,10 +107,15 @@ impl Look {
                 let Some((record, store)) = item.found.record.as_ref().zip(item.found.store.as_ref()) else {
                     return Ok(());
                 };
+                // Its copies were proved before it was kept, perhaps long before: a look in between saw nothing of it.
+                // What was made again from a target has no journal.
+                let attempts = ledger.attempts(item.id)?.into_iter();
+                let recorded = attempts.filter(|attempt| attempt.stage == Stage::Record);
+                let at = recorded.filter(|attempt| attempt.outcome == "done").find_map(|done| done.ended);
                 let again = if store.unchanged { ", as it was already" } else { "" };
                 let copies = store.copies.len();
                 (
-                    record.kept_at,
+                    at.unwrap_or(record.kept_at),
                     true,
                     format!("{bag}: kept, version {}, {copies} proved copies{again}", store.version),
                 )

@@ -72,6 +72,8 @@ struct Shared {
     underway: Mutex<BTreeMap<ItemId, Underway>>,
     /// Items in the hands of a worker.
     taken: Mutex<BTreeSet<ItemId>>,
+    /// The waiting item of each stage that was looked at last, while there are more of them than one look is for.
+    looked: Mutex<BTreeMap<Stage, ItemId>>,
     progress: AtomicU64,
 }
 
@@ -99,6 +101,7 @@ impl Pipeline {
             fatal: Mutex::new(None),
             underway: Mutex::new(BTreeMap::new()),
             taken: Mutex::new(BTreeSet::new()),
+            looked: Mutex::new(BTreeMap::new()),
             progress: AtomicU64::new(0),
         });
         shared.recover()?;
@@ -289,6 +292,8 @@ impl Shared {
     }
 
     fn wait(&self, item: &Item, wait: Wait) -> Result<(), LedgerError> {
+        // What it held when the process before ended: waiting with it, it would keep space from those that it waits for.
+        self.promises.give_back_all(item.id);
         let until = match (&wait, &item.errand) {
             (Wait::Grace, Some(Errand::Delete(order))) => order.not_before,
             _ => later(self.world.clock.now(), LOOK_AGAIN),

@@ -5,8 +5,10 @@ use crate::books::volume::Need;
 use crate::model::checkpoint::Stage;
 use crate::model::item::{Item, Promise};
 use crate::model::trouble::{Kind, Stop, Trouble};
+use crate::work::job::staging_name;
 use crate::work::stages::{self, Room, RoomPlace, StageWork};
 use crate::worlds::Space;
+use crate::worlds::disk::{DiskError, Place};
 
 impl Shared {
     /// Promises all the space the stage asks for, or none of it.
@@ -38,7 +40,25 @@ impl Shared {
                 }
             }
         }
+        if let Some(volume) = volume.as_deref().filter(|_| item.checkpoint.fence == 0)
+            && let Err(error) = self.clear_strangers(item, volume)
+        {
+            self.promises.give_back_all(item.id);
+            return Err(error.into());
+        }
         Ok((volume, promises))
+    }
+
+    /// An item that was never claimed has left nothing in staging. What lies there under its name is of another one, which
+    /// had its number in a ledger that was lost: a backup knows nothing of the numbers that were given after it.
+    fn clear_strangers(&self, item: &Item, volume: &str) -> Result<(), DiskError> {
+        let path = staging_name(&self.settings.ledger_id, item.id);
+        let folder = Place { volume: volume.into(), path };
+        if self.world.disk.list(&folder)?.is_empty() {
+            return Ok(());
+        }
+        log::warn!(ITEM = item.id.0; "{} on {volume} is of another item of this number: removed", folder.path);
+        self.world.disk.remove(&folder)
     }
 
     pub(super) fn promise_on_any(&self, item: &Item, stage: Stage, room: &Room) -> Result<Promise, Stop> {

@@ -1,9 +1,10 @@
 //! The tender: what a former process left is recovered, what is ready is rung, what has waited long enough is woken.
 
-use super::{CHANNEL, Shared};
+use super::{CHANNEL, Shared, lock};
 use crate::books::ledger::LedgerError;
 use crate::model::checkpoint::{Move, Stage, Standing, WaitWhy};
 use crate::model::item::{Item, ItemId};
+use crate::model::object::Policy;
 use crate::model::trouble::{Trouble, Wait};
 use crate::work::job::{staging_folder, staging_name};
 use crate::worlds::disk::{DiskError, Place};
@@ -103,7 +104,7 @@ impl Shared {
     pub(super) fn tend_once(&self) -> Result<(), LedgerError> {
         let now = self.world.clock.now();
         for (stage, bell) in &self.bells {
-            for id in self.ledger.standing("waiting", *stage, CHANNEL)? {
+            for id in self.waiting(*stage)? {
                 let Some(item) = self.ledger.item(id)? else { continue };
                 if self.may_wake(&item, now)? {
                     self.wake(&item)?;
@@ -120,11 +121,26 @@ impl Shared {
         Ok(())
     }
 
+    /// The next waiting items of a stage, a bounded number of them: a look goes on where the last one ended, so that those
+    /// that wait for long keep nobody behind them waiting, too.
+    fn waiting(&self, stage: Stage) -> Result<Vec<ItemId>, LedgerError> {
+        let mut looked = lock(&self.looked);
+        let last = looked.remove(&stage);
+        let mut ids = self.ledger.standing_after("waiting", stage, last, CHANNEL)?;
+        if ids.is_empty() && last.is_some() {
+            ids = self.ledger.standing("waiting", stage, CHANNEL)?;
+        }
+        if let Some(last) = ids.last().filter(|_| ids.len() == CHANNEL) {
+            looked.insert(stage, *last);
+        }
+        Ok(ids)
+    }
+
     pub(super) fn may_wake(&self, item: &Item, now: Timestamp) -> Result<bool, LedgerError> {
         let Standing::Waiting { until, why } = &item.checkpoint.standing else { return Ok(false) };
         Ok(match why {
             WaitWhy::For(Wait::Space { place, bytes, .. }) => {
-                now >= *until && self.free_in(place).is_none_or(|free| free >= *bytes)
+                now >= *until && self.may_fit(item, place, *bytes)
             }
             // Asked the way it was found that it must wait: it would be sent back to wait again at once.
             WaitWhy::For(Wait::Turn { behind }) => {
@@ -134,6 +150,23 @@ impl Shared {
             }
             WaitWhy::For(Wait::Grace) | WaitWhy::Trouble(_) => now >= *until,
         })
+    }
+
+    /// True when there may be room for what an item waits with; it is asked again with all that it needs. One that has no
+    /// volume yet takes any of them: the place that its waiting names is only the last one that was asked.
+    fn may_fit(&self, item: &Item, place: &str, bytes: u64) -> bool {
+        let fits = |place: &str| self.free_in(place).is_none_or(|free| free >= bytes);
+        let volumes = &self.settings.staging;
+        match item.volume {
+            None if volumes.iter().any(|volume| volume == place) => volumes.iter().any(|volume| fits(volume)),
+            _ => fits(place) || self.needs_no_more(item, place),
+        }
+    }
+
+    /// True for a target that the item's policy asks no copy on any more: it is drained, or the policy names another one.
+    fn needs_no_more(&self, item: &Item, place: &str) -> bool {
+        let names = |policy: Policy| policy.targets.iter().any(|name| name == place);
+        self.world.targets.contains_key(place) && !self.settings.policy_of(item).is_ok_and(names)
     }
 
     pub(super) fn wake(&self, item: &Item) -> Result<(), LedgerError> {

@@ -18,6 +18,7 @@ use crate::work::stages::{Room, RoomPlace, StageWork};
 use crate::worlds::World;
 use crate::worlds::disk::Place;
 use crate::worlds::target::Txn;
+use jiff::Timestamp;
 
 /// The stage.
 pub struct Record;
@@ -48,8 +49,7 @@ impl StageWork for Record {
             to: Stage::Store,
         })?;
         let kept = prove(job, &store)?;
-        // When the last copy was proved: the same in every attempt, so that nothing is written twice under two names.
-        let kept_at = kept.copies().iter().map(|copy| copy.proved_at).max().unwrap_or(job.item.received_at);
+        let kept_at = stored_at(job, &kept)?;
         keep_inventory(job, &store)?;
         keep_findings(job)?;
         let ended = EventDraft {
@@ -90,6 +90,18 @@ impl StageWork for Record {
             None => Ok(()),
         }
     }
+}
+
+/// When the last copy was published, which may be long after it was read back: the same in every attempt, so that nothing
+/// is written twice under two names.
+fn stored_at(job: &Job<'_>, kept: &Kept) -> Result<Timestamp, Stop> {
+    let attempts = job.ledger.attempts(job.item.id).map_err(|error| {
+        Trouble::new(Kind::FactsDamaged, error.to_string()).while_doing("reading the journal")
+    })?;
+    let mut stored = attempts.into_iter().rev().filter(|attempt| attempt.stage == Stage::Store);
+    let stored = stored.find(|attempt| attempt.outcome == "done").and_then(|attempt| attempt.ended);
+    let proved = kept.copies().iter().map(|copy| copy.proved_at);
+    Ok(proved.chain(stored).max().unwrap_or(job.item.received_at))
 }
 
 /// Reads every copy's published inventory again.
@@ -226,7 +238,7 @@ fn registry_rows(
     store: &StoredFound,
     known: Option<ObjectRow>,
     last_log: Option<LastLog>,
-    kept_at: jiff::Timestamp,
+    kept_at: Timestamp,
 ) -> (ObjectRow, VersionRow) {
     let object = ObjectRow {
         id: store.object.clone(),

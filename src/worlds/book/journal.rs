@@ -96,6 +96,8 @@ pub(super) struct Journal {
     tail: Chain,
     /// Digest of the newest record: that one, or the head of a new segment.
     chain: Chain,
+    /// A write failed: what lies there is not what is known here, and nothing is written behind it.
+    broken: bool,
 }
 
 /// Sees commits one by one: number, digest of the record, writes.
@@ -172,6 +174,7 @@ impl Journal {
             last: 0,
             tail: genesis,
             chain: record::chain_of(&bytes),
+            broken: false,
         })
     }
 
@@ -196,6 +199,7 @@ impl Journal {
             segments: survey.segments.into_iter().map(|(at, _)| at).collect(),
             files,
             twin: Twin::start()?,
+            broken: false,
         })
     }
 
@@ -242,6 +246,7 @@ impl Journal {
     /// Adds a commit for each body, on disk in both copies when it returns. After an error nothing is known of them, and
     /// the journal may not be used again.
     pub fn append(&mut self, bodies: &[&[u8]]) -> Result<(), BookError> {
+        self.writable()?;
         let (mut last, mut chain, synced) = (self.last, self.chain, self.last);
         let mut bytes = Vec::new();
         for body in bodies {
@@ -255,10 +260,19 @@ impl Journal {
         let added = bytes.len() as u64;
         let bytes = Arc::new(bytes);
         let [first, second] = [self.addition(0, &bytes), self.addition(1, &bytes)];
+        self.broken = true;
         self.twin.both(move || first.write(), move || second.write())?;
+        self.broken = false;
         self.segment_bytes += added;
         (self.last, self.chain, self.tail) = (last, chain, chain);
         Ok(())
+    }
+
+    /// Others wait for their turn to write while a write fails; theirs would come behind what is half there.
+    fn writable(&self) -> Result<(), BookError> {
+        let why = || "a write failed before, and the process must end and start again".to_string();
+        let failed = || BookError::Io { path: self.folders[0].display().to_string(), why: why() };
+        if self.broken { Err(failed()) } else { Ok(()) }
     }
 
     fn addition(&self, copy: usize, bytes: &Arc<Vec<u8>>) -> Addition {
@@ -303,7 +317,10 @@ impl Journal {
 
     fn new_segment(&mut self) -> Result<(), BookError> {
         let bytes = self.head("segment", self.schema, self.imprint.clone()).record(self.chain).encode();
+        self.writable()?;
+        self.broken = true;
         self.files = create_both(&self.folders, Name::Segment(self.last), &bytes, self.sync)?;
+        self.broken = false;
         self.chain = record::chain_of(&bytes);
         self.segments.push(self.last);
         self.segment_bytes += bytes.len() as u64;

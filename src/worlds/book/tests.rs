@@ -432,6 +432,25 @@ fn after_a_failed_write_every_call_fails() {
 }
 
 #[test]
+fn after_a_segment_that_could_not_be_begun_in_both_copies_no_commit_is_taken_and_nothing_is_lost() {
+    for copy in ["journal-b", "journal-a"] {
+        let folder = ledger(3);
+        let copies = ["journal-a", "journal-b"].map(|copy| folder.path().join(copy));
+        let (mut journal, _) = open_journal(copies.clone(), false).unwrap();
+        // The disk of one copy takes no new file.
+        let blocked = segment(folder.path(), copy, 3).with_extension("part");
+        std::fs::write(&blocked, "").unwrap();
+        assert!(matches!(journal.start_segment(), Err(BookError::Io { .. })));
+        // A commit that waited for its turn meanwhile: once it is acknowledged it must be there.
+        let body = super::batch::encode(&[put(4)]).unwrap();
+        let acknowledged = journal.append(&[&body]).is_ok();
+        drop(journal);
+        holds(folder.path(), 3 + u64::from(acknowledged));
+        assert!(!acknowledged, "the process must end: {copy}");
+    }
+}
+
+#[test]
 fn a_second_process_is_told_who_has_the_ledger() {
     let folder = ledger(1);
     let book = open(folder.path()).unwrap();

@@ -15,9 +15,10 @@ use crate::rules::ocfl::plan::{CopyStep, Source};
 use crate::rules::read::ReadAt;
 use crate::work::job::{Job, MemberBytes, of_round};
 use crate::worlds::World;
-use crate::worlds::disk::Place;
+use crate::worlds::disk::{Disk, DiskError, Place};
 use crate::worlds::target::{Put, Target, TargetError, Txn, Where};
 use crossbeam_channel::{Receiver, Sender, bounded};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -41,6 +42,9 @@ struct Mark {
     /// How many of its files were taken by the store's own word.
     #[serde(default)]
     w: u64,
+    /// When reading it back began (UTC).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    t: Option<Timestamp>,
 }
 
 struct Batch {
@@ -48,9 +52,20 @@ struct Batch {
     steps: Vec<CopyStep>,
 }
 
+/// What the names of files with marks start with.
+const MARKS: &str = "marks-";
+
 /// Name of the file that holds a target's marks of the item's present round.
 fn marks_name(item: &Item, target: &str) -> String {
-    of_round(item, &format!("marks-{target}"))
+    of_round(item, &format!("{MARKS}{target}"))
+}
+
+/// Removes every mark: there is no plan by which they count.
+pub fn forget_marks(disk: &dyn Disk, folder: &Place) -> Result<(), DiskError> {
+    for name in disk.list(folder)?.iter().filter(|name| name.starts_with(MARKS)) {
+        disk.remove(&folder.join(name))?;
+    }
+    Ok(())
 }
 
 /// Bytes of the files that are marked for this target, when the item has a plan of this round.
@@ -69,20 +84,31 @@ pub fn marked_bytes(world: &World, folder: &Place, item: &Item, target: &str) ->
     if seen.is_ok() { bytes } else { 0 }
 }
 
-/// Files on this target that were not read back, because the store's own digest was taken for it.
-pub fn vouched_files(job: &Job<'_>, target: &str) -> Result<u64, Trouble> {
-    let mut files = 0;
+/// What the marks of a target tell of reading it back.
+#[derive(Default)]
+pub struct ReadBack {
+    /// When it began for the batch that was read back first: days before the last one, where an attempt was stopped in
+    /// between (UTC). Unknown for what was marked by a release that did not write it down.
+    pub since: Option<Timestamp>,
+    /// Files that were not read back, because the store's own digest was taken for it.
+    pub vouched: u64,
+}
+
+/// What this target's marks tell.
+pub fn read_back(job: &Job<'_>, target: &str) -> Result<ReadBack, Trouble> {
+    let mut told = ReadBack::default();
     crate::books::facts::peek_rows(
         &*job.world.disk,
         &job.folder()?,
         &marks_name(job.item, target),
         &mut |line| {
             if let Ok(mark) = serde_json::from_slice::<Mark>(line) {
-                files += mark.w;
+                told.vouched += mark.w;
+                told.since = told.since.into_iter().chain(mark.t).min();
             }
         },
     )?;
-    Ok(files)
+    Ok(told)
 }
 
 /// Copies to all targets at once. A target in trouble does not stop the others: what they have done stays done.
@@ -313,8 +339,9 @@ impl Copier<'_> {
             .collect();
         let written = self.target.put(&self.txn, &files).map_err(|error| self.failed("writing to", error))?;
         self.job.promises.landed_files(self.job.item.id, self.name, written, batch.steps.len() as u64);
+        let began = self.job.world.clock.now();
         let vouched = self.prove_all(&batch.steps)?;
-        Ok(Mark { b: batch.number, f: batch.steps.len() as u64, s: written, w: vouched })
+        Ok(Mark { b: batch.number, f: batch.steps.len() as u64, s: written, w: vouched, t: Some(began) })
     }
 
     /// Proves every file, as many at once as the target reads best; gives how many the store vouched for.

@@ -7,6 +7,7 @@
 //! - Every copy is made by the same frozen bytes, so inventories are equal on every target.
 //! - A mark is written only after its files were read back past the page cache and found equal; marks may lag, never
 //!   lead, and a marked file is not copied again.
+//! - A copy is proved as of its oldest mark.
 //! - A target shows nothing of a version before its last file is marked.
 
 mod copy;
@@ -24,6 +25,7 @@ use crate::work::levelling::Leveller;
 use crate::work::stages::{Room, RoomPlace, StageWork};
 use crate::worlds::World;
 use crate::worlds::target::{Publication, Target, Txn};
+use copy::ReadBack;
 use plan::Plan;
 
 /// Bytes a file takes in an inventory, generously: two digests and two paths.
@@ -83,12 +85,12 @@ impl StageWork for Store {
         }
         copy::to_all(job, &plan, &targets)?;
         let mut copies = Vec::new();
-        for (name, target) in &targets {
-            copies.push(publish(job, &plan, name, *target)?);
-        }
         let mut events = Vec::new();
-        for (place, copy) in copies.iter().enumerate() {
-            events.push(stored_event(&plan, place, copy, copy::vouched_files(job, &copy.target)?));
+        for (place, (name, target)) in targets.iter().enumerate() {
+            let read = copy::read_back(job, name)?;
+            let copy = publish(job, &plan, name, *target, &read)?;
+            events.push(stored_event(&plan, place, &copy, read.vouched));
+            copies.push(copy);
         }
         let mut found = job.found();
         found.store = Some(StoredFound {
@@ -135,7 +137,15 @@ fn txn(job: &Job<'_>) -> Txn {
     Txn { ledger: job.settings.ledger_id.clone(), item: job.item.id.0, fence: job.fence }
 }
 
-fn publish(job: &Job<'_>, plan: &Plan, name: &str, target: &dyn Target) -> Result<StoredCopy, Stop> {
+/// Publishes a copy. It is proved as of when its first file was read back, not of now: what an earlier attempt marked is
+/// not read again, and that may be long ago.
+fn publish(
+    job: &Job<'_>,
+    plan: &Plan,
+    name: &str,
+    target: &dyn Target,
+    read: &ReadBack,
+) -> Result<StoredCopy, Stop> {
     job.drained()?;
     let inventory = plan::inventory(job, plan)?;
     let what = Publication {
@@ -153,7 +163,7 @@ fn publish(job: &Job<'_>, plan: &Plan, name: &str, target: &dyn Target) -> Resul
         root: target.root(),
         path,
         inventory_sha512: plan.inventory_sha512.clone(),
-        proved_at: job.world.clock.now(),
+        proved_at: read.since.unwrap_or_else(|| job.world.clock.now()),
     })
 }
 

@@ -1,7 +1,7 @@
 //! The frozen plan of a version: inventory bytes, copy steps, and our own documents, before the first copy.
 //!
 //! - A plan is made once a round; its note is written last, so a plan without a note is no plan and is made anew.
-//! - A plan of another round is void: what was staged by it is discarded before a new one is made.
+//! - A plan of another round is void: what was staged by it is discarded before a new one is made, and its marks with it.
 
 use crate::books::facts::{
     FactsReader, FactsWriter, StagingScratch, open_blob, read_note, scratch_stop, write_blob, write_note,
@@ -74,6 +74,8 @@ pub fn frozen_or_freeze(
         let txn = super::txn(job);
         target.discard(&txn).map_err(|error| Stop::from(error).while_doing("clearing").about(*name))?;
     }
+    // Nothing that was marked lies there any more, also when it was marked in this round by a plan that was damaged since.
+    super::copy::forget_marks(&*job.world.disk, &folder)?;
     let plan = freeze_now(job, object, targets, &folder)?;
     write_note(&*job.world.disk, &note, &plan)?;
     Ok(plan)

@@ -1,0 +1,39 @@
+//! Bags that are made oddly, on their way through the line.
+
+use crate::rehearsal::{House, house};
+use strongroom::model::checkpoint::Standing;
+use strongroom::model::fact::BagPath;
+use strongroom::model::item::Item;
+use strongroom::rules::digester::sha256_hex;
+
+/// A folder deposit of these files, with a declaration and a manifest of its payload.
+fn deposit_folder(house: &House, bag: &str, files: &[(&str, Vec<u8>)], more: &[u8]) -> Item {
+    let line = |(path, bytes): &(&str, Vec<u8>)| format!("{}  {path}\n", sha256_hex(bytes));
+    let listed: String = files.iter().filter(|(path, _)| path.starts_with("data/")).map(line).collect();
+    let declaration = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n".to_vec();
+    let tags = [("bagit.txt", declaration), ("manifest-sha256.txt", [listed.as_bytes(), more].concat())];
+    let key = format!("/inbox/{bag}");
+    let all = files.iter().cloned().chain(tags);
+    house.source.add_folder(&key, all.map(|(path, bytes)| (BagPath::from(path), bytes)));
+    house.submit(bag, &key)
+}
+
+#[test]
+fn a_tag_folder_called_bag_is_kept_as_it_is() {
+    let house = house();
+    let files = [
+        ("bag/bag/deep.txt", b"deep".to_vec()),
+        ("bag/notes.txt", b"in the folder".to_vec()),
+        ("data/a", b"a".to_vec()),
+        ("notes.txt", b"beside it".to_vec()),
+    ];
+    let item = deposit_folder(&house, "photos", &files, b"");
+    house.run();
+    let item = house.ledger.item(item.id).unwrap().unwrap();
+    assert_eq!(item.checkpoint.standing, Standing::Kept);
+    let object = item.found.store.unwrap().object;
+    let kept = house.targets["a"].files(&object);
+    for (path, bytes) in files {
+        assert_eq!(*kept[&format!("v1/content/bag/{path}")], bytes, "{path}");
+    }
+}

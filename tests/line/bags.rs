@@ -37,3 +37,16 @@ fn a_tag_folder_called_bag_is_kept_as_it_is() {
         assert_eq!(*kept[&format!("v1/content/bag/{path}")], bytes, "{path}");
     }
 }
+
+#[test]
+fn a_manifest_line_of_control_characters_is_the_depositors_fault_and_not_the_disks() {
+    let house = house();
+    // As long as a line may be, and made of what takes most room where people can read it.
+    let mut line = "0".repeat(64).into_bytes();
+    line.extend_from_slice(b"  data\\");
+    line.resize(64 << 10, 0x1b);
+    let item = deposit_folder(&house, "photos", &[("data/a", b"a".to_vec())], &line);
+    let item = house.run_until(|found| found.id == item.id && found.checkpoint.standing.rests());
+    assert!(matches!(item.checkpoint.standing, Standing::Refused { .. }), "{:?}", item.checkpoint.standing);
+    assert_eq!(item.found.validate.unwrap().errors, 1);
+}

@@ -50,3 +50,22 @@ fn a_manifest_line_of_control_characters_is_the_depositors_fault_and_not_the_dis
     assert!(matches!(item.checkpoint.standing, Standing::Refused { .. }), "{:?}", item.checkpoint.standing);
     assert_eq!(item.found.validate.unwrap().errors, 1);
 }
+
+#[test]
+fn what_was_digested_before_a_large_file_that_cannot_be_read_stays_digested() {
+    let house = house();
+    let large = vec![7; 32 << 20];
+    let files = [("a.txt", b"small".to_vec()), ("data/b", large.clone()), ("data/c", large)];
+    deposit_folder(&house, "photos", &files, b"");
+    house.run_until(|item| item.found.unpack.is_some() && item.found.checksum.is_none());
+    house.source.change_member("/inbox/photos", &BagPath::from("data/c"), None);
+    let item = house.run_until(|item| item.checkpoint.standing.rests());
+    let folder = strongroom::work::job::staging_folder(&house.settings, &item).unwrap();
+    let mut rows = Vec::new();
+    strongroom::books::facts::peek_rows(&*house.disk, &folder, "digests", &mut |row| {
+        rows.push(String::from_utf8(row.to_vec()).unwrap());
+    })
+    .unwrap();
+    // a.txt, bagit.txt and data/b.
+    assert_eq!(rows.len(), 3, "{rows:?} {:?}", item.checkpoint);
+}

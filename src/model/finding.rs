@@ -177,7 +177,9 @@ const VALUE_MAX: usize = 16 << 10;
 
 fn cut(mut text: String) -> String {
     if text.len() > VALUE_MAX {
-        text.truncate(text.floor_char_boundary(VALUE_MAX));
+        // Not inside a character, and zero is no place inside one.
+        let end = (0..=VALUE_MAX).rev().find(|place| text.is_char_boundary(*place)).unwrap_or_default();
+        text.truncate(end);
         text.push('…');
     }
     text

@@ -159,12 +159,12 @@ pub struct Listed {
 /// The profile of this name, or in this file: shipped, taken in, or a path. One that is wrong in itself is given, too: its
 /// faults stand in it, and the judge tells them and applies nothing of it.
 pub fn find(name_or_path: &str, registry: Option<&Path>) -> Result<Arc<Profile>, ProfileError> {
-    if let Some(profile) = shipped::find(name_or_path) {
-        return Ok(profile);
-    }
-    let pins = registry.map(read_pins).transpose()?.unwrap_or_default();
+    let pins = registry.map(|folder| pins_for(folder, name_or_path)).transpose()?.unwrap_or_default();
     if let (Some(folder), Some(pinned)) = (registry, pins.get(name_or_path)) {
         return pinned_profile(folder, name_or_path, pinned).map(Arc::new);
+    }
+    if let Some(profile) = shipped::find(name_or_path) {
+        return Ok(profile);
     }
     let path = Path::new(name_or_path);
     if !path.exists() {
@@ -185,15 +185,13 @@ pub fn named(name: &str, registry: &Path) -> Result<Arc<Profile>, ProfileError> 
         let known = shipped::names().map(String::from).collect();
         return Err(ProfileError::Unknown { asked: name.into(), known });
     }
-    let profile = match shipped::find(name) {
-        Some(profile) => profile,
-        None => {
-            let pins = read_pins(registry)?;
-            let Some(pinned) = pins.get(name) else {
-                let known = shipped::names().map(String::from).chain(pins.into_keys()).collect();
-                return Err(ProfileError::Unknown { asked: name.into(), known });
-            };
-            Arc::new(pinned_profile(registry, name, pinned)?)
+    let pins = pins_for(registry, name)?;
+    let profile = match (pins.get(name), shipped::find(name)) {
+        (Some(pinned), _) => Arc::new(pinned_profile(registry, name, pinned)?),
+        (None, Some(profile)) => profile,
+        (None, None) => {
+            let known = shipped::names().map(String::from).chain(pins.into_keys()).collect();
+            return Err(ProfileError::Unknown { asked: name.into(), known });
         }
     };
     sound(name, profile)
@@ -210,7 +208,8 @@ fn sound(name: &str, profile: Arc<Profile>) -> Result<Arc<Profile>, ProfileError
 /// Every profile at hand.
 pub fn list(registry: &Path) -> Result<Vec<Listed>, ProfileError> {
     let mut rows: Vec<Listed> = Vec::new();
-    for name in shipped::names() {
+    let pins = read_pins(registry)?;
+    for name in shipped::names().filter(|name| !pins.contains_key(*name)) {
         if let Some(profile) = shipped::find(name) {
             let row = Listed {
                 name: name.into(),
@@ -221,7 +220,7 @@ pub fn list(registry: &Path) -> Result<Vec<Listed>, ProfileError> {
             rows.push(row);
         }
     }
-    for (name, pinned) in read_pins(registry)? {
+    for (name, pinned) in pins {
         let state = match pinned_profile(registry, &name, &pinned) {
             Ok(profile) => state(&profile),
             Err(error) => Err(error.to_string()),
@@ -251,6 +250,7 @@ pub fn add(registry: &Path, file: &Path, name: Option<&str>) -> Result<Listed, P
     let refuse = |why: &str| ProfileError::Name { name: name.clone(), why: why.into() };
     if let Some(shipped) = shipped::find(&name)
         && shipped.sha256 != profile.sha256
+        && !pins.contains_key(&name)
     {
         return Err(refuse("a profile that comes with strongroom has it"));
     }
@@ -288,15 +288,13 @@ pub fn remove(registry: &Path, name: &str) -> Result<(), ProfileError> {
 
 /// The text of a profile, byte for byte.
 pub fn text(name_or_path: &str, registry: Option<&Path>) -> Result<Vec<u8>, ProfileError> {
-    if let Some(text) = shipped::text(name_or_path) {
-        return Ok(text.as_bytes().to_vec());
-    }
     // What is shown is what would be applied: a changed file is refused here, too.
     find(name_or_path, registry)?;
-    let pins = registry.map(read_pins).transpose()?.unwrap_or_default();
-    match registry.filter(|_| pins.contains_key(name_or_path)) {
-        Some(folder) => read(&file_of(folder, name_or_path)),
-        None => read(Path::new(name_or_path)),
+    let pins = registry.map(|folder| pins_for(folder, name_or_path)).transpose()?.unwrap_or_default();
+    match (registry.filter(|_| pins.contains_key(name_or_path)), shipped::text(name_or_path)) {
+        (Some(folder), _) => read(&file_of(folder, name_or_path)),
+        (None, Some(text)) => Ok(text.as_bytes().to_vec()),
+        (None, None) => read(Path::new(name_or_path)),
     }
 }
 
@@ -346,6 +344,19 @@ fn read_pins(registry: &Path) -> Result<Pins, ProfileError> {
     match pins.keys().find(|name| check_name(name).is_err()) {
         Some(name) => Err(wrong(format!("\"{}\" is no name for a profile", escape(name.as_bytes())))),
         None => Ok(pins),
+    }
+}
+
+/// The pins, for whoever looks for this name. What was taken in under it counts before what is shipped: a release that
+/// ships the name later does not change what it means. Who may not look into the registry has only what is shipped.
+fn pins_for(registry: &Path, name: &str) -> Result<Pins, ProfileError> {
+    match read_pins(registry) {
+        Err(ProfileError::Io { error, .. })
+            if error.kind() == io::ErrorKind::PermissionDenied && shipped::text(name).is_some() =>
+        {
+            Ok(Pins::new())
+        }
+        other => other,
     }
 }
 
@@ -428,6 +439,27 @@ mod tests {
         assert!(matches!(add(&registry, &file, Some("house-1")), Err(ProfileError::Name { .. })));
         fs::write(registry.join(PINS), "[]").unwrap();
         assert!(matches!(named("house-1", &registry), Err(ProfileError::Pins { .. })));
+    }
+
+    #[test]
+    fn a_name_that_a_later_release_ships_means_what_was_taken_in_under_it() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (registry, file) = (scratch.path().join("profiles"), scratch.path().join("ours.json"));
+        fs::write(&file, sound_text("Ours")).unwrap();
+        let sha256 = add(&registry, &file, Some("house-1")).unwrap().sha256;
+        // As a release left it that did not ship the name yet.
+        fs::rename(registry.join("house-1.json"), registry.join("btr-1.0.json")).unwrap();
+        write_pins(&registry, &Pins::from([("btr-1.0".to_string(), sha256.clone())])).unwrap();
+        assert_eq!(named("btr-1.0", &registry).unwrap().title, "Ours");
+        assert_eq!(find("btr-1.0", Some(&registry)).unwrap().title, "Ours");
+        assert_eq!(text("btr-1.0", Some(&registry)).unwrap(), sound_text("Ours").as_bytes());
+        let rows: Vec<Listed> = list(&registry).unwrap();
+        let same: Vec<&Listed> = rows.iter().filter(|row| row.name == "btr-1.0").collect();
+        assert!(same.len() == 1 && same[0].sha256 == sha256 && !same[0].shipped, "{same:?}");
+        assert_eq!(add(&registry, &file, Some("btr-1.0")).unwrap().sha256, sha256);
+        remove(&registry, "btr-1.0").unwrap();
+        assert_eq!(named("btr-1.0", &registry).unwrap().title, "BTR 1.0");
+        assert!(matches!(add(&registry, &file, Some("btr-1.0")), Err(ProfileError::Name { .. })));
     }
 
     #[test]

@@ -124,10 +124,10 @@ impl Finding {
         self
     }
 
-    /// Gives both values.
+    /// Gives both values; of a very long one its beginning.
     pub fn values(mut self, expected: impl Into<String>, found: impl Into<String>) -> Finding {
-        self.expected = Some(tame(expected.into()));
-        self.found = Some(tame(found.into()));
+        self.expected = Some(cut(tame(expected.into())));
+        self.found = Some(cut(tame(found.into())));
         self
     }
 
@@ -171,6 +171,20 @@ fn is_unsayable(c: char) -> bool {
     c.is_control() || turns_text
 }
 
+/// Bytes of a value that are kept. Names and lines of a deposit may be longer, and written out for people longer still; a
+/// finding must stay a row that facts take, whatever the deposit holds.
+const VALUE_MAX: usize = 16 << 10;
+
+fn cut(mut text: String) -> String {
+    if text.len() > VALUE_MAX {
+        // Not inside a character, and zero is no place inside one.
+        let end = (0..=VALUE_MAX).rev().find(|place| text.is_char_boundary(*place)).unwrap_or_default();
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
 /// A sentence or value, whatever stands in it: where a name or value in it was not escaped, its unsayable characters are
 /// now. Backslashes stay single, for they may be those of `escape`.
 fn tame(text: String) -> String {
@@ -206,6 +220,23 @@ mod tests {
             (finding.found.as_deref(), finding.message.as_str()),
             (Some("0\\u{1b}[2J"), "is \\u{7}`\\u{7}`")
         );
+    }
+
+    #[test]
+    fn a_finding_is_no_longer_than_a_row_of_facts_may_be() {
+        for name in ["\u{1b}", "\u{202e}", "\\", "\"", "é"] {
+            let name = name.repeat((64 << 10) / name.len());
+            let finding = Finding::new("PATH-BACKSLASH", Severity::Error, &name, "x").values(&name, &name);
+            let bytes = serde_json::to_vec(&finding).unwrap().len();
+            assert!(bytes < 1 << 20, "{bytes}");
+            assert!(finding.found.is_some_and(|found| found.ends_with('…')));
+        }
+        let bytes = vec![0xff; 64 << 10];
+        let finding = Finding::new("PATH-BACKSLASH", Severity::Error, &bytes, "x");
+        let finding = finding.values(escape(&bytes), escape(&bytes));
+        assert!(serde_json::to_vec(&finding).unwrap().len() < 1 << 20);
+        let digest = "ab".repeat(64);
+        assert_eq!(finding.values(&digest, "x").expected, Some(digest));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
 
+mod bags;
 mod checkpoint_early;
 mod deleting;
 mod every_fault;

@@ -129,7 +129,10 @@ impl<'n> Reader<'n> {
         const VALUE_MAX: usize = 4 << 10;
         match &mut self.open {
             Open::Element(_, value, _) if value.len() < VALUE_MAX => {
-                value.push(' ');
+                // A value may begin on this line only.
+                if !value.is_empty() {
+                    value.push(' ');
+                }
                 value.push_str(text.trim_matches(BLANKS));
             }
             Open::Element(..) | Open::Broken => {}
@@ -351,5 +354,15 @@ mod tests {
             assert_eq!(got, *expected, "{text:?} in {version}");
         }
         assert_eq!(judge("A: b\npayload-oxum: 6.1", V1_0).0, Some(Oxum { bytes: 6, files: 1, line: 2 }));
+    }
+
+    #[test]
+    fn a_value_may_begin_on_the_line_behind_its_label() {
+        for text in ["Payload-Oxum:\n 6.1", "Payload-Oxum: \n\t6.1"] {
+            let (oxum, codes) = judge(text, Version::V0_97);
+            assert_eq!(oxum, Some(Oxum { bytes: 6, files: 1, line: 1 }), "{text:?} {codes:?}");
+            assert_eq!(judge(text, Version::V1_0).0, oxum, "{text:?}");
+        }
+        assert_eq!(judge("Bagging-Date:\n 2024-05-17", Version::V1_0).1, []);
     }
 }

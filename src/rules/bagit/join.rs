@@ -202,7 +202,10 @@ impl<'a> Join<'a, '_, '_, '_, '_> {
                 self.count(name, folded, present)?;
             }
             if let Some((line, length)) = name.fetch {
-                self.fetch(name, line, length)?;
+                // As for a line of a manifest: the file may be there in another Unicode form.
+                let twin = |other: &&Name| other.present.is_some() && same_text(&other.path, &name.path);
+                let there = if name.present.is_some() { Some(name) } else { group.iter().find(twin) };
+                self.fetch(there.unwrap_or(name), line, length)?;
             }
         }
         let mut present = group.iter().filter(|name| name.present.is_some());
@@ -489,12 +492,9 @@ impl<'a> Join<'a, '_, '_, '_, '_> {
             self.missing(waiting)?;
         }
         self.correlation.tell(self.out)?;
-        if self.holes > 0 {
-            self.out.say(told::holes(self.holes, &self.first_hole))?;
-        }
-        if self.counted.files == 0 {
-            self.out.say(told::empty_payload())?;
-        }
+        let holes = (self.holes > 0).then(|| told::holes(self.holes, &self.first_hole));
+        let empty = (self.counted.files == 0).then(told::empty_payload);
+        holes.into_iter().chain(empty).try_for_each(|finding| self.out.say(finding))?;
         Ok(self.counted)
     }
 }

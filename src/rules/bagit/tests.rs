@@ -295,6 +295,22 @@ fn holes_and_sizes_of_fetch_are_told() {
 }
 
 #[test]
+fn a_file_that_fetch_names_in_another_unicode_form_is_no_hole() {
+    let (nfc, nfd) = ("data/caf\u{e9}", "data/cafe\u{301}");
+    for (there, listed, fetched) in [(nfd, nfc, nfc), (nfd, nfd, nfc), (nfc, nfd, nfd), (nfc, nfc, nfd)] {
+        let mut bag = Bag::new("1.0", &[]);
+        bag.put(there, "x").put("manifest-md5.txt", &Bag::line(listed, "x"));
+        bag.put("fetch.txt", &format!("https://a.org/x 1 {fetched}\n")).sealed("");
+        assert_eq!(bag.judge().0.errors, 0, "{there} {listed} {fetched}: {:?}", bag.codes());
+    }
+    // Another length is told of the file that is there, and what is not there stays a hole.
+    let mut bag = Bag::new("1.0", &[]);
+    bag.put(nfd, "x").put("manifest-md5.txt", &(Bag::line(nfc, "x") + &Bag::line("data/b", "b")));
+    bag.put("fetch.txt", &format!("https://a.org/x 9 {nfc}\nhttps://a.org/b 1 data/b\n")).sealed("");
+    assert_eq!(bag.codes(), ["~FETCH-PRESENT", "~COMP-RENAMED", "~FETCH-SIZE", "!FETCH-HOLE"]);
+}
+
+#[test]
 fn macos_side_files_are_tolerated_only_when_they_are_what_they_look_like() {
     let mut bag = Bag::new("1.0", &[("a", "ay")]);
     bag.listed("").put("bag-info.txt", "Payload-Oxum: 2.1\n").sealed("");

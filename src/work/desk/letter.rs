@@ -67,12 +67,16 @@ impl Letter<'_> {
         text
     }
 
+    /// Findings name what the depositor must mend.
+    fn is_named(&self) -> bool {
+        self.groups.count(Part::Blocks) + self.groups.count(Part::Files) > 0
+    }
+
     fn matter(&self) -> Matter {
-        let asked = self.groups.count(Part::Blocks) + self.groups.count(Part::Files) > 0;
         match (&self.item.trouble, self.item.standing.as_str()) {
             // A bag may be refused for a fault of ours alone: then there is nothing to ask for.
             (Some(trouble), _) if trouble.helps == "depositor" => {
-                if asked || self.groups.total() == 0 {
+                if self.is_named() || self.groups.count(Part::Ours) == 0 {
                     Matter::Asks
                 } else {
                     Matter::Ours
@@ -98,10 +102,12 @@ impl Letter<'_> {
     fn asks(&self, text: &mut String) {
         text.push_str("It was not accepted, and nothing of it was stored. Your original is what counts; please keep it.\n");
         let is_tar = self.item.trouble.as_ref().is_some_and(|trouble| trouble.kind == "tar-refused");
-        if self.groups.total() == 0
+        if !self.is_named()
             && let Some(trouble) = &self.item.trouble
         {
-            text.push_str(&format!("\nThe reason: {}.\n", trouble.meaning));
+            // A bag is refused in the words of its own names; a tar is named by where it lies here.
+            let said = if trouble.kind == "invalid-bag" { &trouble.sentence } else { &trouble.meaning };
+            text.push_str(&format!("\nThe reason: {said}.\n"));
         }
         self.part(Part::Blocks, "What stops the bag as a whole", text);
         self.part(Part::Files, "What is wrong with single files, names or lines", text);
@@ -268,6 +274,20 @@ mod tests {
             both.contains("MAN-NONE") && both.contains("not asked of you") && !both.contains("ENV"),
             "{both}"
         );
+    }
+
+    #[test]
+    fn what_a_bag_is_refused_for_is_told_also_when_no_finding_names_it() {
+        let mut view = item(Some("invalid-bag"), "refused");
+        view.trouble.as_mut().unwrap().sentence = "planning a\\xff: its name is not UTF-8".into();
+        for findings in [&[][..], &[("TAGM-NONE", Severity::Warning), ("OXUM-NONE", Severity::Note)]] {
+            let letter = Letter { item: &view, groups: &groups(findings), all: "" }.text();
+            assert!(letter.contains("was not accepted") && letter.contains("send the bag again"), "{letter}");
+            assert!(letter.contains("The reason: planning a\\xff: its name is not UTF-8."), "{letter}");
+            assert!(!letter.contains("on our side") && findings.is_empty() != letter.contains("TAGM-NONE"));
+        }
+        let tar = letter(Some("tar-refused"), "refused", &[("SER-NO-END", Severity::Warning)]);
+        assert!(tar.contains("The reason: the tar is damaged") && !tar.contains("/srv"), "{tar}");
     }
 
     #[test]

@@ -143,6 +143,11 @@ fn digest_all(
             }
             job.drained()?;
             if member.size >= LARGE {
+                // Rows are written in order: what is before it must be down, or all large ones would wait in memory, and
+                // be digested again after a kill.
+                while order.under_way > 0 {
+                    order.receive(&given)?;
+                }
                 let digests = digest_large(job, &bytes, &member, algorithms)?;
                 order.take(member, digests)?;
                 continue;

@@ -414,7 +414,7 @@ impl<'p> Watch<'p> {
         if seen.with_value > 0 || rule.empty == Empty::Fine || rule.presence == Presence::Forbidden {
             return Ok(());
         }
-        let unlisted = !rule.values.is_empty();
+        let unlisted = !rule.values.is_empty() && rule.values.iter().all(|value| !value.trim().is_empty());
         let severity = match (rule.presence, rule.empty) {
             (Presence::Required, Empty::Wrong) => Severity::Error,
             _ if unlisted => Severity::Error,

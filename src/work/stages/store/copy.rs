@@ -160,7 +160,9 @@ impl Sources<'_> {
         match step.source {
             Source::Member { number, offset } => {
                 // Only the path is needed for a folder deposit, and only the offset for a tar.
-                let path = BagPath::from(step.logical_path().trim_start_matches("bag/"));
+                // Once only: a bag may hold a folder `bag` itself.
+                let logical = step.logical_path();
+                let path = BagPath::from(logical.strip_prefix("bag/").unwrap_or(logical));
                 let member = Member { number, path, offset, size: step.size, ..Member::default() };
                 let (from, offset) = self.members.of(&member)?;
                 Ok(Bytes::Member(from, offset))

@@ -589,6 +589,14 @@ fn an_item_of_a_source_that_is_no_longer_configured_waits_for_an_operator() {
 }
 
 #[test]
+fn the_configuration_is_shown_where_there_is_no_ledger_yet() {
+    let house = House::new();
+    let said = house.ok(&["config", "show"]);
+    assert!(said.out.contains("\nledger.path\t\""), "{}", said.out);
+    assert!(!house.path("strongroom-data").exists(), "nothing is made for a look");
+}
+
+#[test]
 fn what_lies_in_the_inbox_is_taken_in() {
     let house = House::new();
     let config =

@@ -354,6 +354,8 @@ def story_tarball_without_systemd(first, second, scratch):
     for packages in (first, second):
         run("tar", "-C", scratch, "-xzf", packages.tarball)
     one, two = (scratch / packages.tarball.name.removesuffix(".tar.gz") for packages in (first, second))
+    done = run(one / "install", "--root", root, "--prefix", "/opt/strong room", check=False)
+    holds("a prefix that would break the units is refused, and nothing is laid out", done.returncode == 1 and "a unit would read otherwise" in done.stderr and not root.exists(), done.stderr)
     run(one / "install", "--root", root)
     run(two / "install", "--root", root)
     at = root / "opt/strongroom"

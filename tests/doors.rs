@@ -406,6 +406,16 @@ fn systemd_is_told_and_a_bad_reload_changes_nothing() {
     assert!(heard("READY=1").contains("need a restart"));
     house.bag("a.tar", &[]);
     house.ok(&["--config", "c.toml", "submit", "a.tar", "--depositor", "uva.edu"]);
+    // From now on depositors are named; the others are not taken from.
+    let stranger = house.run(&["--config", "c.toml", "submit", "a.tar", "--depositor", "stranger"]);
+    assert_eq!(stranger.code, 2, "{}{}", stranger.out, stranger.err);
+    // What waits for a restart is not in effect, and is told again with the next reload.
+    let said = house.ok(&["--config", "c.toml", "config", "show"]);
+    assert!(said.out.contains("workers.store\t2\t"), "{}", said.out);
+    assert!(said.out.contains("depositor.uva.edu.policy\t"), "{}", said.out);
+    daemon.signal("HUP");
+    heard("RELOADING=1");
+    assert!(heard("READY=1").contains("0 changes taken over, 2 need a restart"));
     daemon.signal("TERM");
     heard("STOPPING=1");
     let (code, log) = daemon.end();
@@ -576,6 +586,14 @@ fn an_item_of_a_source_that_is_no_longer_configured_waits_for_an_operator() {
     house.wait_for_with(&["--config", "c.toml"], 2, "kept");
     daemon.signal("TERM");
     assert_eq!(daemon.end().0, Some(0));
+}
+
+#[test]
+fn the_configuration_is_shown_where_there_is_no_ledger_yet() {
+    let house = House::new();
+    let said = house.ok(&["config", "show"]);
+    assert!(said.out.contains("\nledger.path\t\""), "{}", said.out);
+    assert!(!house.path("strongroom-data").exists(), "nothing is made for a look");
 }
 
 #[test]

@@ -10,7 +10,7 @@
 //! - When the ledger fails, the process ends: what the kernel did with the pages is unknown.
 
 use crate::books::config::needs::Needs;
-use crate::books::config::{Config, Given, changes};
+use crate::books::config::{Config, Given, changes, in_effect};
 use crate::books::unit::service::Service;
 use crate::doors::asker;
 use crate::doors::cli::Screen;
@@ -165,6 +165,8 @@ impl Daemon<'_> {
 /// otherwise.
 fn merged(old: &Config, new: Config) -> Config {
     let mut merged = old.clone();
+    let whole = new.clone();
+    merged.any_depositor = new.any_depositor;
     merged.roles = new.roles;
     merged.deletion = new.deletion;
     // A depositor whose policy the running line does not know would be refused at every stage.
@@ -206,7 +208,7 @@ fn merged(old: &Config, new: Config) -> Config {
     merged.notice = new.notice;
     merged.serve.drain = new.serve.drain;
     merged.serve.inbox_settle = new.serve.inbox_settle;
-    merged.effective = new.effective;
+    merged.effective = in_effect(old, &whole, &merged);
     merged
 }
 

@@ -286,6 +286,8 @@ fn open_book(config: &Config, told: &mut dyn FnMut(&str)) -> Opened<MirroredBook
             BookError::Busy { holder } => complaint
                 .because(format!("{} is in use by {holder}", config.ledger.display()))
                 .then_try("wait until it has ended; a daemon is asked through its socket, with the same --config or --data"),
+            BookError::Damaged { .. } => complaint
+                .then_try("strongroom state restore --replace TARGET, which moves it aside; man strongroom-recovery says more"),
             _ => complaint,
         })
     })?;

@@ -3,13 +3,16 @@
 //! - A deposit is taken when it has not changed for the settling time: it may still be on its way.
 //! - Names that start with a dot or end in `.part`, `.tmp` or `.filepart` are on their way.
 //! - Nothing is moved or removed here; the same deposit is the same item.
+//! - What cannot be looked at, or is more than is looked at, is told: once, and again when it is another thing.
 //! - It looks in a thread of its own: a folder with a million files must not keep the daemon from heeding signals.
 
+use crate::books::config::DepositorConfig;
 use crate::model::item::Asker;
-use crate::work::desk::Desk;
+use crate::work::desk::complaint::Sort;
 use crate::work::desk::words::{Answer, Ask};
+use crate::work::desk::{Desk, bag_name};
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -43,9 +46,26 @@ pub fn watch(desk: Arc<Desk>, asker: Asker) -> std::io::Result<Sender<()>> {
 struct Inbox {
     /// What was submitted already, as it was then: (device, inode, size, change time).
     submitted: BTreeMap<PathBuf, Print>,
+    /// What was told already.
+    told: BTreeSet<String>,
 }
 
 type Print = (u64, u64, u64, i64, i64);
+
+/// What a look at one depositor's folder found.
+#[derive(Default)]
+struct Look {
+    settled: Vec<(PathBuf, Print)>,
+    troubles: Vec<String>,
+}
+
+/// What became of a deposit that was submitted.
+enum Taken {
+    /// It is an item, or is refused for what it is: it is asked about again when it changes.
+    Told,
+    /// Something was in the way that may pass: it is asked about again with the next look.
+    Later(String),
+}
 
 impl Inbox {
     /// Submits what has settled since the last look.
@@ -53,79 +73,136 @@ impl Inbox {
         let config = desk.config();
         let Some(inbox) = &config.serve.inbox else { return };
         let now = SystemTime::now();
+        let mut troubles = Vec::new();
         for depositor in &config.depositors {
-            let settled = settled(&inbox.join(&depositor.name), config.serve.inbox_settle, now);
-            for (path, print) in settled {
-                if self.submitted.get(&path) == Some(&print) {
-                    continue;
+            let folder = inbox.join(&depositor.name);
+            let look = look_into(&folder, depositor, config.serve.inbox_settle, now, ENTRIES_MAX);
+            troubles.extend(look.troubles);
+            let submit = |path: &Path| submit(desk, asker, &depositor.name, path);
+            troubles.extend(self.submit(look.settled, submit));
+        }
+        self.tell(troubles);
+        self.submitted.retain(|path, _| path.exists());
+    }
+
+    /// Submits what is new or changed; gives what was in the way.
+    fn submit(&mut self, settled: Vec<(PathBuf, Print)>, submit: impl Fn(&Path) -> Taken) -> Vec<String> {
+        let mut troubles = Vec::new();
+        for (path, print) in settled {
+            if self.submitted.get(&path) == Some(&print) {
+                continue;
+            }
+            match submit(&path) {
+                Taken::Told => {
+                    self.submitted.insert(path, print);
                 }
-                submit(desk, asker, &depositor.name, &path);
-                // Also when it was refused: it is told once, and again when it changes.
-                self.submitted.insert(path, print);
+                Taken::Later(why) => troubles.push(why),
             }
         }
-        self.submitted.retain(|path, _| path.exists());
+        troubles
+    }
+
+    fn tell(&mut self, troubles: Vec<String>) {
+        let troubles: BTreeSet<String> = troubles.into_iter().collect();
+        troubles.difference(&self.told).for_each(|trouble| log::warn!("inbox: {trouble}"));
+        self.told = troubles;
     }
 }
 
-fn submit(desk: &Desk, asker: &Asker, depositor: &str, path: &Path) {
+fn submit(desk: &Desk, asker: &Asker, depositor: &str, path: &Path) -> Taken {
     let Some(text) = path.to_str() else {
         log::warn!(DEPOSITOR = depositor; "inbox: {path:?} is not taken: its name is not UTF-8");
-        return;
+        return Taken::Told;
     };
     let ask =
         Ask::Submit { path: text.into(), depositor: Some(depositor.into()), policy: None, unasked: true };
-    if let Answer::Refused(complaint) = desk.answer(&ask, asker) {
-        log::warn!(DEPOSITOR = depositor; "inbox: {}: {}", complaint.error, complaint.because);
+    let Answer::Refused(complaint) = desk.answer(&ask, asker) else { return Taken::Told };
+    let why = format!("{}: {}", complaint.error, complaint.because);
+    match complaint.sort {
+        Sort::Io | Sort::Busy | Sort::Denied | Sort::Unreachable => Taken::Later(why),
+        _ => {
+            log::warn!(DEPOSITOR = depositor; "inbox: {why}");
+            Taken::Told
+        }
     }
 }
 
 /// Deposits in this folder that have not changed for so long.
-fn settled(folder: &Path, settle: Duration, now: SystemTime) -> Vec<(PathBuf, Print)> {
+fn look_into(folder: &Path, of: &DepositorConfig, settle: Duration, now: SystemTime, most: usize) -> Look {
+    let mut look = Look::default();
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return look,
         Err(error) => {
-            log::warn!("inbox: {}: {error}", folder.display());
-            return Vec::new();
+            look.troubles.push(format!("{}: {error}", folder.display()));
+            return look;
         }
     };
-    let mut found = Vec::new();
-    for entry in entries.take(ENTRIES_MAX).flatten() {
+    for (number, entry) in entries.enumerate() {
+        if number == most {
+            let at = folder.display();
+            look.troubles.push(format!(
+                "{at} holds more than {most} entries: no others are looked at; move away what is kept"
+            ));
+            break;
+        }
+        let Ok(entry) = entry else { continue };
         let path = entry.path();
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with('.') || ON_ITS_WAY.iter().any(|ending| name.ends_with(ending)) {
+        let Ok(found) = std::fs::symlink_metadata(&path) else { continue };
+        if !is_meant(&entry.file_name().to_string_lossy(), &found, of) {
             continue;
         }
-        let Ok(of) = std::fs::symlink_metadata(&path) else { continue };
-        let newest = match of.is_dir() {
-            true => newest_in(&path, of.clone()),
-            false if of.is_file() && name.to_lowercase().contains(".t") => Some(of.clone()),
-            false => None,
+        let newest = if found.is_dir() { newest_in(&path, found) } else { Ok(Some(found)) };
+        let newest = match newest {
+            Ok(Some(newest)) => newest,
+            Ok(None) => continue,
+            Err(why) => {
+                look.troubles.push(format!("{} is not taken: {why}", path.display()));
+                continue;
+            }
         };
-        let Some(newest) = newest else { continue };
         let quiet =
             changed_at(&newest).is_some_and(|at| now.duration_since(at).is_ok_and(|age| age >= settle));
         if quiet {
-            found.push((path, print(&newest)));
+            look.settled.push((path, print(&newest)));
         }
     }
-    found.sort();
-    found
+    look.settled.sort();
+    look
 }
 
-/// The entry of a folder that changed last: a folder settles when all that is in it has.
-fn newest_in(folder: &Path, of: Metadata) -> Option<Metadata> {
+/// True for what is a deposit by its name: a folder, a tar, packed or not, and a ZIP of who may send one.
+fn is_meant(name: &str, found: &Metadata, of: &DepositorConfig) -> bool {
+    if name.starts_with('.') || ON_ITS_WAY.iter().any(|ending| name.ends_with(ending)) {
+        return false;
+    }
+    let name = name.to_lowercase();
+    let zips = of.accept.iter().any(|form| form == "zip");
+    let is_packed = || match name.ends_with(".zip") {
+        true => zips,
+        false => name.contains(".tar") || bag_name(&name).is_some_and(|bag| bag != name),
+    };
+    found.is_dir() || found.is_file() && is_packed()
+}
+
+/// The entry of a folder that changed last: a folder settles when all that is in it has. None while things vanish from it.
+fn newest_in(folder: &Path, of: Metadata) -> Result<Option<Metadata>, String> {
     let mut newest = of;
     for entry in walkdir::WalkDir::new(folder).into_iter().take(ENTRIES_MAX * 100) {
-        // What vanishes while it is looked at is on its way.
-        let found = entry.ok()?.metadata().ok()?;
+        let found = match entry.and_then(|entry| entry.metadata()) {
+            Ok(found) => found,
+            Err(error) => {
+                // What vanishes while it is looked at is on its way.
+                let kind = error.io_error().map(std::io::Error::kind);
+                let vanished = kind == Some(std::io::ErrorKind::NotFound);
+                return if vanished { Ok(None) } else { Err(error.to_string()) };
+            }
+        };
         if (found.ctime(), found.ctime_nsec()) > (newest.ctime(), newest.ctime_nsec()) {
             newest = found;
         }
     }
-    Some(newest)
+    Ok(Some(newest))
 }
 
 /// By change time, not modification time: an upload may set the latter to whatever it was at its origin.
@@ -141,6 +218,25 @@ fn print(of: &Metadata) -> Print {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::books::config::{Config, Given};
+    use std::cell::RefCell;
+
+    fn depositor(accept: &str) -> DepositorConfig {
+        let text = format!("data = \"/d\"\n[[depositor]]\nname = \"local\"\naccept = [{accept}]\n");
+        let config = Config::from_text(&text, None, &Given::default()).unwrap();
+        config.depositors[0].clone()
+    }
+
+    fn names(look: &Look) -> Vec<String> {
+        let name = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
+        look.settled.iter().map(|(path, _)| name(path)).collect()
+    }
+
+    const SETTLE: Duration = Duration::from_secs(60);
+
+    fn later() -> SystemTime {
+        SystemTime::now() + Duration::from_secs(120)
+    }
 
     #[test]
     fn what_is_still_on_its_way_is_left_alone() {
@@ -151,13 +247,74 @@ mod tests {
         }
         std::fs::create_dir(inbox.join("bag")).unwrap();
         std::fs::write(inbox.join("bag/bagit.txt"), b"x").unwrap();
-        let names = |now: SystemTime| -> Vec<String> {
-            let found = settled(inbox, Duration::from_secs(60), now);
-            found.iter().map(|(path, _)| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+        let tars = depositor("\"tar\"");
+        assert!(names(&look_into(inbox, &tars, SETTLE, SystemTime::now(), 100)).is_empty());
+        assert_eq!(names(&look_into(inbox, &tars, SETTLE, later(), 100)), ["a.tar", "bag", "c.tgz"]);
+        let nobody = look_into(&inbox.join("nobody"), &tars, Duration::ZERO, later(), 100);
+        assert!(nobody.settled.is_empty() && nobody.troubles.is_empty());
+    }
+
+    #[test]
+    fn a_letter_beside_the_bags_is_no_deposit_and_a_zip_is_where_it_is_accepted() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["notes.txt", "scan.tif", "A.TAR", "b.tar.lz4", "c.zip"] {
+            std::fs::write(folder.path().join(name), b"x").unwrap();
+        }
+        let taken = |accept: &str| names(&look_into(folder.path(), &depositor(accept), SETTLE, later(), 100));
+        assert_eq!(taken("\"tar\""), ["A.TAR", "b.tar.lz4"]);
+        assert_eq!(taken("\"tar\", \"zip\""), ["A.TAR", "b.tar.lz4", "c.zip"]);
+    }
+
+    #[test]
+    fn more_entries_than_are_looked_at_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        for number in 0..4 {
+            std::fs::write(folder.path().join(format!("{number}.tar")), b"x").unwrap();
+        }
+        let tars = depositor("\"tar\"");
+        assert!(look_into(folder.path(), &tars, SETTLE, later(), 4).troubles.is_empty());
+        let look = look_into(folder.path(), &tars, SETTLE, later(), 3);
+        assert_eq!((look.settled.len(), look.troubles.len()), (3, 1));
+        assert!(look.troubles[0].contains("more than 3 entries"), "{:?}", look.troubles);
+    }
+
+    #[test]
+    fn a_bag_that_cannot_be_looked_through_is_told_of() {
+        use rustix::fs::{Mode, OFlags, mkdirat, openat};
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("bag")).unwrap();
+        // As where an upload made a folder for itself alone; this one is shut for root, too: its path is too long.
+        let mut at = rustix::fs::open(folder.path().join("bag"), OFlags::DIRECTORY, Mode::empty()).unwrap();
+        for _ in 0..20 {
+            let name = "x".repeat(250);
+            mkdirat(&at, &name, Mode::RWXU).unwrap();
+            at = openat(&at, &name, OFlags::DIRECTORY, Mode::empty()).unwrap();
+        }
+        let look = look_into(folder.path(), &depositor("\"tar\""), SETTLE, later(), 100);
+        assert!(look.settled.is_empty());
+        assert!(
+            look.troubles.len() == 1 && look.troubles[0].contains("bag is not taken"),
+            "{:?}",
+            look.troubles
+        );
+    }
+
+    #[test]
+    fn what_could_not_be_taken_for_a_while_is_tried_again_and_what_was_refused_is_not() {
+        let (mut inbox, asked) = (Inbox::default(), RefCell::new(Vec::new()));
+        let settled = || {
+            vec![(PathBuf::from("/in/a.tar"), (1, 2, 3, 4, 5)), (PathBuf::from("/in/b.tar"), (1, 3, 3, 4, 5))]
         };
-        let now = SystemTime::now();
-        assert_eq!(names(now), Vec::<String>::new());
-        assert_eq!(names(now + Duration::from_secs(61)), ["a.tar", "bag", "c.tgz"]);
-        assert!(settled(&inbox.join("nobody"), Duration::ZERO, now).is_empty());
+        let answer = |path: &Path| {
+            asked.borrow_mut().push(path.display().to_string());
+            match path.ends_with("a.tar") && asked.borrow().len() < 3 {
+                true => Taken::Later("the server is away".into()),
+                false => Taken::Told,
+            }
+        };
+        assert_eq!(inbox.submit(settled(), answer), ["the server is away"]);
+        assert!(inbox.submit(settled(), answer).is_empty());
+        assert!(inbox.submit(settled(), answer).is_empty());
+        assert_eq!(*asked.borrow(), ["/in/a.tar", "/in/b.tar", "/in/a.tar"]);
     }
 }

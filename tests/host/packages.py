@@ -354,6 +354,8 @@ def story_tarball_without_systemd(first, second, scratch):
     for packages in (first, second):
         run("tar", "-C", scratch, "-xzf", packages.tarball)
     one, two = (scratch / packages.tarball.name.removesuffix(".tar.gz") for packages in (first, second))
+    done = run(one / "install", "--root", root, "--prefix", "/opt/strong room", check=False)
+    holds("a prefix that would break the units is refused, and nothing is laid out", done.returncode == 1 and "a unit would read otherwise" in done.stderr and not root.exists(), done.stderr)
     run(one / "install", "--root", root)
     run(two / "install", "--root", root)
     at = root / "opt/strongroom"
@@ -367,7 +369,18 @@ def story_tarball_without_systemd(first, second, scratch):
         (data / folder).mkdir(parents=True)
     for folder in ("vault-a", "disks/retired"):
         (data / folder / "strongroom-target.json").write_text("{}")
+    # An inbox and a source below the data folder, with what a depositor put there and nobody has taken in yet.
+    config = root / "etc/strongroom/strongroom.toml"
+    lies = "/var/lib/strongroom"
+    config.write_text(config.read_text() + f'\n[serve]\ninbox = "{lies}/inbox"\n[[depositor]]\nname = "uva"\n[[source]]\nname = "drop"\npath = "{lies}/receiving/uva"\ndepositor = "uva"\n')
+    for folder in ("inbox/uva", "receiving/uva"):
+        (data / folder).mkdir(parents=True)
+        (data / folder / "letters.tar").write_text("the only copy")
     run(at / "releases" / first.version / "uninstall", "--root", root, "--purge")
+    deposits = [data / folder / "letters.tar" for folder in ("inbox/uva", "receiving/uva")]
+    holds("a purge spares what depositors put down", all(path.exists() for path in deposits))
+    for path in deposits:
+        path.unlink()
     left = sorted(str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir())
     holds("a purge spares what was ever a target, and nothing else", left == ["var/lib/strongroom/disks/retired/strongroom-target.json", "var/lib/strongroom/vault-a/strongroom-target.json"], left)
     done = run(one / "uninstall", "--root", root, "--prefix", "/usr", check=False)

@@ -87,6 +87,81 @@ fn a_restore_over_a_ledger_moves_it_aside_and_loses_nothing() {
 }
 
 #[test]
+fn a_ledger_too_damaged_to_be_opened_is_moved_aside_for_the_backup() {
+    let house = House::new();
+    house.deposit("uva.edu", 1, "photos.tar", 1);
+    house.ok(&["state", "backup"]);
+    let then = house.export();
+    for copy in ["journal-a", "journal-b"] {
+        for entry in fs::read_dir(house.path("data/ledger").join(copy)).unwrap() {
+            fs::write(entry.unwrap().path(), [7; 500]).unwrap();
+        }
+    }
+    let damaged = house.run(&["item", "list"]);
+    assert_eq!(damaged.code, 74, "{}", damaged.err);
+    assert!(damaged.err.contains("strongroom state restore --replace"), "{}", damaged.err);
+    house.ok(&["state", "restore", "--replace", "vault-a"]);
+    same(&less_places(&then), &less_places(&house.export()));
+    assert_eq!(
+        fs::read(house.path("data/ledger.before-restore-1/journal-a/imprint.json")).unwrap(),
+        [7; 500]
+    );
+}
+
+#[test]
+fn a_restore_that_was_cut_off_between_two_moves_keeps_the_records_when_it_is_done_again() {
+    let house = House::new();
+    house.deposit("uva.edu", 1, "photos.tar", 1);
+    house.ok(&["state", "backup"]);
+    let record = |ledger: &str| house.path(ledger).join("records/inventories/1.json.gz");
+    assert!(record("data/ledger").is_file());
+    // As a power cut leaves it: the former ledger is aside, its records are with the new one, which is not in place.
+    fs::rename(house.path("data/ledger"), house.path("data/ledger.before-restore-1")).unwrap();
+    fs::create_dir(house.path("data/ledger.restoring")).unwrap();
+    let moved =
+        [house.path("data/ledger.before-restore-1/records"), house.path("data/ledger.restoring/records")];
+    fs::rename(&moved[0], &moved[1]).unwrap();
+    house.ok(&["state", "restore", "vault-a"]);
+    assert!(record("data/ledger").is_file());
+}
+
+#[test]
+fn a_second_copy_that_cannot_be_moved_aside_leaves_everything_where_it_is() {
+    let house = House::new();
+    let config = fs::read_to_string(house.path("strongroom.toml")).unwrap();
+    fs::write(house.path("strongroom.toml"), format!("{config}\n[ledger]\nmirror = \"mirror\"\n")).unwrap();
+    house.deposit("uva.edu", 1, "photos.tar", 1);
+    house.ok(&["state", "backup"]);
+    house.deposit("uva.edu", 2, "photos.tar", 2);
+    // A name that is taken and leads nowhere: no folder can be made there.
+    std::os::unix::fs::symlink("nowhere", house.path("mirror/journal.before-restore-1")).unwrap();
+    let said = house.run(&["state", "restore", "--replace", "vault-a"]);
+    assert_eq!(said.code, 74, "{}", said.err);
+    assert_eq!(house.export()["o/strongroom:uva.edu/photos"]["head"], 2);
+}
+
+#[test]
+fn nobody_takes_anything_in_while_a_backup_is_being_restored() {
+    let house = House::new();
+    house.deposit("uva.edu", 1, "photos.tar", 1);
+    let path = house.bag(2, "letters.tar", 2);
+    // A pipe where the backup is copied to, and more than it holds: the restore stands still until somebody reads.
+    let pipe = house.path("data/ledger.backup");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let kept = house.path("data/vault-a/work/kept");
+    fs::create_dir_all(&kept).unwrap();
+    let name = "ledger-e4dbb29a-20261122T222055.439Z-s2-b7d15d6bdd0b315e.jsonl.gz";
+    fs::write(kept.join(name), vec![7; 300_000]).unwrap();
+    let mut restoring = house.command(&["state", "restore", "--replace", "vault-a"]).spawn().unwrap();
+    let reader = fs::File::open(&pipe).unwrap();
+    let said = house.run(&["submit", "--depositor", "uva.edu", &path]);
+    restoring.kill().unwrap();
+    restoring.wait().unwrap();
+    drop(reader);
+    assert_eq!(said.code, 75, "{}{}", said.out, said.err);
+}
+
+#[test]
 fn a_damaged_backup_is_passed_over_for_an_older_one_and_never_taken() {
     let house = House::new();
     house.deposit("uva.edu", 1, "photos.tar", 1);

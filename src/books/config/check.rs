@@ -3,7 +3,7 @@
 use super::fault::Fault;
 use super::keys::Key;
 use super::tree::{Tree, Value};
-use super::{Config, PlaceConfig};
+use super::{Config, Effective, PlaceConfig};
 use crate::books::profiles;
 use crate::worlds::outlet::places::OutAt;
 use crate::worlds::source::configured::{BucketPlace, Place, SourceConfig};
@@ -373,4 +373,35 @@ pub fn changes(old: &Config, new: &Config) -> (Vec<String>, Vec<String>) {
         if is_live(key) { taken.push(text) } else { restart.push(text) }
     }
     (taken, restart)
+}
+
+/// What holds after a reload, value by value: of what waits for a restart the old one does. `held` was put together of both.
+pub fn in_effect(old: &Config, new: &Config, held: &Config) -> Vec<Effective> {
+    let by_key = |config: &Config| -> BTreeMap<String, Effective> {
+        config.effective.iter().map(|row| (row.key.clone(), row.clone())).collect()
+    };
+    let (before, after) = (by_key(old), by_key(new));
+    let gone = old.effective.iter().filter(|row| !after.contains_key(&row.key));
+    let rows = new.effective.iter().chain(gone);
+    rows.filter_map(|row| match is_new(&row.key, new, held)? {
+        true => after.get(&row.key).cloned(),
+        false => before.get(&row.key).cloned(),
+    })
+    .collect()
+}
+
+/// True when the new value of this key is in effect, false when the old one is; none of what is no more.
+fn is_new(key: &str, new: &Config, held: &Config) -> Option<bool> {
+    let is_below = |table: &str, name: &str| {
+        let rest = key.strip_prefix(table).and_then(|rest| rest.strip_prefix(name));
+        rest.is_some_and(|rest| rest.starts_with('.'))
+    };
+    if key.starts_with("source.") {
+        let named = held.sources.iter().filter(|source| is_below("source.", &source.name));
+        return named.max_by_key(|source| source.name.len()).map(|source| new.sources.contains(source));
+    }
+    if key.starts_with("depositor.") && !held.depositors.iter().any(|one| is_below("depositor.", &one.name)) {
+        return None;
+    }
+    Some(is_live(key))
 }

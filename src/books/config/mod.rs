@@ -33,7 +33,7 @@ use crate::worlds::net::pace::Schedule;
 use crate::worlds::source::configured::SourceConfig;
 use crate::worlds::target::s3::BucketTarget;
 pub use build::absolute;
-pub use check::{changes, is_taken_over};
+pub use check::{changes, in_effect, is_taken_over};
 pub use deleting::{DeletionConfig, GROUP, Roles};
 use fault::{Fault, Faults};
 pub use repair::{RepairConfig, RepairMode};

@@ -20,7 +20,7 @@ use crate::work::desk::complaint::{Complaint, Sort};
 use crate::work::desk::unknown_among;
 use crate::work::desk::words::{Answer, Ask, SCHEMA};
 use crate::worlds::book::mirrored::{self, MirroredBook, Options};
-use crate::worlds::book::{Book, BookError, SCHEMA as LEDGER_SCHEMA, Write, durable};
+use crate::worlds::book::{Book, BookError, Write, durable};
 use crate::worlds::target::{Target, Where};
 use clap::Args;
 use serde_json::json;
@@ -94,11 +94,10 @@ pub fn restore(screen: &Screen, config: &Arc<Config>, what: &Restoring) -> Told<
                 .then_try("systemctl stop strongroom; then the same command"),
         ));
     }
-    let is_newer = is_newer_and_given_up(config, what);
-    // No daemon does not mean that nobody works on it.
-    let held = is_newer.then(|| mirrored::hold(&config.ledger)).transpose();
-    let _held = held.map_err(|error| Box::new(Complaint::of_ledger(&error.into(), doing)))?;
-    let in_use = config.ledger.exists() && (is_newer || has_items(config)?);
+    let in_use = is_in_use(config, what)?;
+    // Kept to the end: what anybody took in meanwhile would be moved aside with the rest.
+    let held = config.ledger.exists().then(|| mirrored::hold(&config.ledger)).transpose();
+    let held = held.map_err(|error| Box::new(Complaint::of_ledger(&error.into(), doing)))?;
     if in_use && !what.replace {
         return Err(Box::new(
             Complaint::new(Sort::Refused, doing)
@@ -110,6 +109,7 @@ pub fn restore(screen: &Screen, config: &Arc<Config>, what: &Restoring) -> Told<
     let part = beside(&config.ledger, "restoring");
     let failed = |error: io::Error| Box::new(Complaint::new(Sort::Io, doing).because(error.to_string()));
     let of_book = |error: BackupError| Box::new(complaint(&error, doing));
+    save_records(config, &part).map_err(failed)?;
     durable::remove_tree(&part).map_err(|error| of_book(error.into()))?;
     if let Some(parent) = part.parent() {
         fs::create_dir_all(parent).map_err(failed)?;
@@ -118,6 +118,14 @@ pub fn restore(screen: &Screen, config: &Arc<Config>, what: &Restoring) -> Told<
     let found = find(screen, config, &what.from, &fetched)?;
     let head = build(&part, &found.file).map_err(of_book)?;
     let rows = bring_up(&part, config)?;
+    if held.is_none() && config.ledger.exists() {
+        return Err(Box::new(
+            Complaint::new(Sort::Busy, doing)
+                .because(format!("somebody made a ledger at {} meanwhile", config.ledger.display()))
+                .so("nothing was changed")
+                .then_try("systemctl stop strongroom; then the same command"),
+        ));
+    }
     let aside = put_in_place(config, &part).map_err(failed)?;
     // Only a copy of what lies on the target; a leftover harms nobody.
     let _ = fs::remove_file(&fetched);
@@ -138,10 +146,16 @@ fn told(screen: &Screen, name: &str, head: &Head, rows: u64, aside: Option<&Path
     screen.hint("what is newer lies on the targets: strongroom rebuild --into-existing --from TARGET");
 }
 
-/// True when the ledger cannot be opened, because a newer release wrote it, and may be moved aside: so one goes back.
-fn is_newer_and_given_up(config: &Config, what: &Restoring) -> bool {
-    let newer = mirrored::look(&config.ledger, config.mirror.as_deref());
-    what.replace && matches!(newer, Ok(Some(seen)) if seen.schema > LEDGER_SCHEMA)
+/// True when there is a ledger that is not to be moved aside unless that is asked for. One that cannot be opened, because it
+/// is damaged or a newer release wrote it, is given up by whoever asks.
+fn is_in_use(config: &Config, what: &Restoring) -> Told<bool> {
+    if !config.ledger.exists() {
+        return Ok(false);
+    }
+    match has_items(config) {
+        Err(complaint) if what.replace && complaint.sort != Sort::Busy => Ok(true),
+        told => told,
+    }
 }
 
 /// True when there is an item or an object in the ledger.
@@ -250,21 +264,39 @@ fn bring_up(part: &Path, config: &Config) -> Told<u64> {
     Ok(report.rows)
 }
 
+/// Where records wait that a restore had moved when it was cut off.
+fn waiting_records(config: &Config) -> PathBuf {
+    beside(&config.ledger, RECORDS)
+}
+
+/// What was built and never put in place goes; not the records that were moved into it, of which there are no others.
+fn save_records(config: &Config, part: &Path) -> io::Result<()> {
+    let (records, waiting) = (part.join(RECORDS), waiting_records(config));
+    match records.is_dir() && !waiting.exists() {
+        true => fs::rename(records, waiting),
+        false => Ok(()),
+    }
+}
+
 /// Moves the new ledger to its place. Gives where the former one lies now.
 fn put_in_place(config: &Config, part: &Path) -> io::Result<Option<PathBuf>> {
+    // First, because it may lie on a disk that takes nothing any more: then everything stays where it is.
+    if let Some(mirror) = &config.mirror {
+        put_mirror_aside(mirror)?;
+    }
     let mut aside = None;
+    let mut records = waiting_records(config);
     if config.ledger.exists() {
         let to = unused(&config.ledger);
         fs::rename(&config.ledger, &to)?;
-        // Inventories and findings of kept items are as true as they were.
-        let records = to.join(RECORDS);
-        if records.is_dir() {
-            fs::rename(records, part.join(RECORDS))?;
+        if to.join(RECORDS).is_dir() {
+            records = to.join(RECORDS);
         }
         aside = Some(to);
     }
-    if let Some(mirror) = &config.mirror {
-        put_mirror_aside(mirror)?;
+    // Inventories and findings of kept items are as true as they were.
+    if records.is_dir() {
+        fs::rename(records, part.join(RECORDS))?;
     }
     fs::rename(part, &config.ledger)?;
     if let Some(parent) = config.ledger.parent() {

@@ -237,9 +237,13 @@ fn other_starter(complaint: &Complaint, job: &str) -> Option<String> {
     let process: u32 = words.next()?.parse().ok()?;
     let since = words.nth(1)?;
     let line = std::fs::read(format!("/proc/{process}/cmdline")).ok()?;
-    let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
-    let is_same = words.windows(3).any(|three| three == [b"job".as_slice(), b"run", job.as_bytes()]);
-    is_same.then(|| format!("{since}, started as process {process}"))
+    is_start_of(&line, job).then(|| format!("{since}, started as process {process}"))
+}
+
+/// True when this line of words, each ended by a zero, starts this job. Options may stand anywhere between them.
+fn is_start_of(line: &[u8], job: &str) -> bool {
+    let mut words = line.split(|byte| *byte == 0).filter(|word| !word.starts_with(b"-"));
+    words.any(|word| word == b"job") && words.next() == Some(b"run") && words.next() == Some(job.as_bytes())
 }
 
 /// A moment or a day to come, or so long from now.
@@ -341,4 +345,20 @@ pub fn histories(style: &Style, runs: &[Run], all: bool) -> String {
         }
     }
     table.render(style)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_start_of;
+
+    #[test]
+    fn a_start_of_the_same_job_is_known_wherever_its_options_stand() {
+        let starts = |line: &str| is_start_of(line.replace(' ', "\0").as_bytes(), "fixity");
+        assert!(starts("strongroom job run fixity --cron"));
+        assert!(starts("strongroom job run --cron fixity"));
+        assert!(starts("strongroom --config /etc/c.toml job --json run -q fixity"));
+        assert!(!starts("strongroom job run --cron report"));
+        assert!(!starts("strongroom job history fixity"));
+        assert!(!starts("strongroom fixity run"));
+    }
 }

@@ -25,6 +25,9 @@ pub(super) const NEWS_MILLIS: u64 = 2_000;
 
 /// Does a verb.
 pub fn run(screen: &Screen, config: &Arc<Config>, verb: Verb) -> Told<Exit> {
+    if let Verb::Config(ConfigVerb::Show { .. }) = verb {
+        return whole::config_show(screen, config);
+    }
     let mut talk = Talk::open(config)?;
     let talk = &mut talk;
     match verb {
@@ -67,7 +70,6 @@ pub fn run(screen: &Screen, config: &Arc<Config>, verb: Verb) -> Told<Exit> {
         Verb::Fixity(verb) => super::fixity::run(screen, talk, verb),
         Verb::Events(verb) => super::events::run(screen, talk, verb),
         Verb::Source(verb) => super::source::run(screen, talk, verb),
-        Verb::Config(ConfigVerb::Show { .. }) => whole::config_show(screen, talk),
         // The others are done before anybody is asked.
         other => Err(usage(format!("{other:?} is no question for the desk"), "strongroom help")),
     }

@@ -3,8 +3,9 @@
 use super::args::StateVerb;
 use super::table::Table;
 use super::talk::{Talk, Told, unexpected};
-use super::verbs::{NEWS_MILLIS, document, show};
+use super::verbs::{NEWS_MILLIS, document};
 use super::{Screen, overview, usage};
+use crate::books::config::Config;
 use crate::doors::exit::{self, Exit};
 use crate::doors::signals::{Asked, Signals};
 use crate::model::digest::hex;
@@ -57,18 +58,33 @@ fn words_of(sources: &[SourceView]) -> Vec<(String, String)> {
     sources.iter().map(|source| (source.name.clone(), source.state.clone())).collect()
 }
 
-/// The configuration in effect.
-pub fn config_show(screen: &Screen, talk: &mut Talk) -> Told<Exit> {
-    show(screen, talk, &Ask::Config, |style, answer| {
-        let Answer::Config { file, values } = answer else { return None };
-        let mut table = Table::new(&["KEY", "VALUE", "FROM"]);
-        for (key, value, origin) in values {
-            table.row(vec![key.into(), value.into(), origin.into()]);
-        }
-        let from = file.as_deref().unwrap_or("no file, embedded default");
-        let head = if style.tty { format!("configuration: {from}\n") } else { String::new() };
-        Some(head + &table.render(style))
-    })
+/// The configuration in effect: the daemon's, or the one that was read. It names places, also those of a ledger that is
+/// not there or cannot be opened.
+pub fn config_show(screen: &Screen, config: &Config) -> Told<Exit> {
+    let answer = match Talk::daemon(config)? {
+        Some(mut talk) => talk.ask(&Ask::Config)?,
+        None => read_now(config),
+    };
+    let Answer::Config { file, values } = &answer else { return Err(unexpected(&answer)) };
+    if screen.json {
+        screen.document(&document(&answer));
+        return Ok(exit::DONE);
+    }
+    let mut table = Table::new(&["KEY", "VALUE", "FROM"]);
+    for (key, value, origin) in values {
+        table.row(vec![key.into(), value.into(), origin.into()]);
+    }
+    let from = file.as_deref().unwrap_or("no file, embedded default");
+    let head = if screen.style.tty { format!("configuration: {from}\n") } else { String::new() };
+    screen.text(&(head + &table.render(&screen.style)));
+    Ok(exit::DONE)
+}
+
+fn read_now(config: &Config) -> Answer {
+    let values =
+        config.effective.iter().map(|row| (row.key.clone(), row.value.clone(), row.origin.to_string()));
+    let file = config.file.as_ref().map(|file| file.display().to_string());
+    Answer::Config { file, values: values.collect() }
 }
 
 /// The ledger.

@@ -218,3 +218,21 @@ fn a_large_copy_is_gone_on_with_once_and_read_anew_when_it_is_due_again() {
     go();
     assert_eq!(house.ledger.damaged(None, 9).unwrap().len(), 1, "what lies before the place is read again");
 }
+
+#[test]
+fn a_large_copy_of_which_nothing_is_left_when_it_is_gone_on_with_is_not_called_sound() {
+    let house = large();
+    let config = FixityConfig::default();
+    let stopped = sweep_by(&house, &due(), &config, &slowly(&house, true), &|| false).unwrap();
+    assert_eq!(stopped.why.as_deref(), Some("stopped"));
+    assert!(["a", "b"].iter().all(|target| house.ledger.partial(target).unwrap().is_some()));
+    // Of one everything is gone, of the other only what says what should be there.
+    house.targets["a"].lose(&bag(0), None);
+    for path in ["inventory.json", "v1/inventory.json"] {
+        house.targets["b"].damage(&bag(0), path, b"{}".to_vec());
+    }
+    let row = sweep_by(&house, &due(), &config, &slowly(&house, false), &|| false).unwrap();
+    let parts = house.ledger.sweep_targets(row.number).unwrap();
+    assert!(parts.iter().all(|part| (part.sound, part.faulty) == (0, 1)), "{parts:?}");
+    assert_eq!(house.ledger.damaged(None, 9).unwrap().len(), 2);
+}

@@ -139,6 +139,29 @@ fn a_target_that_joins_a_policy_gets_every_version_with_its_events() {
 }
 
 #[test]
+fn what_lay_there_before_keeps_its_time_of_proof_when_a_later_version_is_copied() {
+    let mut house = house();
+    house.deposit("photos", &ONE);
+    house.run();
+    house.clock.advance(Duration::from_secs(60 * 86_400));
+    house.settings.policies.insert("default".into(), policy("default", &["a", "c"]));
+    house.deposit("photos", &TWO);
+    house.run();
+    let proved = |version: usize, target: &str| {
+        let row = versions(&house).swap_remove(version);
+        row.copies.into_iter().find(|copy| copy.target == target).map(|copy| copy.proved_at)
+    };
+    let before = proved(0, "b").unwrap();
+    assert_eq!(proved(1, "b"), None, "b lags");
+    let step = |_| Ok(());
+    let leveller =
+        Leveller { world: &house.world, ledger: &house.ledger, settings: &house.settings, step: &step };
+    assert_eq!(leveller.level(&photos(), "b").unwrap().versions, 1);
+    assert!(proved(1, "b").unwrap() > before, "the later version was read back");
+    assert_eq!(proved(0, "b"), Some(before), "nobody read the first one again");
+}
+
+#[test]
 fn a_deposit_levels_a_target_that_lags_before_its_own_version() {
     let house = with_c(two_versions());
     house.deposit("photos", &ONE);

@@ -1,13 +1,18 @@
 //! Targets that do not answer at some moment: what was not looked at is never called sound, and never called done.
 
+use crate::jobs::{asker, office_in};
 use crate::rehearsal::{House, house_of};
 use crate::sweeping::{DAY, bag, due, sweep};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 use strongroom::books::ledger::SweepState;
+use strongroom::model::job::RunEnd;
 use strongroom::model::object::ObjectId;
 use strongroom::rules::ocfl::layout;
 use strongroom::rules::read::ReadAt;
+use strongroom::work::desk::fixity_words::FixityAsk;
+use strongroom::work::desk::words::{Answer, Ask, JobStep, Starter};
 use strongroom::worlds::Space;
 use strongroom::worlds::target::burial::{Burial, Buried, GoOn};
 use strongroom::worlds::target::holdings::{Holdings, KeptFile, Lies, UnderWay};
@@ -208,4 +213,30 @@ fn a_copy_whose_inventory_could_not_be_opened_for_a_moment_is_not_called_sound()
     targets[0].shy.store(false, Ordering::Relaxed);
     let (_, parts) = sweep(&house, &due());
     assert_eq!((parts["a"].faulty, parts["a"].state), (1, SweepState::Done), "{:?}", parts["a"]);
+}
+
+#[test]
+fn the_job_fixity_that_found_a_run_of_one_target_under_way_proves_the_others_too() {
+    let (house, targets) = house();
+    let office = office_in(house, "");
+    targets[0].hold(true);
+    let only_a = FixityAsk::Run { all: false, seconds: None, bytes: None, targets: vec!["a".into()] };
+    let begun = office.desk.answer(&Ask::Fixity(only_a), &asker("anna"));
+    assert!(matches!(begun, Answer::Fixity(_)), "{begun:?}");
+    let first = office.step("fixity", None, Some(Starter::Cron));
+    let JobStep::Going { run, .. } = first else { panic!("{first:?}") };
+    targets[0].hold(false);
+    let end = loop {
+        match office.step("fixity", Some(run), Some(Starter::Cron)) {
+            JobStep::Going { .. } => {}
+            JobStep::Over { run } => break *run,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(end.end, RunEnd::Well);
+    let since = office.house.world.clock.now().checked_sub(Duration::from_secs(86_400)).unwrap();
+    for target in ["a", "b"] {
+        let proofs = office.house.ledger.oldest_proofs(target, None, 9).unwrap();
+        assert!(proofs.iter().all(|copy| copy.proved_at > since), "{target}: {end:?}, {proofs:?}");
+    }
 }

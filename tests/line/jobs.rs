@@ -22,8 +22,11 @@ pub struct Office {
 }
 
 pub fn office(text: &str) -> Office {
+    office_in(house(), text)
+}
+
+pub fn office_in(house: House, text: &str) -> Office {
     let folder = tempfile::tempdir().unwrap();
-    let house = house();
     let given = Given { file: None, data: Some((folder.path().to_path_buf(), Origin::Option("--data"))) };
     let config = Config::from_text(text, None, &given).unwrap();
     let desk = desk_of(&house, &house.ledger, Arc::new(config));

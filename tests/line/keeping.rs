@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use strongroom::books::ledger::TargetUse;
+use strongroom::books::ledger::{ObjectChange, PendingLog, TargetUse};
 use strongroom::model::item::Asker;
 use strongroom::model::object::{ObjectId, VersionRow};
 use strongroom::model::trouble::Stop;
@@ -159,6 +159,36 @@ fn what_lay_there_before_keeps_its_time_of_proof_when_a_later_version_is_copied(
     assert_eq!(leveller.level(&photos(), "b").unwrap().versions, 1);
     assert!(proved(1, "b").unwrap() > before, "the later version was read back");
     assert_eq!(proved(0, "b"), Some(before), "nobody read the first one again");
+}
+
+#[test]
+fn events_that_one_target_cannot_take_do_not_keep_those_of_another_from_it() {
+    let house = house();
+    house.deposit("photos", &ONE);
+    house.run();
+    // As many as are spread at once wait for a target that left the configuration.
+    let row = house.ledger.object(&photos()).unwrap().unwrap();
+    for (number, to) in (0..300).map(|number| (number, "gone")).chain([(300, "b")]) {
+        let log = PendingLog {
+            object: photos(),
+            name: format!("{number:04}.jsonl"),
+            text: "{}\n".into(),
+            left: vec![to.into()],
+        };
+        let change = ObjectChange {
+            object: row.clone(),
+            versions: Vec::new(),
+            events: Vec::new(),
+            log: Some(log),
+            damage: Vec::new(),
+        };
+        house.ledger.change_object(change).unwrap();
+    }
+    for _ in 0..3 {
+        strongroom::work::keeping::spread(&house.world, &house.ledger);
+    }
+    let files = house.targets["b"].files(&photos());
+    assert!(files.contains_key("logs/premis/0300.jsonl"), "{:?}", files.keys());
 }
 
 #[test]

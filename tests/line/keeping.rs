@@ -329,6 +329,13 @@ fn a_draining_target_gets_nothing_new_and_what_depends_on_it_is_known() {
     assert_eq!(house.targets["b"].objects(), [photos()]);
     assert_eq!(fill_all(&house).lacking, 0);
     assert_eq!(of_b(&house).0, 0);
+    // A copy that is known to be damaged is none to depend on.
+    house.targets["a"].damage(&photos(), "v1/content/bag/data/a.txt", b"alphA".to_vec());
+    crate::sweeping::sweep(&house, &crate::sweeping::all());
+    assert_eq!(of_b(&house), (1, vec![photos().0]));
+    house.targets["a"].damage(&photos(), "v1/content/bag/data/a.txt", b"alpha".to_vec());
+    crate::sweeping::sweep(&house, &crate::sweeping::all());
+    assert_eq!(of_b(&house).0, 0);
     // Retired, its copies are counted no more, and nothing of them is touched.
     let there = house.targets["b"].files(&photos());
     house.ledger.set_target("b", TargetUse::Retired, &anna(), "").unwrap();

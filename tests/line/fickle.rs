@@ -13,6 +13,8 @@ use strongroom::rules::ocfl::layout;
 use strongroom::rules::read::ReadAt;
 use strongroom::work::desk::fixity_words::FixityAsk;
 use strongroom::work::desk::words::{Answer, Ask, JobStep, Starter};
+use strongroom::work::levelling::Leveller;
+use strongroom::work::repair::{Came, Repairer};
 use strongroom::worlds::Space;
 use strongroom::worlds::target::burial::{Burial, Buried, GoOn};
 use strongroom::worlds::target::holdings::{Holdings, KeptFile, Lies, UnderWay};
@@ -239,4 +241,61 @@ fn the_job_fixity_that_found_a_run_of_one_target_under_way_proves_the_others_too
         let proofs = office.house.ledger.oldest_proofs(target, None, 9).unwrap();
         assert!(proofs.iter().all(|copy| copy.proved_at > since), "{target}: {end:?}, {proofs:?}");
     }
+}
+
+#[test]
+fn two_objects_are_copied_to_one_target_at_once() {
+    let (house, targets) = empty();
+    let names: Vec<String> = (0..2_400).map(|number| format!("{number:0>100}")).collect();
+    let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), name.as_str())).collect();
+    house.deposit("bag-000", &files);
+    house.deposit("bag-001", &[("a.txt", "alpha")]);
+    house.run();
+    let inventory = house.targets["a"].files(&bag(0))["v1/inventory.json"].len();
+    assert!(inventory > 1 << 20, "{inventory} bytes are written in one go");
+    let (world, ledger, settings) = (house.world.clone(), house.ledger.clone(), house.settings.clone());
+    let level = move |number| {
+        let leveller = Leveller { world: &world, ledger: &ledger, settings: &settings, step: &|_| Ok(()) };
+        leveller.level(&bag(number), "c").map(|done| done.versions).map_err(|stop| format!("{stop:?}"))
+    };
+    let other = level.clone();
+    // There is no other copy to go to.
+    house.targets["b"].unmount(true);
+    let of_other = Arc::new(Mutex::new(None));
+    let noted = of_other.clone();
+    let then = move || *noted.lock().unwrap() = Some(other(1));
+    targets[0].meanwhile((bag(0), "v1/inventory.json"), 0, then);
+    assert_eq!(level(0), Ok(1));
+    assert_eq!(of_other.lock().unwrap().take(), Some(Ok(1)));
+    assert_eq!(house.targets["c"].objects(), [bag(0), bag(1)]);
+    let left: Vec<_> =
+        house.disk.files().into_keys().filter(|place| place.path.contains("-level-")).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn who_only_looks_at_a_plan_does_not_disturb_a_repair_on_the_same_target() {
+    let (house, targets) = empty();
+    let text = "x".repeat(2 << 20);
+    house.deposit("bag-000", &[("a.txt", &text)]);
+    house.deposit("bag-001", &[("a.txt", "alpha")]);
+    house.run();
+    const LONG: &str = "v1/content/bag/data/a.txt";
+    for number in 0..2 {
+        house.targets["b"].damage(&bag(number), LONG, b"?".to_vec());
+    }
+    let (world, ledger, settings) = (house.world.clone(), house.ledger.clone(), house.settings.clone());
+    let then = move || {
+        let repairer = Repairer { world: &world, ledger: &ledger, settings: &settings, step: &|_| Ok(()) };
+        assert_eq!(repairer.plan(&bag(1), "b").unwrap().files, 1);
+    };
+    // It is digested first, and fetched then.
+    targets[0].meanwhile((bag(0), LONG), 1, then);
+    let repairer =
+        Repairer { world: &house.world, ledger: &house.ledger, settings: &house.settings, step: &|_| Ok(()) };
+    assert_eq!(repairer.mend(&bag(0), "b").unwrap().came, Came::Whole);
+    assert!(targets[0].meanwhile.lock().unwrap().is_none(), "the plan was made in the middle of it");
+    let left: Vec<_> =
+        house.disk.files().into_keys().filter(|place| place.path.contains("-repair-")).collect();
+    assert!(left.is_empty(), "{left:?}");
 }

@@ -8,6 +8,7 @@ use strongroom::books::ledger::Ledger;
 use strongroom::model::item::Asker;
 use strongroom::model::job::{Job, Run, RunEnd, Told};
 use strongroom::work::desk::Desk;
+use strongroom::work::desk::repair_words::{RepairAsk, RepairWish};
 use strongroom::work::desk::words::{Answer, Ask, JobAnswer, JobAsk, JobStep, JobView, Starter};
 use strongroom::work::stages::INGEST_LINE;
 use strongroom::worlds::disk::{Disk, Place};
@@ -229,6 +230,41 @@ fn retention_removes_what_dead_processes_left_and_nothing_else() {
     let left = disk.list(&place("")).unwrap();
     let ours = [mine.trim_end_matches("/x"), giving.trim_end_matches("/x")];
     assert_eq!(left, ["other-restore-1", "rehearsal-7", ours[0], ours[1]]);
+}
+
+#[test]
+fn what_the_daemon_did_by_a_clock_that_was_years_ahead_keeps_it_from_nothing() {
+    let office = office("[repair]\nmode = \"auto\"\n[serve]\nreconcile_every = \"1 d\"\n");
+    let (house, desk) = (&office.house, &office.desk);
+    house.deposit("letters", &[("a.txt", "hello")]);
+    house.run();
+    house.clock.set_wall(jiff::SignedDuration::from_hours(24 * 4_000));
+    assert!(matches!(desk.answer(&Ask::Backup, &asker("schedule")), Answer::BackedUp { .. }));
+    while desk.reconcile_due() {
+        desk.answer(&Ask::Reconcile { targets: Vec::new(), check: None }, &asker("schedule"));
+    }
+    let wish = RepairWish { by_itself: true, ..RepairWish::default() };
+    desk.answer(&Ask::Repair(RepairAsk::Run { wish, run: None }), &asker("schedule"));
+    assert!(!desk.backup_due() && !desk.reconcile_due(), "both were done just now");
+    // A step of minutes makes nothing due.
+    house.clock.set_wall(-jiff::SignedDuration::from_mins(10));
+    assert!(!desk.backup_due() && !desk.reconcile_due());
+    house.clock.set_wall(-jiff::SignedDuration::from_hours(24 * 3_900));
+    assert!(desk.backup_due(), "a backup from a time that is still to come is none");
+    assert!(desk.reconcile_due(), "and a check from such a time is none");
+    let target = &house.targets["b"];
+    let object = target.objects().remove(0);
+    target.damage(&object, "v1/content/bag/data/a.txt", b"hellO".to_vec());
+    crate::sweeping::sweep(house, &crate::sweeping::all());
+    assert_eq!(house.ledger.damaged(None, 9).unwrap().len(), 1);
+    assert!(desk.repair_due(), "what a sweep found is new, whatever time the last repair says");
+    // Found by a clock that was ahead: tried once, it is tried again after a day, and not all the time.
+    house.clock.set_wall(-jiff::SignedDuration::from_hours(24 * 50));
+    let wish = RepairWish { by_itself: true, ..RepairWish::default() };
+    house.targets["a"].damage(&object, "v1/content/bag/data/a.txt", b"hellO".to_vec());
+    desk.answer(&Ask::Repair(RepairAsk::Run { wish, run: None }), &asker("schedule"));
+    assert_eq!(house.ledger.damaged(None, 9).unwrap().len(), 1, "there is no proved copy");
+    assert!(!desk.repair_due());
 }
 
 #[test]

@@ -368,6 +368,13 @@ fn a_clock_that_was_set_back_keeps_no_copy_from_being_proved() {
     // Also where only what is due is looked at: a proof from the future is none.
     house.clock.set_wall(jiff::SignedDuration::from_hours(-24 * 300));
     assert_eq!(sweep(&house, &due()).1["a"].sound, 4);
+    // And a copy that was found damaged at such a time is looked at again like any other.
+    house.targets["a"].damage(&bag(1), "v1/content/bag/data/a.txt", b"?".to_vec());
+    sweep(&house, &all());
+    house.clock.set_wall(jiff::SignedDuration::from_hours(-24 * 300));
+    let seen = Seen::default();
+    sweep_by(&house, &due(), &FixityConfig::default(), &noting(&seen), &|| false).unwrap();
+    assert!(seen.into_inner().unwrap().contains(&("a".to_string(), bag(1))));
 }
 
 #[test]

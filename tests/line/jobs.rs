@@ -5,11 +5,12 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use strongroom::books::config::{Config, Given, Origin};
 use strongroom::books::ledger::Ledger;
-use strongroom::model::item::Asker;
+use strongroom::model::item::{Asker, Form};
 use strongroom::model::job::{Job, Run, RunEnd, Told};
 use strongroom::work::desk::Desk;
 use strongroom::work::desk::repair_words::{RepairAsk, RepairWish};
 use strongroom::work::desk::words::{Answer, Ask, JobAnswer, JobAsk, JobStep, JobView, Starter};
+use strongroom::work::giving::ordering::{Wanted, order};
 use strongroom::work::stages::INGEST_LINE;
 use strongroom::worlds::disk::{Disk, Place};
 
@@ -286,6 +287,12 @@ fn a_report_tells_of_the_time_since_the_last_one_and_of_no_other() {
     let office = office("");
     office.house.deposit("first", &[("a.txt", "hello")]);
     office.house.run();
+    // What is given back is an item, too, and nothing that a depositor sent.
+    let ledger = &office.house.ledger;
+    let object = ledger.objects(None, 1).unwrap().remove(0);
+    let version = ledger.versions(&object.id).unwrap().remove(0);
+    let wanted = Wanted { file: None, form: Form::Folder, to: String::new(), spot_test: Some(7) };
+    assert!(order(ledger, &object, &version, wanted, &asker("anna")).unwrap().1);
     office.house.clock.advance(HOUR);
     let run = office.cron("report").unwrap();
     assert_eq!(run.end, RunEnd::Well);

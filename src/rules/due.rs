@@ -19,6 +19,12 @@ pub fn not_yet(now: Timestamp) -> Timestamp {
     now.checked_add(AHEAD_MAX).unwrap_or(Timestamp::MAX)
 }
 
+/// True when what has to be done so often, and was begun then, is to be done again. A time that lies a whole interval ahead
+/// was told by a clock that has been set back since: it keeps nothing from being done.
+pub fn again(begun: Timestamp, every: Duration, now: Timestamp) -> bool {
+    Duration::try_from(now.duration_since(begun).abs()).is_ok_and(|away| away >= every)
+}
+
 /// What was measured of a target.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Measured {

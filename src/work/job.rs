@@ -13,7 +13,7 @@ use crate::model::fact::Member;
 use crate::model::item::{Deposit, Form, Found, Gathered, Item, ItemId, Parts};
 use crate::model::object::{Kept, ObjectId, ObjectRow, Policy, VersionRow};
 use crate::model::trouble::{Kind, Stop, Trouble};
-use crate::rules::digester::digest_reader;
+use crate::rules::digester::{digest_reader, sha256_hex};
 use crate::rules::packed::{Caps, Container};
 use crate::rules::read::{ReadAt, Slice};
 use crate::rules::tar::Limits;
@@ -112,6 +112,16 @@ impl Settings {
     /// The policy that this item's object follows, with the targets that get new copies.
     pub fn policy_of(&self, item: &Item) -> Result<Policy, Trouble> {
         self.uses.in_effect(self.policy(item.chosen_policy())?)
+    }
+
+    /// A folder in staging for what is done with this object's copy on a target: no two at once do the same with one copy.
+    pub fn scratch(&self, what: &str, to: &str, object: &ObjectId) -> Result<Place, Trouble> {
+        let volume =
+            self.staging.first().cloned().ok_or_else(|| {
+                Trouble::new(Kind::VolumeMissing, "the configuration names no staging volume")
+            })?;
+        let of = sha256_hex(object.0.as_bytes());
+        Ok(Place { volume, path: format!("{}-{what}-{to}-{of:.16}", self.ledger_id) })
     }
 
     /// Bytes that stay free on this volume or target, whose file system has so many bytes.

@@ -261,7 +261,8 @@ pub fn wait_for(world: &World, settings: &Settings, bytes: u64, over: &dyn Fn() 
     }
 }
 
-/// Objects of which this target holds the copies that would lack without it: their number, and the first few.
+/// Objects of which this target holds the copies that would lack without it: their number, and the first few. Copies that are
+/// known to be damaged count for nothing.
 pub fn depends_on(
     ledger: &Ledger,
     settings: &Settings,
@@ -275,12 +276,19 @@ pub fn depends_on(
         after = Some(last.id.clone());
         for object in &page {
             let copies = settings.policy(&object.policy).map_or(2, |policy| policy.copies);
-            let elsewhere = |version: &VersionRow| {
-                let counts =
-                    |name: &str| name != target && settings.uses.of_target(name) != TargetUse::Retired;
-                version.copies.iter().filter(|copy| counts(&copy.target)).count()
-            };
             let versions = ledger.versions(&object.id)?;
+            let mut counted = BTreeSet::new();
+            for copy in versions.iter().flat_map(|version| &version.copies) {
+                let counts =
+                    copy.target != target && settings.uses.of_target(&copy.target) != TargetUse::Retired;
+                // One that is known to be damaged is nothing to depend on.
+                if counts && ledger.damage_of(&copy.target, &object.id)?.is_none() {
+                    counted.insert(copy.target.as_str());
+                }
+            }
+            let elsewhere = |version: &VersionRow| {
+                version.copies.iter().filter(|copy| counted.contains(copy.target.as_str())).count()
+            };
             let holds =
                 versions.iter().any(|version| version.copies.iter().any(|copy| copy.target == target));
             if holds && versions.iter().any(|version| elsewhere(version) < copies) {

@@ -82,6 +82,16 @@ impl Leveller<'_> {
 
     /// As `level`, by somebody who holds the object's claim.
     pub fn level_claimed(&self, object: &ObjectId, to: &str) -> Result<Levelled, Stop> {
+        let levelled = self.bring_up(object, to);
+        // Also when it failed: each object has a folder of its own, and there may be many.
+        let folder = self.scratch(to, object)?;
+        if let Err(error) = self.world.disk.remove(&folder) {
+            log::warn!("{} is left in staging: {}", folder.path, Trouble::from(error).sentence());
+        }
+        levelled
+    }
+
+    fn bring_up(&self, object: &ObjectId, to: &str) -> Result<Levelled, Stop> {
         let failed = |error| Stop::from(logs::failed(&error));
         let Some(row) = self.ledger.object(object).map_err(failed)? else { return Ok(Levelled::default()) };
         if let Some(item) = self.ledger.giving_up(object).map_err(failed)? {
@@ -191,7 +201,7 @@ impl Leveller<'_> {
         match (stop, walked) {
             (Some(stop), _) => return Err(stop),
             (None, Err(InventoryError::Io(error))) => {
-                return Err(scratch_stop(&self.scratch(to)?.volume, error));
+                return Err(scratch_stop(&self.scratch(to, way.object)?.volume, error));
             }
             (None, Err(error)) => return Err(Trouble::new(Kind::CopyDiffers, error.to_string()).into()),
             (None, Ok(_)) => self.copy_files(&way, &batch, &mut sums)?,
@@ -218,17 +228,13 @@ impl Leveller<'_> {
         Err(Stop::Wait(Wait::Space { place: to.into(), bytes: need, inodes: 2 * version.files + 64, free }))
     }
 
-    fn scratch(&self, to: &str) -> Result<Place, Trouble> {
-        let volume =
-            self.settings.staging.first().cloned().ok_or_else(|| {
-                Trouble::new(Kind::VolumeMissing, "the configuration names no staging volume")
-            })?;
-        Ok(Place { volume, path: format!("{}-level-{to}", self.settings.ledger_id) })
+    fn scratch(&self, to: &str, object: &ObjectId) -> Result<Place, Trouble> {
+        self.settings.scratch("level", to, object)
     }
 
     /// The version's inventory in staging, its bytes those that the registry holds.
     fn inventory(&self, version: &VersionRow, way: &Way<'_>) -> Result<Box<dyn ReadAt>, Stop> {
-        let folder = self.scratch(way.to)?;
+        let folder = self.scratch(way.to, way.object)?;
         let path = format!("v{}/{}", version.version, layout::INVENTORY);
         let mut last = Trouble::new(Kind::TargetMissing, "no other copy is on a target of the configuration");
         for (name, from) in &way.from {
@@ -339,8 +345,10 @@ impl Leveller<'_> {
     ) -> Result<(), Stop> {
         let inventories =
             versions.iter().map(|version| (version.version, version.inventory_sha512.clone())).collect();
-        let scratch =
-            crate::books::facts::StagingScratch::new(&*self.world.disk, self.scratch(to)?.join("runs"));
+        let scratch = crate::books::facts::StagingScratch::new(
+            &*self.world.disk,
+            self.scratch(to, object)?.join("runs"),
+        );
         let wanted = crate::work::proving::Wanted { object, inventories: &inventories };
         let proof = crate::work::proving::prove(target, &wanted, &scratch, self.step)?;
         match proof.faults.first() {
@@ -360,8 +368,9 @@ impl Leveller<'_> {
         done: Levelled,
     ) -> Result<(), Stop> {
         let now = self.world.clock.now();
-        for version in versions.iter_mut() {
-            version.copies.retain(|copy| copy.target != to);
+        // What lay there before keeps its time of proof: nobody read it again.
+        let lacks = |version: &&mut VersionRow| !version.copies.iter().any(|copy| copy.target == to);
+        for version in versions.iter_mut().filter(lacks) {
             version.copies.push(StoredCopy {
                 target: to.into(),
                 root: target.root(),
@@ -382,8 +391,7 @@ impl Leveller<'_> {
         };
         let change = Change { object, versions: versions.to_vec(), told, damage: Vec::new() };
         logs::change(self.world, self.ledger, change)?;
-        let folder = self.scratch(to)?;
-        Ok(self.world.disk.remove(&folder)?)
+        Ok(())
     }
 }
 

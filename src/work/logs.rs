@@ -8,9 +8,10 @@ use crate::model::object::{LastLog, ObjectId, ObjectRow, VersionRow};
 use crate::model::trouble::{Kind, Trouble};
 use crate::rules::premis::chain::{LogFile, LogRef};
 use crate::worlds::World;
+use crate::worlds::target::TargetError;
 use std::collections::BTreeSet;
 
-/// Files of events that are spread at once.
+/// Files of events that are read at once.
 const AT_ONCE: usize = 256;
 
 /// A change of an object, with what is told of it.
@@ -56,33 +57,40 @@ pub fn change(world: &World, ledger: &Ledger, change: Change) -> Result<ObjectRo
 /// Writes files of events to the targets that have not got them yet. Gives how many are left.
 pub fn spread(world: &World, ledger: &Ledger, object: Option<&ObjectId>) -> Result<usize, Trouble> {
     let mut left = 0;
-    for log in ledger.pending_logs(object, AT_ONCE).map_err(|error| failed(&error))? {
-        let still: Vec<String> = log
-            .left
-            .iter()
-            .filter(|name| {
-                let Some(target) = world.targets.get(*name) else { return true };
-                match target.log(&log.object, &log.name, log.text.as_bytes()) {
-                    Ok(()) => false,
-                    Err(error) => {
-                        log::warn!(
-                            "{} beside {} on {name}: {}",
-                            log.name,
-                            log.object,
-                            Trouble::from(error).because
-                        );
-                        true
-                    }
-                }
-            })
-            .cloned()
-            .collect();
-        left += usize::from(!still.is_empty());
-        if still != log.left {
-            ledger.log_spread(&log, still).map_err(|error| failed(&error))?;
+    let mut away = BTreeSet::new();
+    let mut after: Option<PendingLog> = None;
+    loop {
+        // Page by page: what one target does not take must not keep another from what lies behind it.
+        let page = ledger.pending_logs_behind(object, after.as_ref(), AT_ONCE);
+        let page = page.map_err(|error| failed(&error))?;
+        for log in &page {
+            let mut still = log.left.clone();
+            still.retain(|name| !is_written(world, log, name, &mut away));
+            left += usize::from(!still.is_empty());
+            if still != log.left {
+                ledger.log_spread(log, still).map_err(|error| failed(&error))?;
+            }
+        }
+        if page.len() < AT_ONCE {
+            return Ok(left);
+        }
+        after = page.into_iter().next_back();
+    }
+}
+
+/// Writes a file of events to this target; one that is away is asked once.
+fn is_written(world: &World, log: &PendingLog, name: &str, away: &mut BTreeSet<String>) -> bool {
+    let Some(target) = world.targets.get(name).filter(|_| !away.contains(name)) else { return false };
+    match target.log(&log.object, &log.name, log.text.as_bytes()) {
+        Ok(()) => true,
+        Err(error) => {
+            if matches!(error, TargetError::Missing { .. }) {
+                away.insert(name.to_string());
+            }
+            log::warn!("{} beside {} on {name}: {}", log.name, log.object, Trouble::from(error).because);
+            false
         }
     }
-    Ok(left)
 }
 
 /// What the ledger could not do.

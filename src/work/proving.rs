@@ -112,6 +112,7 @@ pub fn prove_from(
         Trouble::new(Kind::FactsDamaged, "no version is known").about(wanted.object.to_string())
     })?;
     // Who goes on has looked at the structure.
+    let goes_on = how.begun.is_some();
     let (mut proof, after) = match how.begun {
         Some(begun) => (Some(begun.proof), begun.after),
         None => (None, String::new()),
@@ -136,8 +137,16 @@ pub fn prove_from(
             return prover.compare(Begun { after, proof: proof.unwrap_or_default() }, rows);
         }
     }
-    // Both are damaged, which was counted: there is nothing that the files could be held against.
-    Ok(proof.unwrap_or_default())
+    // There is nothing that the files could be held against: what says so is what was found of the structure now.
+    let structure = if goes_on { prover.structure(wanted, head_sha512)? } else { proof.unwrap_or_default() };
+    match structure.is_sound() {
+        false => Ok(structure),
+        // It was there when it was digested, and not when it was opened: no file was read, so nothing can be said of them.
+        true => {
+            let because = "no inventory of the copy could be read to its end, though they are as recorded";
+            Err(Trouble::new(Kind::TargetIo, because).about(wanted.object.to_string()).into())
+        }
+    }
 }
 
 /// What a thread came to.
@@ -214,7 +223,7 @@ impl Prover<'_> {
         let opened = match self.reader.target.open(Where::Object(self.reader.object, path)) {
             Ok(opened) => opened,
             Err(error @ TargetError::Missing { .. }) => return Err(error.into()),
-            // It was counted as missing or unreadable.
+            // Whether it is missing or unreadable is said by who looks at the structure.
             Err(_) => return Ok(false),
         };
         let mut hashed =

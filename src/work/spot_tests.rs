@@ -39,8 +39,7 @@ pub fn weight(untested: Duration) -> f64 {
 
 /// True when a depositor whose last test was begun then is due again.
 pub fn is_due(last: Option<Timestamp>, every: Duration, now: Timestamp) -> bool {
-    // A clock that was set back makes nothing due: the next test comes when it has caught up.
-    last.is_none_or(|last| Duration::try_from(now.duration_since(last)).is_ok_and(|age| age >= every))
+    last.is_none_or(|last| crate::rules::due::again(last, every, now))
 }
 
 /// Which depositors are tested.
@@ -204,6 +203,8 @@ mod drawn {
             (Some(0), 99, false),
             (Some(0), 100, true),
             (Some(50), 20, false),
+            // By a clock that was far ahead.
+            (Some(5_000), 20, true),
         ];
         for (last, now, due) in table {
             assert_eq!(is_due(last.map(at), every, at(now)), due, "{last:?} {now}");

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use strongroom::books::ledger::{GivenState, ItemFilter};
 use strongroom::model::item::{Asker, Form, Item};
 use strongroom::model::object::ObjectId;
-use strongroom::work::giving::expiring::Expiring;
+use strongroom::work::giving::expiring::{Cursor, Expiring};
 use strongroom::work::giving::ordering::{Wanted, order};
 use strongroom::worlds::fate::Blow;
 
@@ -333,6 +333,19 @@ fn expire(house: &House, dry_run: bool) -> Vec<(String, String)> {
     }
 }
 
+/// One step without time; gives where the next one goes on.
+fn step(house: &House, from: Option<Cursor>) -> Option<Cursor> {
+    let until = std::time::Instant::now();
+    let expiring = Expiring {
+        world: &house.world,
+        ledger: &house.ledger,
+        settings: &house.settings,
+        until,
+        dry_run: false,
+    };
+    expiring.step(from).unwrap().1
+}
+
 const FORTNIGHT: std::time::Duration = std::time::Duration::from_secs(14 * 86_400 + 1);
 
 #[test]
@@ -380,6 +393,49 @@ fn what_somebody_changed_or_added_to_is_left_as_it_is() {
     house.outlet.clear();
     house.clock.advance(FORTNIGHT);
     assert_eq!(expire(&house, false), [("expired".to_string(), "somebody had taken it away".to_string())]);
+}
+
+/// Goes on until a removal has begun; gives where it was just before.
+fn until_it_removes(house: &House) -> (Item, Option<Cursor>) {
+    ask(house, Form::Folder, None);
+    house.run();
+    house.clock.advance(FORTNIGHT);
+    let item = house.items().into_iter().find(|item| item.errand.is_some()).unwrap();
+    let mut from = None;
+    loop {
+        let next = step(house, from);
+        if house.ledger.given(item.id).unwrap().is_some() {
+            return (item, from);
+        }
+        from = next;
+    }
+}
+
+#[test]
+fn who_only_asks_what_would_go_removes_nothing_of_what_another_began_to_remove() {
+    let house = kept();
+    until_it_removes(&house);
+    let before = brought(&house, "photos");
+    assert!(!before.is_empty());
+    assert_eq!(expire(&house, true).len(), 1);
+    assert!(brought(&house, "photos") == before, "it was only asked");
+    expire(&house, false);
+    assert!(house.outlet.names().is_empty());
+}
+
+#[test]
+fn two_who_remove_at_once_leave_no_file_behind() {
+    let house = kept();
+    // One has found the last file as it was left, when another begins to remove them.
+    let (item, mut from) = until_it_removes(&house);
+    for _ in 0..99 {
+        from = step(&house, from);
+        if from.is_none() {
+            break;
+        }
+    }
+    assert_eq!(house.ledger.given(item.id).unwrap().unwrap().state, GivenState::Expired);
+    assert!(house.outlet.names().is_empty(), "{:?}", brought(&house, "photos").keys());
 }
 
 #[test]

@@ -5,10 +5,12 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use strongroom::books::config::{Config, Given, Origin};
 use strongroom::books::ledger::Ledger;
-use strongroom::model::item::Asker;
+use strongroom::model::item::{Asker, Form};
 use strongroom::model::job::{Job, Run, RunEnd, Told};
 use strongroom::work::desk::Desk;
+use strongroom::work::desk::repair_words::{RepairAsk, RepairWish};
 use strongroom::work::desk::words::{Answer, Ask, JobAnswer, JobAsk, JobStep, JobView, Starter};
+use strongroom::work::giving::ordering::{Wanted, order};
 use strongroom::work::stages::INGEST_LINE;
 use strongroom::worlds::disk::{Disk, Place};
 
@@ -22,8 +24,11 @@ pub struct Office {
 }
 
 pub fn office(text: &str) -> Office {
+    office_in(house(), text)
+}
+
+pub fn office_in(house: House, text: &str) -> Office {
     let folder = tempfile::tempdir().unwrap();
-    let house = house();
     let given = Given { file: None, data: Some((folder.path().to_path_buf(), Origin::Option("--data"))) };
     let config = Config::from_text(text, None, &given).unwrap();
     let desk = desk_of(&house, &house.ledger, Arc::new(config));
@@ -208,9 +213,13 @@ fn retention_removes_what_dead_processes_left_and_nothing_else() {
     let place = |path: &str| Place { volume: "staging".into(), path: path.into() };
     let own = std::process::id();
     let mine = format!("rehearsal-desk-proof-{own}-1/x");
+    let giving = format!("rehearsal-restore-{own}-0/x");
     for path in [
         "rehearsal-desk-proof-1-1/x",
         "rehearsal-restore-1/x",
+        "rehearsal-restore-1-0/x",
+        "rehearsal-inventory-1-12/x",
+        &giving,
         "rehearsal-7/facts",
         &mine,
         "other-restore-1/x",
@@ -218,9 +227,45 @@ fn retention_removes_what_dead_processes_left_and_nothing_else() {
         disk.append(&place(path), 0, b"left").unwrap();
     }
     let run = office.cron("retention").unwrap();
-    assert_eq!(run.told.line, "retention: 2 leftovers removed from staging, 0 orders from their places");
+    assert_eq!(run.told.line, "retention: 4 leftovers removed from staging, 0 orders from their places");
     let left = disk.list(&place("")).unwrap();
-    assert_eq!(left, ["other-restore-1", "rehearsal-7", mine.trim_end_matches("/x")]);
+    let ours = [mine.trim_end_matches("/x"), giving.trim_end_matches("/x")];
+    assert_eq!(left, ["other-restore-1", "rehearsal-7", ours[0], ours[1]]);
+}
+
+#[test]
+fn what_the_daemon_did_by_a_clock_that_was_years_ahead_keeps_it_from_nothing() {
+    let office = office("[repair]\nmode = \"auto\"\n[serve]\nreconcile_every = \"1 d\"\n");
+    let (house, desk) = (&office.house, &office.desk);
+    house.deposit("letters", &[("a.txt", "hello")]);
+    house.run();
+    house.clock.set_wall(jiff::SignedDuration::from_hours(24 * 4_000));
+    assert!(matches!(desk.answer(&Ask::Backup, &asker("schedule")), Answer::BackedUp { .. }));
+    while desk.reconcile_due() {
+        desk.answer(&Ask::Reconcile { targets: Vec::new(), check: None }, &asker("schedule"));
+    }
+    let wish = RepairWish { by_itself: true, ..RepairWish::default() };
+    desk.answer(&Ask::Repair(RepairAsk::Run { wish, run: None }), &asker("schedule"));
+    assert!(!desk.backup_due() && !desk.reconcile_due(), "both were done just now");
+    // A step of minutes makes nothing due.
+    house.clock.set_wall(-jiff::SignedDuration::from_mins(10));
+    assert!(!desk.backup_due() && !desk.reconcile_due());
+    house.clock.set_wall(-jiff::SignedDuration::from_hours(24 * 3_900));
+    assert!(desk.backup_due(), "a backup from a time that is still to come is none");
+    assert!(desk.reconcile_due(), "and a check from such a time is none");
+    let target = &house.targets["b"];
+    let object = target.objects().remove(0);
+    target.damage(&object, "v1/content/bag/data/a.txt", b"hellO".to_vec());
+    crate::sweeping::sweep(house, &crate::sweeping::all());
+    assert_eq!(house.ledger.damaged(None, 9).unwrap().len(), 1);
+    assert!(desk.repair_due(), "what a sweep found is new, whatever time the last repair says");
+    // Found by a clock that was ahead: tried once, it is tried again after a day, and not all the time.
+    house.clock.set_wall(-jiff::SignedDuration::from_hours(24 * 50));
+    let wish = RepairWish { by_itself: true, ..RepairWish::default() };
+    house.targets["a"].damage(&object, "v1/content/bag/data/a.txt", b"hellO".to_vec());
+    desk.answer(&Ask::Repair(RepairAsk::Run { wish, run: None }), &asker("schedule"));
+    assert_eq!(house.ledger.damaged(None, 9).unwrap().len(), 1, "there is no proved copy");
+    assert!(!desk.repair_due());
 }
 
 #[test]
@@ -242,6 +287,12 @@ fn a_report_tells_of_the_time_since_the_last_one_and_of_no_other() {
     let office = office("");
     office.house.deposit("first", &[("a.txt", "hello")]);
     office.house.run();
+    // What is given back is an item, too, and nothing that a depositor sent.
+    let ledger = &office.house.ledger;
+    let object = ledger.objects(None, 1).unwrap().remove(0);
+    let version = ledger.versions(&object.id).unwrap().remove(0);
+    let wanted = Wanted { file: None, form: Form::Folder, to: String::new(), spot_test: Some(7) };
+    assert!(order(ledger, &object, &version, wanted, &asker("anna")).unwrap().1);
     office.house.clock.advance(HOUR);
     let run = office.cron("report").unwrap();
     assert_eq!(run.end, RunEnd::Well);

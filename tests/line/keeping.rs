@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use strongroom::books::ledger::TargetUse;
+use strongroom::books::ledger::{ObjectChange, PendingLog, TargetUse};
 use strongroom::model::item::Asker;
 use strongroom::model::object::{ObjectId, VersionRow};
 use strongroom::model::trouble::Stop;
@@ -136,6 +136,59 @@ fn a_target_that_joins_a_policy_gets_every_version_with_its_events() {
     }
     assert_eq!(house.ledger.object_events(&photos()).unwrap().len(), 1);
     assert_eq!(fill_all(&house), Filled { objects: 1, ..Filled::default() });
+}
+
+#[test]
+fn what_lay_there_before_keeps_its_time_of_proof_when_a_later_version_is_copied() {
+    let mut house = house();
+    house.deposit("photos", &ONE);
+    house.run();
+    house.clock.advance(Duration::from_secs(60 * 86_400));
+    house.settings.policies.insert("default".into(), policy("default", &["a", "c"]));
+    house.deposit("photos", &TWO);
+    house.run();
+    let proved = |version: usize, target: &str| {
+        let row = versions(&house).swap_remove(version);
+        row.copies.into_iter().find(|copy| copy.target == target).map(|copy| copy.proved_at)
+    };
+    let before = proved(0, "b").unwrap();
+    assert_eq!(proved(1, "b"), None, "b lags");
+    let step = |_| Ok(());
+    let leveller =
+        Leveller { world: &house.world, ledger: &house.ledger, settings: &house.settings, step: &step };
+    assert_eq!(leveller.level(&photos(), "b").unwrap().versions, 1);
+    assert!(proved(1, "b").unwrap() > before, "the later version was read back");
+    assert_eq!(proved(0, "b"), Some(before), "nobody read the first one again");
+}
+
+#[test]
+fn events_that_one_target_cannot_take_do_not_keep_those_of_another_from_it() {
+    let house = house();
+    house.deposit("photos", &ONE);
+    house.run();
+    // As many as are spread at once wait for a target that left the configuration.
+    let row = house.ledger.object(&photos()).unwrap().unwrap();
+    for (number, to) in (0..300).map(|number| (number, "gone")).chain([(300, "b")]) {
+        let log = PendingLog {
+            object: photos(),
+            name: format!("{number:04}.jsonl"),
+            text: "{}\n".into(),
+            left: vec![to.into()],
+        };
+        let change = ObjectChange {
+            object: row.clone(),
+            versions: Vec::new(),
+            events: Vec::new(),
+            log: Some(log),
+            damage: Vec::new(),
+        };
+        house.ledger.change_object(change).unwrap();
+    }
+    for _ in 0..3 {
+        strongroom::work::keeping::spread(&house.world, &house.ledger);
+    }
+    let files = house.targets["b"].files(&photos());
+    assert!(files.contains_key("logs/premis/0300.jsonl"), "{:?}", files.keys());
 }
 
 #[test]
@@ -275,6 +328,13 @@ fn a_draining_target_gets_nothing_new_and_what_depends_on_it_is_known() {
     house.run();
     assert_eq!(house.targets["b"].objects(), [photos()]);
     assert_eq!(fill_all(&house).lacking, 0);
+    assert_eq!(of_b(&house).0, 0);
+    // A copy that is known to be damaged is none to depend on.
+    house.targets["a"].damage(&photos(), "v1/content/bag/data/a.txt", b"alphA".to_vec());
+    crate::sweeping::sweep(&house, &crate::sweeping::all());
+    assert_eq!(of_b(&house), (1, vec![photos().0]));
+    house.targets["a"].damage(&photos(), "v1/content/bag/data/a.txt", b"alpha".to_vec());
+    crate::sweeping::sweep(&house, &crate::sweeping::all());
     assert_eq!(of_b(&house).0, 0);
     // Retired, its copies are counted no more, and nothing of them is touched.
     let there = house.targets["b"].files(&photos());

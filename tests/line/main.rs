@@ -8,6 +8,7 @@ mod deleting;
 mod every_fault;
 mod every_stage_twice;
 mod fetching;
+mod fickle;
 mod giving_back;
 mod jobs;
 mod keeping;

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use strongroom::books::ledger::additions::Additions;
-use strongroom::books::ledger::{Ledger, TargetUse};
+use strongroom::books::ledger::{Ledger, RepairWanted, TargetUse};
 use strongroom::model::item::Asker;
 use strongroom::rules::registry::Odd;
 use strongroom::work::keeping::{self, Fill};
 use strongroom::work::rebuild::{Rebuild, Report};
+use strongroom::work::repair::Repairer;
 use strongroom::work::stages::INGEST_LINE;
 use strongroom::worlds::World;
 use strongroom::worlds::book::rehearsal::RehearsalBook;
@@ -257,6 +258,33 @@ fn what_is_wrong_on_one_target_is_told_and_the_other_serves() {
     let own = before.keys().filter(|key| !key.starts_with("u/"));
     let differ: Vec<&String> = own.filter(|key| after.get(*key) != before.get(*key)).collect();
     assert_eq!(differ, [&format!("v/{}/000001", object("maps"))], "only the copy that cannot be read");
+}
+
+#[test]
+fn a_copy_that_was_damaged_when_the_ledger_was_lost_is_put_right_when_somebody_asks() {
+    let house = house();
+    house.deposit("photos", &[("a.txt", "alpha")]);
+    house.run();
+    let object = house.ledger.objects(None, 1).unwrap().remove(0).id;
+    house.targets["b"].damage(&object, "inventory.json", b"{}".to_vec());
+    let (ledger, report) = rebuilt(&house, &["a", "b"]);
+    assert_eq!(report.odd.get("damaged"), Some(&1), "{report:?}");
+    let on = || {
+        let version = ledger.versions(&object).unwrap().remove(0);
+        version.copies.into_iter().map(|copy| copy.target).collect::<Vec<_>>()
+    };
+    assert_eq!(on(), ["a"]);
+    let repairer =
+        Repairer { world: ledger.world(), ledger: &ledger, settings: &house.settings, step: &|_| Ok(()) };
+    let wanted = RepairWanted { object: Some(object.clone()), ..RepairWanted::default() };
+    let run = ledger.begin_repair("anna", wanted).unwrap();
+    let run = repairer.step(run, Duration::from_secs(3_600)).unwrap();
+    assert_eq!((run.repaired, run.failed), (1, 0), "{run:?}");
+    assert_eq!(on(), ["a", "b"]);
+    assert_eq!(
+        house.targets["a"].files(&object)["inventory.json"],
+        house.targets["b"].files(&object)["inventory.json"]
+    );
 }
 
 #[test]

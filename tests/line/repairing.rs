@@ -320,6 +320,22 @@ fn inventories_that_are_bad_on_every_target_come_from_the_ledgers_records() {
 }
 
 #[test]
+fn damage_that_comes_back_the_same_after_a_sweep_found_the_copy_sound_is_marked_again() {
+    let house = house();
+    let right = files(&house, "a")[ALPHA].to_vec();
+    let rot = |target: &str| house.targets[target].damage(&photos(), ALPHA, b"?".to_vec());
+    ["a", "b", "c"].into_iter().for_each(rot);
+    assert!(matches!(mend(&house, "a").came, Came::Failed(_)));
+    assert!(is_marked(&house, "a"));
+    house.targets["a"].damage(&photos(), ALPHA, right);
+    crate::sweeping::sweep(&house, &crate::sweeping::all());
+    assert!(!is_marked(&house, "a"), "it was read and found sound");
+    rot("a");
+    assert!(matches!(mend(&house, "a").came, Came::Failed(_)));
+    assert!(is_marked(&house, "a"), "what was found wrong now is known");
+}
+
+#[test]
 fn what_has_a_proved_copy_is_put_right_also_when_something_else_has_none() {
     let house = house();
     for target in ["a", "b", "c"] {

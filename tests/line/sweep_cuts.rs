@@ -218,3 +218,37 @@ fn a_large_copy_is_gone_on_with_once_and_read_anew_when_it_is_due_again() {
     go();
     assert_eq!(house.ledger.damaged(None, 9).unwrap().len(), 1, "what lies before the place is read again");
 }
+
+#[test]
+fn a_large_copy_of_which_nothing_is_left_when_it_is_gone_on_with_is_not_called_sound() {
+    let house = large();
+    let config = FixityConfig::default();
+    let stopped = sweep_by(&house, &due(), &config, &slowly(&house, true), &|| false).unwrap();
+    assert_eq!(stopped.why.as_deref(), Some("stopped"));
+    assert!(["a", "b"].iter().all(|target| house.ledger.partial(target).unwrap().is_some()));
+    // Of one everything is gone, of the other only what says what should be there.
+    house.targets["a"].lose(&bag(0), None);
+    for path in ["inventory.json", "v1/inventory.json"] {
+        house.targets["b"].damage(&bag(0), path, b"{}".to_vec());
+    }
+    let row = sweep_by(&house, &due(), &config, &slowly(&house, false), &|| false).unwrap();
+    let parts = house.ledger.sweep_targets(row.number).unwrap();
+    assert!(parts.iter().all(|part| (part.sound, part.faulty) == (0, 1)), "{parts:?}");
+    assert_eq!(house.ledger.damaged(None, 9).unwrap().len(), 2);
+}
+
+#[test]
+fn a_large_copy_whose_proof_is_of_a_time_still_to_come_is_gone_on_with() {
+    let house = large();
+    house.clock.set_wall(-jiff::SignedDuration::from_hours(24 * 300));
+    let config = FixityConfig::default();
+    let stopped = sweep_by(&house, &due(), &config, &slowly(&house, true), &|| false).unwrap();
+    assert_eq!(stopped.why.as_deref(), Some("stopped"));
+    let gone_on = Mutex::new(0);
+    let noting = |target: &dyn Target, wanted: &Wanted<'_>, scratch: &dyn Scratch, how: How<'_>| {
+        *gone_on.lock().unwrap() += u64::from(how.begun.is_some());
+        prove_from(target, wanted, scratch, how)
+    };
+    assert_eq!(sweep_by(&house, &due(), &config, &noting, &|| false).unwrap().why, None);
+    assert_eq!(*gone_on.lock().unwrap(), 2, "on both targets");
+}

@@ -296,6 +296,21 @@ fn many_failures_of_one_kind_are_the_targets_fault_and_no_copy_is_marked() {
 }
 
 #[test]
+fn a_run_that_looked_at_nothing_does_not_say_that_an_ill_target_is_well() {
+    let house = stocked(30);
+    for number in 5..25 {
+        house.targets["a"].lose(&bag(number), Some("v1/content/bag/data/a.txt"));
+    }
+    sweep(&house, &all());
+    assert!(house.ledger.ill("a").unwrap().is_some());
+    // The next night nothing is due.
+    house.clock.advance(DAY);
+    let (_, parts) = sweep(&house, &due());
+    assert_eq!((parts["a"].state, parts["a"].sound + parts["a"].faulty), (SweepState::Done, 0));
+    assert!(house.ledger.ill("a").unwrap().is_some(), "nobody looked whether it is well again");
+}
+
+#[test]
 fn a_run_ends_when_its_bytes_are_used_up_and_the_next_goes_on_with_the_oldest() {
     let house = stocked(100);
     house.clock.advance(200 * DAY);
@@ -353,6 +368,13 @@ fn a_clock_that_was_set_back_keeps_no_copy_from_being_proved() {
     // Also where only what is due is looked at: a proof from the future is none.
     house.clock.set_wall(jiff::SignedDuration::from_hours(-24 * 300));
     assert_eq!(sweep(&house, &due()).1["a"].sound, 4);
+    // And a copy that was found damaged at such a time is looked at again like any other.
+    house.targets["a"].damage(&bag(1), "v1/content/bag/data/a.txt", b"?".to_vec());
+    sweep(&house, &all());
+    house.clock.set_wall(jiff::SignedDuration::from_hours(-24 * 300));
+    let seen = Seen::default();
+    sweep_by(&house, &due(), &FixityConfig::default(), &noting(&seen), &|| false).unwrap();
+    assert!(seen.into_inner().unwrap().contains(&("a".to_string(), bag(1))));
 }
 
 #[test]

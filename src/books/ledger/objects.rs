@@ -187,8 +187,18 @@ impl Ledger {
         object: Option<&ObjectId>,
         limit: usize,
     ) -> Result<Vec<PendingLog>, LedgerError> {
+        self.pending_logs_behind(object, None, limit)
+    }
+
+    /// The same, behind this one.
+    pub fn pending_logs_behind(
+        &self,
+        object: Option<&ObjectId>,
+        after: Option<&PendingLog>,
+        limit: usize,
+    ) -> Result<Vec<PendingLog>, LedgerError> {
         let prefix = object.map_or_else(|| "l/".to_string(), |object| format!("l/{object}/"));
-        let rows = self.world.book.scan(&prefix, None, limit)?;
+        let rows = self.world.book.scan(&prefix, after.map(log_key).as_deref(), limit)?;
         rows.iter().map(|(key, row)| decode(key, row)).collect()
     }
 

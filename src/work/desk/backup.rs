@@ -3,10 +3,10 @@
 use super::complaint::{Complaint, Sort};
 use super::words::{Answer, Check};
 use super::{Desk, Told, of_ledger};
+use crate::rules::due;
 use crate::work::backup::Backup;
 use jiff::Timestamp;
 use std::sync::TryLockError;
-use std::time::Duration;
 
 /// Folder of the scratch ledger, below the ledger's own.
 const SCRATCH: &str = "scratch-of-backup";
@@ -54,9 +54,7 @@ impl Desk {
     pub(super) fn check_backup(&self) -> Option<Check> {
         let every = self.config().serve.backup_every?;
         let now = self.ledger.world().clock.now();
-        let old = |at: Timestamp| {
-            Duration::try_from(now.duration_since(at)).is_ok_and(|age| age >= every * OVERDUE)
-        };
+        let old = |at: Timestamp| due::again(at, every * OVERDUE, now);
         match self.ledger.last_backup() {
             Ok(Some(row)) if row.good() < row.places.len() => {
                 let wrong = row.places.iter().filter(|place| place.wrong.is_some());
@@ -85,8 +83,6 @@ impl Desk {
         let Some(every) = self.config().serve.backup_every else { return false };
         let Ok(last) = self.ledger.last_backup() else { return false };
         let now = self.ledger.world().clock.now();
-        // A clock that was set back makes nothing due.
-        let age = |at| Duration::try_from(now.duration_since(at)).ok();
-        last.is_none_or(|row| age(row.at).is_some_and(|age| age >= every))
+        last.is_none_or(|row| due::again(row.at, every, now))
     }
 }

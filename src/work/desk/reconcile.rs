@@ -107,10 +107,7 @@ impl Desk {
 
 /// True when the last check began so long ago.
 fn is_due(last: Option<&CheckRow>, every: Duration, now: Timestamp) -> bool {
-    let Some(last) = last else { return true };
-    let age = now.duration_since(last.started);
-    // A clock that was set back makes nothing due: the next check comes when it has caught up.
-    Duration::try_from(age).is_ok_and(|age| age >= every)
+    last.is_none_or(|last| crate::rules::due::again(last.started, every, now))
 }
 
 #[cfg(test)]
@@ -123,7 +120,8 @@ mod tests {
         let last = |second| CheckRow { started: at(second), ..CheckRow::default() };
         let every = Duration::from_secs(100);
         assert!(is_due(None, every, at(0)));
-        for (started, now, due) in [(0, 99, false), (0, 100, true), (0, 1_000, true), (50, 20, false)] {
+        let table = [(0, 99, false), (0, 100, true), (0, 1_000, true), (50, 20, false), (5_000, 20, true)];
+        for (started, now, due) in table {
             assert_eq!(is_due(Some(&last(started)), every, at(now)), due, "{started} {now}");
         }
     }

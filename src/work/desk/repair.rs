@@ -12,6 +12,7 @@ use crate::books::config::RepairMode;
 use crate::books::ledger::{LedgerError, RepairPlace, RepairRun, RepairWanted};
 use crate::model::item::Asker;
 use crate::model::trouble::{Stop, Trouble};
+use crate::rules::due;
 use crate::work::keeping::wait_for;
 use crate::work::repair::Repairer;
 use jiff::SignedDuration;
@@ -24,7 +25,7 @@ const AT_MOST: Duration = Duration::from_secs(2);
 const DAMAGED_MAX: usize = 200;
 
 /// What could not be put right is tried again by itself after so long.
-const AGAIN: SignedDuration = SignedDuration::from_hours(24);
+const AGAIN: Duration = Duration::from_secs(24 * 3_600);
 
 impl Desk {
     pub(super) fn repair(&self, ask: &RepairAsk, asker: &Asker) -> Told<Answer> {
@@ -157,8 +158,8 @@ impl Desk {
             for copy in page.iter().filter(|copy| copy.run > 0) {
                 let is_new = last.is_none_or(|last| {
                     last.ended.is_none()
-                        || copy.found_at > last.started
-                        || now.duration_since(last.started) > AGAIN
+                        || (copy.found_at > last.started && copy.found_at <= due::not_yet(now))
+                        || due::again(last.started, AGAIN, now)
                 });
                 if is_new && self.ledger.ill(&copy.target)?.is_none() {
                     return Ok(true);

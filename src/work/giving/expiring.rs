@@ -31,6 +31,9 @@ pub struct Cursor {
     /// Files of it that were found as they were left, in the steps before.
     #[serde(default)]
     pub seen: u64,
+    /// True when files are being removed, false while they are looked at: the list is gone through for each.
+    #[serde(default)]
+    pub removing: bool,
 }
 
 /// What became of one.
@@ -76,8 +79,7 @@ impl Expiring<'_> {
         let from = from.unwrap_or_default();
         let mut told = Vec::new();
         for id in self.ledger.restorations(Some("done")).map_err(failed)? {
-            let (at, seen) = if id.0 == from.item { (from.at, from.seen) } else { (0, 0) };
-            if id.0 < from.item || id.0 == from.item && at == 0 {
+            if id.0 < from.item || id.0 == from.item && from.at == 0 {
                 continue;
             }
             let Some(item) = self.ledger.item(id).map_err(failed)? else { continue };
@@ -88,13 +90,16 @@ impl Expiring<'_> {
             if row.as_ref().is_some_and(|row| row.state != GivenState::Removing) {
                 continue;
             }
+            // Somebody else may have begun to remove since: that begins at the first file, wherever the looking was.
+            let same = id.0 == from.item && from.removing == row.is_some();
+            let (at, seen) = if same { (from.at, from.seen) } else { (0, 0) };
             match self.one(&item, row.is_some(), (at, seen)) {
                 Ok((expired, None)) => told.push(expired),
                 Ok((_, Some(cursor))) => return Ok((told, Some(cursor))),
                 Err(trouble) => told.push(self.told(&item, "failed", &trouble.sentence())),
             }
             if Instant::now() >= self.until {
-                return Ok((told, Some(Cursor { item: id.0, at: 0, seen: 0 })));
+                return Ok((told, Some(Cursor { item: id.0, ..Cursor::default() })));
             }
         }
         Ok((told, None))
@@ -121,8 +126,10 @@ impl Expiring<'_> {
         let parcel = parcel_of(&self.settings.ledger_id, item, order);
         let outlet = self.world.outlets.open(&order.to)?;
         let expired = |why: &str| self.told(item, "expired", why);
-        let go_on = |at, seen| Some(Cursor { item: item.id.0, at, seen });
-        let mut removing = removing;
+        let go_on = |at, seen, removing| Some(Cursor { item: item.id.0, at, seen, removing });
+        if removing && self.dry_run {
+            return Ok((expired("it is being removed"), None));
+        }
         let (mut at, mut seen) = (at, seen);
         if !removing {
             if !outlet.lies(&parcel)? {
@@ -130,7 +137,7 @@ impl Expiring<'_> {
                 return self.over(item, GivenState::Expired, why).map(|()| (expired(why), None));
             }
             let went = match self.look(item, (&outlet, &parcel), (at, seen))? {
-                Went::So { at, seen } => return Ok((expired(""), go_on(at, seen))),
+                Went::So { at, seen } => return Ok((expired(""), go_on(at, seen, false))),
                 Went::Stopped(why) => Err(why),
                 Went::Through(count) => self.nothing_else(&outlet, &parcel, count)?,
             };
@@ -143,11 +150,10 @@ impl Expiring<'_> {
                 return Ok((expired("it would be removed"), None));
             }
             self.note(item.id, GivenState::Removing, "")?;
-            (removing, at, seen) = (true, 0, 0);
+            (at, seen) = (0, 0);
         }
-        debug_assert!(removing, "what is removed was noted");
         if let Went::So { at, seen } = self.remove(item, (&outlet, &parcel), (at, seen))? {
-            return Ok((expired(""), go_on(at, seen)));
+            return Ok((expired(""), go_on(at, seen, true)));
         }
         outlet.remove_empty(&parcel)?;
         self.over(item, GivenState::Expired, "its time was over")?;

@@ -1,11 +1,11 @@
 //! The job fixity: one run that proves copies again, oldest proof first, within the budget of the configuration.
 //!
 //! - The run goes on by itself; the job watches it, and ends it when it is itself stopped. One that is under way already is
-//!   watched to its end, whoever began it.
+//!   watched to its end, whoever began it; when it was not about every target, the job's own run comes after it.
 //! - A target that could not be reached is wrong, never well: what was not looked at is not sound.
 
 use super::{Step, Work};
-use crate::books::ledger::{SweepState, SweepTarget};
+use crate::books::ledger::{SweepRow, SweepState, SweepTarget};
 use crate::model::item::Asker;
 use crate::model::job::{LINES_MAX, Told};
 use crate::work::desk::Desk;
@@ -27,11 +27,8 @@ pub(super) struct Fixity {
 
 /// When the last run began that looked at every target and could be trusted.
 pub(super) fn done(desk: &Desk) -> Option<Timestamp> {
-    let names: Vec<&String> = desk.ledger().world().targets.keys().collect();
     let runs = desk.ledger().sweeps(RUNS_MAX).ok()?;
-    let whole = runs.into_iter().find(|run| {
-        run.ended.is_some() && !run.refused && names.iter().all(|name| run.targets.contains(name))
-    })?;
+    let whole = runs.into_iter().find(|run| run.ended.is_some() && !run.refused && is_whole(desk, run))?;
     let parts = desk.ledger().sweep_targets(whole.number).ok()?;
     let stopped = parts.iter().any(|part| matches!(part.state, SweepState::Stopped | SweepState::Going));
     (!stopped).then_some(whole.started)
@@ -46,7 +43,15 @@ impl Work for Fixity {
         match desk.answer(&Ask::Fixity(ask), asker) {
             Answer::Fixity(FixityAnswer::Run(view)) => {
                 self.run = Some(view.run.number);
-                if view.under_way { Step::Going(going(&view)) } else { over(desk, asker, &view) }
+                if view.under_way {
+                    return Step::Going(going(&view));
+                }
+                if !is_whole(desk, &view.run) {
+                    self.run = None;
+                    let names = view.run.targets.join(", ");
+                    return Step::Going(format!("run {} was of {names} only", view.run.number));
+                }
+                over(desk, asker, &view)
             }
             Answer::Refused(complaint) => Step::Failed(format!("{}: {}", complaint.error, complaint.because)),
             _ => Step::Failed("the desk gave an answer that was not asked for".into()),
@@ -59,6 +64,11 @@ impl Work for Fixity {
             desk.answer(&Ask::Fixity(FixityAsk::Stop { run }), asker);
         }
     }
+}
+
+/// True when a run was about every target whose copies count.
+fn is_whole(desk: &Desk, run: &SweepRow) -> bool {
+    desk.counted_targets().iter().all(|name| run.targets.contains(name))
 }
 
 /// The run that somebody else began and that goes on.

@@ -106,16 +106,17 @@ fn leftovers(desk: &Desk, failed: &mut Vec<String>) -> Vec<Place> {
     found
 }
 
-/// True for `LEDGER-restore-PID`, `LEDGER-inventory-PID` and `LEDGER-desk-WHAT-PID-NUMBER` of a process that is not ours.
+/// True for `LEDGER-restore-PID-NUMBER`, `LEDGER-inventory-PID-NUMBER` (earlier programs wrote no number) and
+/// `LEDGER-desk-WHAT-PID-NUMBER` of a process that is not ours.
 fn is_leftover(name: &str, ledger: &str, own: u32) -> bool {
     let Some(rest) = name.strip_prefix(ledger).and_then(|rest| rest.strip_prefix('-')) else { return false };
     let parts: Vec<&str> = rest.split('-').collect();
-    let process = match parts.as_slice() {
-        ["restore" | "inventory", process] => process,
-        ["desk", _, process, number] if number.parse::<u64>().is_ok() => process,
+    let (process, number) = match parts.as_slice() {
+        ["restore" | "inventory", process] => (process, "0"),
+        ["restore" | "inventory", process, number] | ["desk", _, process, number] => (process, *number),
         _ => return false,
     };
-    process.parse::<u32>().is_ok_and(|process| process != own)
+    number.parse::<u64>().is_ok() && process.parse::<u32>().is_ok_and(|process| process != own)
 }
 
 #[cfg(test)]
@@ -127,9 +128,13 @@ mod tests {
         let table = [
             ("led-restore-77", true),
             ("led-inventory-77", true),
+            ("led-restore-77-0", true),
+            ("led-inventory-77-12", true),
             ("led-desk-proof-77-3", true),
             // Ours, an item's, another ledger's, and what is written over anyway.
             ("led-restore-42", false),
+            ("led-restore-42-0", false),
+            ("led-restore-77-x", false),
             ("led-desk-proof-42-3", false),
             ("led-17", false),
             ("led-desk-17", false),

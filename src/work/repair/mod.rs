@@ -273,11 +273,7 @@ impl<'a> Repairer<'a> {
         }
         let inventories = inventories_on(&versions, to);
         let others = self.others(&row, &versions, to);
-        let volume =
-            self.settings.staging.first().cloned().ok_or_else(|| {
-                Trouble::new(Kind::VolumeMissing, "the configuration names no staging volume")
-            })?;
-        let place = Place { volume, path: format!("{}-repair-{to}", self.settings.ledger_id) };
+        let place = self.settings.scratch("repair", to, object)?;
         Ok(Ok(Case { row, versions, inventories, to, target, others, gone, place }))
     }
 
@@ -421,7 +417,7 @@ impl<'a> Repairer<'a> {
         Ok(row)
     }
 
-    /// What is left in staging only takes space; the next repair of this target removes it.
+    /// What is left in staging only takes space; the next repair of this copy removes it.
     fn tidy(&self, place: &Place) {
         if let Err(error) = self.world.disk.remove(place) {
             log::debug!("{}: {}", place.path, Trouble::from(error).sentence());

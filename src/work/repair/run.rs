@@ -6,9 +6,10 @@
 
 use super::{Came, CopyPlan, Done, Repairer, failed, is_gone};
 use crate::books::ledger::{RepairPlace, RepairRun, RepairWanted};
-use crate::model::object::ObjectId;
+use crate::model::object::{ObjectId, VersionRow};
 use crate::model::proof::DamagedCopy;
 use crate::model::trouble::{Stop, Trouble};
+use crate::work::keeping::lacking;
 use std::time::Duration;
 
 /// Copies read from the registry at once.
@@ -107,6 +108,7 @@ impl Repairer<'_> {
                 names.push(name.clone());
             }
         }
+        names.extend(self.uncounted(object, &versions)?);
         names.sort();
         names.dedup();
         let after = place.after.as_ref().map(|(target, _)| target);
@@ -120,6 +122,20 @@ impl Repairer<'_> {
                 Next::Copy(target, object.clone(), place)
             }
         })
+    }
+
+    /// Targets on which something of an object lies that no version counts, though its policy asks for a copy there: a ledger
+    /// that was made anew from targets did not take a copy that was damaged.
+    fn uncounted(&self, object: &ObjectId, versions: &[VersionRow]) -> Result<Vec<String>, Stop> {
+        let Some(row) = self.ledger.object(object).map_err(failed)? else { return Ok(Vec::new()) };
+        let mut names = lacking(self.settings, &row, versions)?;
+        names.retain(|name| {
+            let counted =
+                versions.iter().flat_map(|version| &version.copies).any(|copy| copy.target == *name);
+            let target = self.world.targets.get(name).filter(|_| !counted);
+            target.is_some_and(|target| matches!(is_gone(&**target, object), Ok(false)))
+        });
+        Ok(names)
     }
 
     fn next_damaged(&self, wanted: &RepairWanted, place: &RepairPlace) -> Result<Next, Stop> {

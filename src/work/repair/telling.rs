@@ -195,7 +195,10 @@ impl<'a> Repairer<'a> {
             event.target.as_deref() == Some(case.to)
                 && matches!(event.event_type, EventType::Recovery | EventType::Quarantine)
         };
-        if told.iter().rev().find(of_this_copy).is_some_and(|last| last.detail == detail) {
+        // What was found sound meanwhile and is damaged again has lost its mark: it is told anew, and gets one.
+        let marked = self.ledger.damage_of(case.to, &case.row.id).map_err(failed)?.is_some();
+        let known = told.iter().rev().find(of_this_copy).is_some_and(|last| last.detail == detail);
+        if known && (marked || damage.is_empty()) {
             return Ok(());
         }
         let told = EventDraft {

@@ -174,7 +174,8 @@ impl Tally {
     }
 
     fn item(&mut self, item: &Item, period: Period) {
-        if !period.holds(item.received_at) {
+        // What is given back, tested or deleted is an item, too, and nobody sent it.
+        if item.errand.is_some() || !period.holds(item.received_at) {
             return;
         }
         let sums = self.deposits.entry(item.depositor.clone()).or_default();

@@ -119,8 +119,10 @@ impl Round<'_> {
         let Some(head) = inventories.values().next_back().cloned() else { return Ok(Looked::Gone) };
         // Begun after all of it was proved last: what was read before that shows nothing now.
         let last = mark.as_ref().map_or(copy.proved_at, |mark| mark.found_at.max(copy.proved_at));
+        // A proof of a time that is still to come is none.
+        let is_none = last > due::not_yet(self.row.started);
         let goes_on = |partial: &Partial| {
-            partial.object == copy.object && partial.head_sha512 == head && partial.began > last
+            partial.object == copy.object && partial.head_sha512 == head && (is_none || partial.began > last)
         };
         let partial = ledger.partial(&part.target)?.filter(|partial| is_large(copy) && goes_on(partial));
         let began = match &partial {
@@ -144,7 +146,9 @@ impl Round<'_> {
     }
 
     fn is_recent(&self, found_at: Timestamp) -> bool {
-        found_at > due::since(self.sweep.world.clock.now(), self.sweep.config.recheck)
+        let now = self.sweep.world.clock.now();
+        // A time that is still to come says nothing.
+        found_at > due::since(now, self.sweep.config.recheck) && found_at <= due::not_yet(now)
     }
 
     fn prove(

@@ -235,7 +235,8 @@ impl Round<'_> {
         };
         let ill = match ended {
             SweepState::Ill => Some(Some(&ill)),
-            SweepState::Done => Some(None),
+            // Who looked at nothing cannot say that it is well again.
+            SweepState::Done if part.sound > 0 => Some(None),
             _ => None,
         };
         let findings = std::mem::take(&mut news.findings);

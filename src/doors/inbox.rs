@@ -3,6 +3,8 @@
 //! - A deposit is taken when it has not changed for the settling time: it may still be on its way.
 //! - Names that start with a dot or end in `.part`, `.tmp` or `.filepart` are on their way.
 //! - Nothing is moved or removed here; the same deposit is the same item.
+//! - What is refused is told once and asked for again now and then: a full ledger or a mount that is away for an hour must
+//!   not leave lying for ever what came in that hour.
 //! - It looks in a thread of its own: a folder with a million files must not keep the daemon from heeding signals.
 
 use crate::model::item::Asker;
@@ -18,6 +20,9 @@ use std::time::{Duration, SystemTime};
 
 /// Pause between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Looks after which a deposit that was refused is submitted again: a minute.
+pub const AGAIN: u32 = 30;
 
 /// Entries of one depositor's folder that are looked at; beyond it somebody must tidy up.
 const ENTRIES_MAX: usize = 100_000;
@@ -40,43 +45,62 @@ pub fn watch(desk: Arc<Desk>, asker: Asker) -> std::io::Result<Sender<()>> {
 
 /// What is known of the inbox.
 #[derive(Default)]
-struct Inbox {
-    /// What was submitted already, as it was then: (device, inode, size, change time).
-    submitted: BTreeMap<PathBuf, Print>,
+pub struct Inbox {
+    submitted: BTreeMap<PathBuf, Submitted>,
 }
 
+/// What was submitted already.
+struct Submitted {
+    /// As it was then.
+    print: Print,
+    /// Why it was refused, if it was.
+    refused: Option<String>,
+    /// Looks since.
+    looks: u32,
+}
+
+/// Device, inode, size, change time.
 type Print = (u64, u64, u64, i64, i64);
 
 impl Inbox {
     /// Submits what has settled since the last look.
-    fn look(&mut self, desk: &Desk, asker: &Asker) {
+    pub fn look(&mut self, desk: &Desk, asker: &Asker) {
         let config = desk.config();
         let Some(inbox) = &config.serve.inbox else { return };
         let now = SystemTime::now();
         for depositor in &config.depositors {
             let settled = settled(&inbox.join(&depositor.name), config.serve.inbox_settle, now);
             for (path, print) in settled {
-                if self.submitted.get(&path) == Some(&print) {
+                let mut known = self.submitted.get_mut(&path).filter(|known| known.print == print);
+                if let Some(known) = known.as_deref_mut()
+                    && (known.refused.is_none() || known.looks < AGAIN)
+                {
+                    known.looks += 1;
                     continue;
                 }
-                submit(desk, asker, &depositor.name, &path);
-                // Also when it was refused: it is told once, and again when it changes.
-                self.submitted.insert(path, print);
+                let refused = submit(desk, asker, &depositor.name, &path);
+                if let Some(why) = &refused
+                    && known.is_none_or(|known| known.refused != refused)
+                {
+                    log::warn!(DEPOSITOR = depositor.name.as_str(); "inbox: {why}");
+                }
+                self.submitted.insert(path, Submitted { print, refused, looks: 1 });
             }
         }
         self.submitted.retain(|path, _| path.exists());
     }
 }
 
-fn submit(desk: &Desk, asker: &Asker, depositor: &str, path: &Path) {
+/// Why it was refused, if it was.
+fn submit(desk: &Desk, asker: &Asker, depositor: &str, path: &Path) -> Option<String> {
     let Some(text) = path.to_str() else {
-        log::warn!(DEPOSITOR = depositor; "inbox: {path:?} is not taken: its name is not UTF-8");
-        return;
+        return Some(format!("{path:?} is not taken: its name is not UTF-8"));
     };
     let ask =
         Ask::Submit { path: text.into(), depositor: Some(depositor.into()), policy: None, unasked: true };
-    if let Answer::Refused(complaint) = desk.answer(&ask, asker) {
-        log::warn!(DEPOSITOR = depositor; "inbox: {}: {}", complaint.error, complaint.because);
+    match desk.answer(&ask, asker) {
+        Answer::Refused(complaint) => Some(format!("{}: {}", complaint.error, complaint.because)),
+        _ => None,
     }
 }
 

@@ -8,6 +8,7 @@ mod every_fault;
 mod every_stage_twice;
 mod fetching;
 mod giving_back;
+mod inbox;
 mod jobs;
 mod keeping;
 mod notices;

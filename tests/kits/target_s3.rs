@@ -418,3 +418,28 @@ fn a_target_that_is_looked_at_needs_no_lock_and_takes_nothing() {
     target.space().unwrap();
     second(&plan).store(&target, &txn(2, 1));
 }
+
+#[test]
+fn what_comes_behind_an_object_is_told_once() {
+    let store = TinyS3::new();
+    let target = open(&store);
+    let one = first();
+    let path = one.store(&target, &txn(1, 1));
+    store.look(|state| {
+        let stray = state.objects["vault/ocfl/0=ocfl_1.1"].clone();
+        for number in 0..20 {
+            state.objects.insert(format!("vault/ocfl/{path}-stray/{number:02}"), stray.clone());
+            state.objects.insert(format!("vault/ocfl/{path}0/{number:02}"), stray.clone());
+        }
+    });
+    let mut found = Vec::new();
+    let each = &mut |lies: Lies<'_>| {
+        found.push(format!("{lies:?}"));
+        true
+    };
+    target.walk(None, each).unwrap();
+    let told = found.len();
+    found.sort();
+    found.dedup();
+    assert_eq!((told, found.len()), (41, 41));
+}

@@ -469,3 +469,17 @@ fn what_lies_damaged_under_its_old_tag_is_sent_again() {
     assert!(bytes(&target, Where::Staged(&txn(1, 2), "v1/content/small")).unwrap() == small);
     assert!(bytes(&target, Where::Staged(&txn(1, 2), "v1/content/large")).unwrap() == blob);
 }
+
+#[test]
+fn what_was_stored_while_there_was_no_quota_counts_when_there_is_one_again() {
+    let store = TinyS3::new();
+    let quota = BucketTarget { quota: Some(1 << 20), ..config(&store) };
+    let empty = open_with(&quota).unwrap().space().unwrap().free_bytes;
+    first().store(&open(&store), &txn(1, 1));
+    let stored: u64 = store.look(|state| {
+        let content = state.objects.iter().filter(|(key, _)| key.contains("/v1/"));
+        content.map(|(_, object)| object.bytes.len() as u64).sum()
+    });
+    let free = open_with(&quota).unwrap().space().unwrap().free_bytes;
+    assert!(free <= empty - stored, "{empty} were free, {stored} were stored, {free} are said to be free");
+}

@@ -483,3 +483,17 @@ fn what_was_stored_while_there_was_no_quota_counts_when_there_is_one_again() {
     let free = open_with(&quota).unwrap().space().unwrap().free_bytes;
     assert!(free <= empty - stored, "{empty} were free, {stored} were stored, {free} are said to be free");
 }
+
+#[test]
+fn giving_up_a_version_takes_nothing_of_an_object_that_lost_its_declaration() {
+    let store = TinyS3::new();
+    let target = open(&store);
+    let (one, two) = (first(), second(&first()));
+    one.store(&target, &txn(1, 1));
+    two.begin_and_put(&target, &txn(2, 1));
+    store.look(|state| state.objects.remove(&format!("{}/0=ocfl_object_1.1", object(&one))));
+    let before = store.keys(&format!("{}/", object(&one)));
+    target.discard(&txn(2, 1)).unwrap();
+    let kept: Vec<String> = before.into_iter().filter(|key| !key.contains("/v2/")).collect();
+    assert_eq!(store.keys(&format!("{}/", object(&one))), kept);
+}

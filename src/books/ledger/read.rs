@@ -37,8 +37,20 @@ impl Ledger {
 
     /// Numbers of up to `limit` items in this standing at this stage, lowest first.
     pub fn standing(&self, standing: &str, stage: Stage, limit: usize) -> Result<Vec<ItemId>, LedgerError> {
+        self.standing_after(standing, stage, None, limit)
+    }
+
+    /// As `standing`, only those behind this item.
+    pub fn standing_after(
+        &self,
+        standing: &str,
+        stage: Stage,
+        after: Option<ItemId>,
+        limit: usize,
+    ) -> Result<Vec<ItemId>, LedgerError> {
         let prefix = format!("s/{standing}/{}/", stage as u8);
-        let rows = self.world.book.scan(&prefix, None, limit)?;
+        let after = after.map(|after| format!("{prefix}{:012}", after.0));
+        let rows = self.world.book.scan(&prefix, after.as_deref(), limit)?;
         rows.iter().map(|(key, row)| decode(key, row)).collect()
     }
 

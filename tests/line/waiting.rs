@@ -3,6 +3,7 @@
 use crate::rehearsal::house;
 use std::time::Duration;
 use strongroom::model::checkpoint::{Stage, Standing, WaitWhy};
+use strongroom::model::item::Item;
 use strongroom::model::trouble::Wait;
 use strongroom::worlds::fate::Blow;
 
@@ -131,4 +132,27 @@ fn an_item_rung_twice_while_space_comes_and_goes_is_worked_on_by_one_worker() {
             assert!(["done", "waiting"].contains(&attempt.outcome.as_str()), "{attempt:?}");
         }
     }
+}
+
+#[test]
+fn many_that_wait_for_much_room_do_not_keep_one_waiting_that_fits() {
+    let house = house();
+    house.disk.set_free(0);
+    let large = "x".repeat(400_000);
+    for number in 0..70 {
+        house.deposit_afar(&format!("large-{number}"), &[("a.txt", &large)]);
+    }
+    let small = house.deposit_afar("small", &[("a.txt", "alpha")]).id;
+    house.run_until(|_| house.items().iter().all(|item| item.checkpoint.standing.name() == "waiting"));
+    let needs = |item: &Item| match &item.checkpoint.standing {
+        Standing::Waiting { why: WaitWhy::For(Wait::Space { bytes, .. }), .. } => *bytes,
+        other => panic!("{other:?}"),
+    };
+    let items = house.items();
+    let (one, rest) = items.split_last().unwrap();
+    assert!(one.id == small && rest.iter().all(|item| needs(item) > needs(one)));
+    house.disk.set_free(needs(one));
+    house.run_until(|_| house.ledger.item(small).unwrap().unwrap().checkpoint.stage != Stage::Download);
+    let stages = house.items().into_iter().filter(|item| item.id != small).map(|item| item.checkpoint.stage);
+    assert!(stages.into_iter().all(|stage| stage == Stage::Download), "nothing is promised twice");
 }

@@ -9,6 +9,7 @@ use crate::work::job::{staging_folder, staging_name};
 use crate::worlds::disk::{DiskError, Place};
 use crossbeam_channel::{Receiver, TryRecvError, TrySendError};
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 
 impl Shared {
     /// Items found *working* belong to a process that ended; and staging of items at rest is cleared.
@@ -92,18 +93,27 @@ impl Shared {
     /// Rings what is ready and wakes what has waited long enough, for as long as the pipeline runs.
     pub(super) fn tend(&self, stopped: &Receiver<()>) {
         let mut seen = 0;
+        let mut looked = BTreeMap::new();
         while !self.over() && stopped.is_empty() && !disconnected(stopped) {
-            if let Err(error) = self.tend_once() {
+            if let Err(error) = self.tend_once(&mut looked) {
                 self.fail(&format!("reading the ledger: {error}"));
             }
             seen = self.ledger.watch(seen, self.settings.look_every);
         }
     }
 
-    pub(super) fn tend_once(&self) -> Result<(), LedgerError> {
+    /// `looked` holds the last waiting item of each stage that was looked at, as long as there are more behind it: many
+    /// that wait for long must not keep those behind them from being looked at.
+    fn tend_once(&self, looked: &mut BTreeMap<Stage, ItemId>) -> Result<(), LedgerError> {
         let now = self.world.clock.now();
         for (stage, bell) in &self.bells {
-            for id in self.ledger.standing("waiting", *stage, CHANNEL)? {
+            let waiting =
+                self.ledger.standing_after("waiting", *stage, looked.get(stage).copied(), CHANNEL)?;
+            match waiting.last().filter(|_| waiting.len() == CHANNEL) {
+                Some(last) => looked.insert(*stage, *last),
+                None => looked.remove(stage),
+            };
+            for id in waiting {
                 let Some(item) = self.ledger.item(id)? else { continue };
                 if self.may_wake(&item, now)? {
                     self.wake(&item)?;

@@ -1,6 +1,7 @@
 //! What items wait for: space, a turn. Waiting uses no try, and ends by itself.
 
 use crate::rehearsal::house;
+use jiff::SignedDuration;
 use std::time::Duration;
 use strongroom::model::checkpoint::{Stage, Standing, WaitWhy};
 use strongroom::model::item::Item;
@@ -155,4 +156,17 @@ fn many_that_wait_for_much_room_do_not_keep_one_waiting_that_fits() {
     house.run_until(|_| house.ledger.item(small).unwrap().unwrap().checkpoint.stage != Stage::Download);
     let stages = house.items().into_iter().filter(|item| item.id != small).map(|item| item.checkpoint.stage);
     assert!(stages.into_iter().all(|stage| stage == Stage::Download), "nothing is promised twice");
+}
+
+#[test]
+fn an_item_that_waits_goes_on_though_the_clock_is_set_back() {
+    for by in [SignedDuration::from_mins(10), SignedDuration::from_hours(24 * 365)] {
+        let house = house();
+        house.disk.set_free(0);
+        house.deposit("photos", &[("a.txt", "alpha")]);
+        house.run_until(|item| item.checkpoint.standing.name() == "waiting");
+        house.clock.set_wall(-by);
+        house.disk.set_free(1 << 40);
+        house.run_until(|item| item.checkpoint.standing.name() == "kept");
+    }
 }

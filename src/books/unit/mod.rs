@@ -67,11 +67,25 @@ fn passes_over(unit: &Unit, need: &Need) -> bool {
     need.daemon_only && unit.name == JOB
 }
 
+/// What keeps everything about paths from being told: a service with a root folder of its own sees others.
+pub fn untold(unit: &Unit) -> Option<Lack> {
+    let setting = unit.other_root.as_ref()?;
+    Some(Lack {
+        text: format!(
+            "{} has another root folder ({setting}): which folders it may use is not checked",
+            unit.name
+        ),
+        detail: "its log says what it cannot use: journalctl -u strongroom".into(),
+        by_unit: true,
+    })
+}
+
 /// All that `unit`, as it is installed, does not do for a service with these needs.
 pub fn lacks(needs: &Needs, unit: &Unit, units: &Units) -> io::Result<Vec<Lack>> {
     let frame = frame(units, &unit.name)?;
     let mut found = Vec::new();
-    for need in needs.paths.iter().filter(|need| !passes_over(unit, need)) {
+    let of_paths = untold(unit).is_none();
+    for need in needs.paths.iter().filter(|need| of_paths && !passes_over(unit, need)) {
         found.extend(lack_of_path(need, unit, &frame, units));
     }
     for one in needs.credentials.iter().filter(|one| !unit.hands_over(&one.name)) {
@@ -81,6 +95,9 @@ pub fn lacks(needs: &Needs, unit: &Unit, units: &Units) -> io::Result<Vec<Lack>>
             detail: advice(&DropIn::new(&alone, &frame, units, &Who::default())),
             by_unit: true,
         });
+    }
+    if !of_paths {
+        return Ok(found);
     }
     let made = DropIn::new(needs, &frame, units, &Who::default());
     found.extend(not_there(needs, &made, unit, units));
@@ -127,6 +144,8 @@ pub struct Lacking {
     pub daemon: Vec<Lack>,
     /// The jobs': they write by themselves only while no daemon runs.
     pub jobs: Vec<Lack>,
+    /// Why of paths nothing is told.
+    pub untold: Option<Lack>,
 }
 
 impl Lacking {
@@ -136,7 +155,7 @@ impl Lacking {
             Some(job) => lacks(needs, &job, units)?,
             None => Vec::new(),
         };
-        Ok(Lacking { daemon: lacks(needs, unit, units)?, jobs })
+        Ok(Lacking { daemon: lacks(needs, unit, units)?, jobs, untold: untold(unit) })
     }
 
     /// One sentence about the jobs, where they lack what the daemon has.

@@ -2,7 +2,7 @@
 //!
 //! - Nothing is guessed: a path is tried first, and only one that fails is explained.
 
-use super::{Lack, SERVICE, frame, remedy, told};
+use super::{Lack, SERVICE, frame, remedy, told, untold};
 use crate::books::config::needs::{Need, Needs, Use};
 use crate::rules::unit::{May, Unit};
 use crate::worlds::net::credentials::{read, systemd_path};
@@ -60,7 +60,8 @@ impl Service {
     }
 
     fn explained(&self, need: &Need, error: Errno) -> Option<Lack> {
-        let may = self.unit.as_ref().map(|unit| unit.may(&self.units.real(&need.path)));
+        let paths_of = self.unit.as_ref().filter(|unit| untold(unit).is_none());
+        let may = paths_of.map(|unit| unit.may(&self.units.real(&need.path)));
         let frame = self.frame.as_ref();
         let by_unit = |how: String| {
             let detail = frame.map(|frame| remedy(need, frame, &self.units)).unwrap_or_default();
@@ -176,6 +177,8 @@ mod tests {
             let lack = service.explained(&need(path), error).unwrap();
             assert!(lack.text.starts_with("target vault-b: ") && lack.text.contains(wanted), "{}", lack.text);
         }
+        let elsewhere = service(&format!("{strict}RootDirectory=/other\n"), &[("/", false, false)]);
+        assert_eq!(elsewhere.explained(&need("/home/v"), Errno::NOENT), None, "it has other folders");
         let service = service(strict, &[("/", true, false)]);
         assert_eq!(service.explained(&need("/nowhere/v"), Errno::ACCESS), None, "rights are not the unit's");
         assert_eq!(service.hindrance(&need("/")).map(|lack| lack.text), None);

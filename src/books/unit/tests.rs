@@ -190,3 +190,18 @@ fn jobs_that_lack_what_the_daemon_has_are_told_in_one_sentence() {
     units.write(&made(JOB).place(), &made(JOB).text(None).unwrap(), &is_ours).unwrap();
     assert_eq!(lacking(&units), Lacking::default());
 }
+
+#[test]
+fn of_a_unit_with_another_root_folder_nothing_is_told_about_paths() {
+    let (root, units) = host();
+    let place = root.path().join("etc/systemd/system").join(SERVICE);
+    std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+    for (setting, said) in [("", false), ("RootDirectory=/other\n", true), ("RootImage=/other.img\n", true)] {
+        std::fs::write(&place, format!("[Service]\nProtectSystem=strict\n{setting}")).unwrap();
+        let unit = units.unit(SERVICE, None).unwrap().unwrap();
+        let found = Lacking::of(&needs(TWO), &unit, &units).unwrap();
+        assert_eq!(found.daemon.is_empty(), said, "{setting}: {:?}", found.daemon);
+        let told = found.untold.map(|lack| lack.text).unwrap_or_default();
+        assert_eq!(told.contains(setting.trim()) && !told.is_empty(), said, "{told}");
+    }
+}

@@ -77,7 +77,10 @@ fn lacking(config: &Config) -> Lacking {
     });
     found.unwrap_or_else(|error| {
         let text = "what the service's units allow cannot be told".into();
-        Lacking { daemon: vec![Lack { text, detail: error.to_string(), by_unit: false }], jobs: Vec::new() }
+        Lacking {
+            daemon: vec![Lack { text, detail: error.to_string(), by_unit: false }],
+            ..Lacking::default()
+        }
     })
 }
 
@@ -89,8 +92,13 @@ fn told_sound(screen: &Screen, config: &Config) {
     // Warnings only: whoever writes a configuration writes the drop-in for it next.
     let lacking = lacking(config);
     let only_jobs = lacking.only_jobs();
-    let warnings: Vec<Check> =
-        lacking.daemon.into_iter().chain(only_jobs).map(|lack| Check::warn(lack.text, lack.detail)).collect();
+    let warnings: Vec<Check> = lacking
+        .daemon
+        .into_iter()
+        .chain(only_jobs)
+        .chain(lacking.untold)
+        .map(|lack| Check::warn(lack.text, lack.detail))
+        .collect();
     if screen.json {
         screen.document(
             &json!({ "schema": SCHEMA, "ok": true, "file": config.file, "faults": [], "warnings": warnings }),
@@ -192,7 +200,8 @@ fn tell_of_units(lacking: Lacking, checks: &mut Vec<Check>) {
             checks.push(Check::fail(lack.text, lack.detail));
         }
     }
-    checks.extend(only_jobs.map(|lack| Check::warn(lack.text, lack.detail)));
+    checks
+        .extend(only_jobs.into_iter().chain(lacking.untold).map(|lack| Check::warn(lack.text, lack.detail)));
 }
 
 fn without_daemon(config: &Arc<Config>, checks: &mut Vec<Check>) {

@@ -10,7 +10,7 @@ use super::{Screen, offline, usage};
 use crate::books::config::needs::Needs;
 use crate::books::config::{Config, Origin, SYSTEM_FILE};
 use crate::books::unit::drop_in::{DropIn, Who, is_ours};
-use crate::books::unit::{JOB, Lack, SERVICE, frame, lacks, make_it, place_of};
+use crate::books::unit::{JOB, Lack, SERVICE, frame, lacks, make_it, place_of, untold};
 use crate::doors::exit::{self, Exit};
 use crate::work::desk::complaint::{Complaint, Sort};
 use crate::work::desk::words::{Check, SCHEMA};
@@ -223,7 +223,9 @@ fn check(screen: &Screen, needs: &Needs, drop_ins: &[Made], units: &Units) -> To
         let Some(unit) = unit else { continue };
         seen += 1;
         let lacking = lacks(needs, &unit, units).map_err(|error| not_read(made.unit, &error))?;
-        if lacking.is_empty() {
+        if let Some(untold) = untold(&unit) {
+            checks.push(Check::warn(untold.text, untold.detail));
+        } else if lacking.is_empty() {
             checks.push(Check::ok(format!("{} covers the configuration", made.unit)));
         }
         let told = |lack: Lack| Check::fail(format!("{}: {}", made.unit, lack.text), String::new());

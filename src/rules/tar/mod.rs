@@ -56,8 +56,6 @@ pub struct Limits {
     pub sort_bytes: usize,
     /// Bytes of one line of a tag file.
     pub line_bytes: usize,
-    /// Bytes of one tag file that is held as a whole (bagit.txt, bag-info.txt).
-    pub tag_file_bytes: u64,
 }
 
 impl Default for Limits {
@@ -73,7 +71,6 @@ impl Default for Limits {
             findings: 1_000,
             sort_bytes: 16 << 20,
             line_bytes: 64 << 10,
-            tag_file_bytes: 16 << 20,
         }
     }
 }

@@ -3,12 +3,13 @@
 //! - A deposit is taken when it has not changed for the settling time: it may still be on its way.
 //! - Names that start with a dot or end in `.part`, `.tmp` or `.filepart` are on their way.
 //! - Nothing is moved or removed here; the same deposit is the same item.
-//! - What cannot be looked at, or is more than is looked at, is told: once, and again when it is another thing.
+//! - What is refused, cannot be looked at, or is more than is looked at, is told: once, and again when it is another thing.
+//! - What is refused is asked for again now and then: a full ledger or a mount that is away for an hour must not leave lying
+//!   for ever what came in that hour.
 //! - It looks in a thread of its own: a folder with a million files must not keep the daemon from heeding signals.
 
 use crate::books::config::DepositorConfig;
 use crate::model::item::Asker;
-use crate::work::desk::complaint::Sort;
 use crate::work::desk::words::{Answer, Ask};
 use crate::work::desk::{Desk, bag_name};
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
@@ -21,6 +22,9 @@ use std::time::{Duration, SystemTime};
 
 /// Pause between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Looks after which a deposit that was refused is submitted again: a minute.
+pub const AGAIN: u32 = 30;
 
 /// Entries of one depositor's folder that are looked at; beyond it somebody must tidy up.
 const ENTRIES_MAX: usize = 100_000;
@@ -43,13 +47,23 @@ pub fn watch(desk: Arc<Desk>, asker: Asker) -> std::io::Result<Sender<()>> {
 
 /// What is known of the inbox.
 #[derive(Default)]
-struct Inbox {
-    /// What was submitted already, as it was then: (device, inode, size, change time).
-    submitted: BTreeMap<PathBuf, Print>,
+pub struct Inbox {
+    submitted: BTreeMap<PathBuf, Submitted>,
     /// What was told already.
     told: BTreeSet<String>,
 }
 
+/// What was submitted already.
+struct Submitted {
+    /// As it was then.
+    print: Print,
+    /// Why it was refused, if it was.
+    refused: Option<String>,
+    /// Looks since.
+    looks: u32,
+}
+
+/// Device, inode, size, change time.
 type Print = (u64, u64, u64, i64, i64);
 
 /// What a look at one depositor's folder found.
@@ -59,17 +73,9 @@ struct Look {
     troubles: Vec<String>,
 }
 
-/// What became of a deposit that was submitted.
-enum Taken {
-    /// It is an item, or is refused for what it is: it is asked about again when it changes.
-    Told,
-    /// Something was in the way that may pass: it is asked about again with the next look.
-    Later(String),
-}
-
 impl Inbox {
     /// Submits what has settled since the last look.
-    fn look(&mut self, desk: &Desk, asker: &Asker) {
+    pub fn look(&mut self, desk: &Desk, asker: &Asker) {
         let config = desk.config();
         let Some(inbox) = &config.serve.inbox else { return };
         let now = SystemTime::now();
@@ -85,19 +91,25 @@ impl Inbox {
         self.submitted.retain(|path, _| path.exists());
     }
 
-    /// Submits what is new or changed; gives what was in the way.
-    fn submit(&mut self, settled: Vec<(PathBuf, Print)>, submit: impl Fn(&Path) -> Taken) -> Vec<String> {
+    /// Submits what is new or changed, and now and then what was refused; gives why what is refused is.
+    fn submit(
+        &mut self,
+        settled: Vec<(PathBuf, Print)>,
+        submit: impl Fn(&Path) -> Option<String>,
+    ) -> Vec<String> {
         let mut troubles = Vec::new();
         for (path, print) in settled {
-            if self.submitted.get(&path) == Some(&print) {
+            let known = self.submitted.get_mut(&path).filter(|known| known.print == print);
+            if let Some(known) = known
+                && (known.refused.is_none() || known.looks < AGAIN)
+            {
+                known.looks += 1;
+                troubles.extend(known.refused.clone());
                 continue;
             }
-            match submit(&path) {
-                Taken::Told => {
-                    self.submitted.insert(path, print);
-                }
-                Taken::Later(why) => troubles.push(why),
-            }
+            let refused = submit(&path);
+            troubles.extend(refused.clone());
+            self.submitted.insert(path, Submitted { print, refused, looks: 1 });
         }
         troubles
     }
@@ -109,21 +121,16 @@ impl Inbox {
     }
 }
 
-fn submit(desk: &Desk, asker: &Asker, depositor: &str, path: &Path) -> Taken {
+/// Why it was refused, if it was.
+fn submit(desk: &Desk, asker: &Asker, depositor: &str, path: &Path) -> Option<String> {
     let Some(text) = path.to_str() else {
-        log::warn!(DEPOSITOR = depositor; "inbox: {path:?} is not taken: its name is not UTF-8");
-        return Taken::Told;
+        return Some(format!("{depositor}: {path:?} is not taken: its name is not UTF-8"));
     };
     let ask =
         Ask::Submit { path: text.into(), depositor: Some(depositor.into()), policy: None, unasked: true };
-    let Answer::Refused(complaint) = desk.answer(&ask, asker) else { return Taken::Told };
-    let why = format!("{}: {}", complaint.error, complaint.because);
-    match complaint.sort {
-        Sort::Io | Sort::Busy | Sort::Denied | Sort::Unreachable => Taken::Later(why),
-        _ => {
-            log::warn!(DEPOSITOR = depositor; "inbox: {why}");
-            Taken::Told
-        }
+    match desk.answer(&ask, asker) {
+        Answer::Refused(complaint) => Some(format!("{}: {}", complaint.error, complaint.because)),
+        _ => None,
     }
 }
 
@@ -300,21 +307,22 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_taken_for_a_while_is_tried_again_and_what_was_refused_is_not() {
+    fn what_was_refused_is_asked_for_again_now_and_then_and_what_was_taken_is_not() {
         let (mut inbox, asked) = (Inbox::default(), RefCell::new(Vec::new()));
         let settled = || {
             vec![(PathBuf::from("/in/a.tar"), (1, 2, 3, 4, 5)), (PathBuf::from("/in/b.tar"), (1, 3, 3, 4, 5))]
         };
         let answer = |path: &Path| {
             asked.borrow_mut().push(path.display().to_string());
-            match path.ends_with("a.tar") && asked.borrow().len() < 3 {
-                true => Taken::Later("the server is away".into()),
-                false => Taken::Told,
-            }
+            (path.ends_with("a.tar") && asked.borrow().len() < 3).then(|| "the server is away".to_string())
         };
-        assert_eq!(inbox.submit(settled(), answer), ["the server is away"]);
-        assert!(inbox.submit(settled(), answer).is_empty());
-        assert!(inbox.submit(settled(), answer).is_empty());
+        for _ in 0..AGAIN {
+            assert_eq!(inbox.submit(settled(), answer), ["the server is away"], "told as long as it is so");
+        }
+        assert_eq!(*asked.borrow(), ["/in/a.tar", "/in/b.tar"], "not at every look");
+        for _ in 0..3 * AGAIN {
+            assert!(inbox.submit(settled(), answer).is_empty());
+        }
         assert_eq!(*asked.borrow(), ["/in/a.tar", "/in/b.tar", "/in/a.tar"]);
     }
 }

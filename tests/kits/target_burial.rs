@@ -355,3 +355,38 @@ fn every_write_of_a_rehearsed_burial_may_fail_or_lose_the_power() {
         }
     }
 }
+
+#[test]
+fn every_file_of_a_buried_object_is_counted_once() {
+    each(|target| {
+        let payload: Vec<(String, String)> =
+            (0..40).map(|n| (format!("bag/data/{n:02}"), format!("bytes of {n}"))).collect();
+        let payload: Vec<(&str, &str)> =
+            payload.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+        let one = plan("strongroom:uva.edu/a", 1, &payload, None);
+        one.store(target, &txn(1, 1));
+        let bare = entomb(target, &txn(3, 1), &[&one]).unwrap().removed;
+        assert!((40..=45).contains(&bare), "{bare}");
+        // The same object with a log, which stays.
+        let other = plan("strongroom:uva.edu/b", 1, &payload, None);
+        other.store(target, &txn(2, 1));
+        target.log(&other.object, LOG, b"{}\n").unwrap();
+        let files = [("metadata/tombstone.json", "{\"schema\":1}"), ("metadata/premis.xml", "<premis/>")];
+        let stone = plan("strongroom:uva.edu/b", 1, &files, None);
+        target.begin(&txn(4, 1), &stone.object, 1).unwrap();
+        stone.put(target, &txn(4, 1)).unwrap();
+        let tombstone = Publication {
+            object: &stone.object,
+            version: 1,
+            inventory: &stone.json,
+            inventory_sha512: &stone.sha512,
+            base_sha512: None,
+        };
+        let versions = [other.sha512.clone()];
+        let told = target.entomb(&txn(4, 1), &Burial { tombstone, versions: &versions }, &mut |_| true);
+        assert!(
+            told.as_ref().is_ok_and(|told| told.removed == bare || told.removed == bare + 1),
+            "{bare}: {told:?}"
+        );
+    });
+}

@@ -418,3 +418,82 @@ fn a_target_that_is_looked_at_needs_no_lock_and_takes_nothing() {
     target.space().unwrap();
     second(&plan).store(&target, &txn(2, 1));
 }
+
+#[test]
+fn what_comes_behind_an_object_is_told_once() {
+    let store = TinyS3::new();
+    let target = open(&store);
+    let one = first();
+    let path = one.store(&target, &txn(1, 1));
+    store.look(|state| {
+        let stray = state.objects["vault/ocfl/0=ocfl_1.1"].clone();
+        for number in 0..20 {
+            state.objects.insert(format!("vault/ocfl/{path}-stray/{number:02}"), stray.clone());
+            state.objects.insert(format!("vault/ocfl/{path}0/{number:02}"), stray.clone());
+        }
+    });
+    let mut found = Vec::new();
+    let each = &mut |lies: Lies<'_>| {
+        found.push(format!("{lies:?}"));
+        true
+    };
+    target.walk(None, each).unwrap();
+    let told = found.len();
+    found.sort();
+    found.dedup();
+    assert_eq!((told, found.len()), (41, 41));
+}
+
+#[test]
+fn what_lies_damaged_under_its_old_tag_is_sent_again() {
+    let store = TinyS3::new();
+    let target = open(&store);
+    let object = first().object;
+    let (small, blob) = (large(100), large((9 << 20) + 5));
+    let files = [
+        Put { content_path: "v1/content/small", from: &small, offset: 0, size: small.len() as u64 },
+        Put { content_path: "v1/content/large", from: &blob, offset: 0, size: blob.len() as u64 },
+    ];
+    target.begin(&txn(1, 1), &object, 1).unwrap();
+    target.put(&txn(1, 1), &files).unwrap();
+    // It was taken with its digest, and went bad before it was read back; its tag is still that of what was sent.
+    store.look(|state| {
+        for (_, object) in state.objects.iter_mut().filter(|(key, _)| key.contains("/content/")) {
+            let mut bytes = object.bytes.to_vec();
+            bytes[7] ^= 1;
+            object.bytes = Arc::new(bytes);
+        }
+    });
+    target.begin(&txn(1, 2), &object, 1).unwrap();
+    target.put(&txn(1, 2), &files).unwrap();
+    assert!(bytes(&target, Where::Staged(&txn(1, 2), "v1/content/small")).unwrap() == small);
+    assert!(bytes(&target, Where::Staged(&txn(1, 2), "v1/content/large")).unwrap() == blob);
+}
+
+#[test]
+fn what_was_stored_while_there_was_no_quota_counts_when_there_is_one_again() {
+    let store = TinyS3::new();
+    let quota = BucketTarget { quota: Some(1 << 20), ..config(&store) };
+    let empty = open_with(&quota).unwrap().space().unwrap().free_bytes;
+    first().store(&open(&store), &txn(1, 1));
+    let stored: u64 = store.look(|state| {
+        let content = state.objects.iter().filter(|(key, _)| key.contains("/v1/"));
+        content.map(|(_, object)| object.bytes.len() as u64).sum()
+    });
+    let free = open_with(&quota).unwrap().space().unwrap().free_bytes;
+    assert!(free <= empty - stored, "{empty} were free, {stored} were stored, {free} are said to be free");
+}
+
+#[test]
+fn giving_up_a_version_takes_nothing_of_an_object_that_lost_its_declaration() {
+    let store = TinyS3::new();
+    let target = open(&store);
+    let (one, two) = (first(), second(&first()));
+    one.store(&target, &txn(1, 1));
+    two.begin_and_put(&target, &txn(2, 1));
+    store.look(|state| state.objects.remove(&format!("{}/0=ocfl_object_1.1", object(&one))));
+    let before = store.keys(&format!("{}/", object(&one)));
+    target.discard(&txn(2, 1)).unwrap();
+    let kept: Vec<String> = before.into_iter().filter(|key| !key.contains("/v2/")).collect();
+    assert_eq!(store.keys(&format!("{}/", object(&one))), kept);
+}

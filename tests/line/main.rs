@@ -10,6 +10,7 @@ mod every_stage_twice;
 mod fetching;
 mod fickle;
 mod giving_back;
+mod inbox;
 mod jobs;
 mod keeping;
 mod notices;

@@ -2,11 +2,12 @@
 
 use crate::rehearsal::{house, house_of, policy};
 use crate::trouble::stop_before;
+use jiff::SignedDuration;
 use std::time::Duration;
 use strongroom::books::ledger::TargetUse;
 use strongroom::books::volume::Floor;
 use strongroom::model::checkpoint::{Move, Stage, Standing, WaitWhy};
-use strongroom::model::item::Promise;
+use strongroom::model::item::{Item, Promise};
 use strongroom::model::object::Policy;
 use strongroom::model::trouble::Wait;
 use strongroom::work::pipeline::CHANNEL;
@@ -210,5 +211,41 @@ fn an_item_rung_twice_while_space_comes_and_goes_is_worked_on_by_one_worker() {
         for attempt in house.ledger.attempts(item.id).unwrap() {
             assert!(["done", "waiting"].contains(&attempt.outcome.as_str()), "{attempt:?}");
         }
+    }
+}
+
+#[test]
+fn many_that_wait_for_much_room_do_not_keep_one_waiting_that_fits() {
+    let house = house();
+    house.disk.set_free(0);
+    let large = "x".repeat(400_000);
+    for number in 0..70 {
+        house.deposit_afar(&format!("large-{number}"), &[("a.txt", &large)]);
+    }
+    let small = house.deposit_afar("small", &[("a.txt", "alpha")]).id;
+    house.run_until(|_| house.items().iter().all(|item| item.checkpoint.standing.name() == "waiting"));
+    let needs = |item: &Item| match &item.checkpoint.standing {
+        Standing::Waiting { why: WaitWhy::For(Wait::Space { bytes, .. }), .. } => *bytes,
+        other => panic!("{other:?}"),
+    };
+    let items = house.items();
+    let (one, rest) = items.split_last().unwrap();
+    assert!(one.id == small && rest.iter().all(|item| needs(item) > needs(one)));
+    house.disk.set_free(needs(one));
+    house.run_until(|_| house.ledger.item(small).unwrap().unwrap().checkpoint.stage != Stage::Download);
+    let stages = house.items().into_iter().filter(|item| item.id != small).map(|item| item.checkpoint.stage);
+    assert!(stages.into_iter().all(|stage| stage == Stage::Download), "nothing is promised twice");
+}
+
+#[test]
+fn an_item_that_waits_goes_on_though_the_clock_is_set_back() {
+    for by in [SignedDuration::from_mins(10), SignedDuration::from_hours(24 * 365)] {
+        let house = house();
+        house.disk.set_free(0);
+        house.deposit("photos", &[("a.txt", "alpha")]);
+        house.run_until(|item| item.checkpoint.standing.name() == "waiting");
+        house.clock.set_wall(-by);
+        house.disk.set_free(1 << 40);
+        house.run_until(|item| item.checkpoint.standing.name() == "kept");
     }
 }

@@ -1,6 +1,6 @@
 //! The tender: what a former process left is recovered, what is ready is rung, what has waited long enough is woken.
 
-use super::{CHANNEL, Shared, lock};
+use super::{CHANNEL, LATER_MAX, LOOK_AGAIN, Shared, lock};
 use crate::books::ledger::LedgerError;
 use crate::model::checkpoint::{Move, Stage, Standing, WaitWhy};
 use crate::model::item::{Item, ItemId};
@@ -10,6 +10,7 @@ use crate::work::job::{staging_folder, staging_name};
 use crate::worlds::disk::{DiskError, Place};
 use crossbeam_channel::{Receiver, TryRecvError, TrySendError};
 use jiff::Timestamp;
+use std::time::Duration;
 
 impl Shared {
     /// Items found *working* belong to a process that ended; and staging of items at rest is cleared.
@@ -140,7 +141,7 @@ impl Shared {
         let Standing::Waiting { until, why } = &item.checkpoint.standing else { return Ok(false) };
         Ok(match why {
             WaitWhy::For(Wait::Space { place, bytes, .. }) => {
-                now >= *until && self.may_fit(item, place, *bytes)
+                has_come(*until, LOOK_AGAIN, now) && self.may_fit(item, place, *bytes)
             }
             // Asked the way it was found that it must wait: it would be sent back to wait again at once.
             WaitWhy::For(Wait::Turn { behind }) => {
@@ -148,7 +149,8 @@ impl Shared {
                 older.is_none_or(|older| older.checkpoint.standing.rests())
                     && self.older_at_work(item)?.is_none()
             }
-            WaitWhy::For(Wait::Grace) | WaitWhy::Trouble(_) => now >= *until,
+            WaitWhy::Trouble(_) => has_come(*until, LATER_MAX.max(self.settings.retry_longest), now),
+            WaitWhy::For(Wait::Grace) => now >= *until,
         })
     }
 
@@ -187,6 +189,12 @@ impl Shared {
             let _ = bell.try_send(item.id);
         }
     }
+}
+
+/// True when this time has come; also when it is further off than `longest`, the most that anybody was told to wait: then
+/// the clock was set back since, perhaps by years.
+fn has_come(until: Timestamp, longest: Duration, now: Timestamp) -> bool {
+    now >= until || Duration::try_from(until.duration_since(now)).is_ok_and(|left| left > longest)
 }
 
 fn disconnected(stopped: &Receiver<()>) -> bool {

@@ -137,7 +137,7 @@ pub struct Client {
     reaching: Reaching,
     admit: Admit,
     proxies: proxy::Proxies,
-    roots: OnceLock<Result<RootCerts, String>>,
+    roots: OnceLock<RootCerts>,
     /// One pair of agents a way that is used: direct, and one or two proxies.
     agents: Mutex<Vec<(Way, Agents)>>,
 }
@@ -246,8 +246,10 @@ impl Client {
         let is_forwarded = matches!(way, Way::Forwarded(_));
         let proof = |proxy: &ureq::Proxy| forwarded::proof(proxy.username(), proxy.password());
         let forwarded = proxy.as_ref().filter(|_| is_forwarded).map(proof);
-        let roots = self.roots.get_or_init(|| roots(self.reaching.ca_file.as_deref()));
-        let roots = roots.clone().map_err(NetError::Setup)?;
+        // What cannot be read now is asked for again: whoever mends the file need not restart us.
+        let read = || roots(self.reaching.ca_file.as_deref()).map_err(NetError::Setup);
+        let roots = self.roots.get().cloned().map_or_else(read, Ok)?;
+        let roots = self.roots.get_or_init(|| roots).clone();
         let idle = if pooled { self.reaching.connections.clamp(2, 64) } else { 0 };
         let config = Agent::config_builder()
             .http_status_as_error(false)

@@ -269,3 +269,14 @@ fn a_file_that_holds_no_certificate_is_named() {
         assert!(matches!(&error, NetError::Setup(text) if text.contains(why)), "{error:?}");
     }
 }
+
+#[test]
+fn a_file_of_certificates_that_is_mended_counts_from_then_on() {
+    let tiny = Tiny::answering(&[OK]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ca.pem");
+    let client = Client::new(Reaching { ca_file: Some(path.clone()), ..near() });
+    assert!(matches!(ask(&client, &tiny.at("/")), Err(NetError::Setup(_))), "it is not there yet");
+    std::fs::write(&path, "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n").unwrap();
+    assert_eq!(ask(&client, &tiny.at("/")).unwrap(), (200, "ok".into()));
+}

@@ -115,7 +115,8 @@ impl KeyRing {
         {
             return Ok(Some(keys.clone()));
         }
-        if held.none_until.is_some_and(|until| now < until) {
+        // Further off than ever we set it: the clock was set back since, and that may be years.
+        if held.none_until.is_some_and(|until| now < until && now.duration_until(until) <= NONE_FOR) {
             return Ok(None);
         }
         let client = Client::for_metadata();
@@ -348,6 +349,25 @@ mod tests {
         assert_eq!(id("2026-01-01T11:58:00Z"), "I5", "old keys hold while the metadata is silent");
         ring.forget();
         assert!(ring.keys_by(at("2026-01-01T11:58:00Z"), &variable).is_err());
+    }
+
+    #[test]
+    fn a_machine_without_keys_is_asked_again_in_time_also_when_its_clock_was_set_back() {
+        let tiny = Tiny::new(|asked, stream| {
+            match asked.number {
+                0 => answer(stream, "503 x", b""),
+                _ => answer(stream, "200 OK", b"{\"AccessKeyId\":\"C\",\"SecretAccessKey\":\"s\"}"),
+            }
+            Then::Keep
+        });
+        let place = tiny.at("/v2");
+        let variable = |name: &str| (name == "AWS_CONTAINER_CREDENTIALS_FULL_URI").then(|| place.clone());
+        let ring = KeyRing::new(Access::Instance);
+        assert!(ring.keys_by(at("2036-01-01T00:00:00Z"), &variable).is_err());
+        assert!(ring.keys_by(at("2036-01-01T00:04:00Z"), &variable).is_err());
+        assert_eq!(tiny.asked().len(), 1, "not so soon");
+        let keys = ring.keys_by(at("2026-01-01T00:00:00Z"), &variable);
+        assert_eq!(keys.unwrap().unwrap().id, "C");
     }
 
     #[test]

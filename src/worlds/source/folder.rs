@@ -7,7 +7,8 @@
 //! - A marker is no deposit, and leaves with the one it stands beside.
 //! - No link is followed, and no key leads out of the folder.
 //! - A deposit is moved or deleted only if it still is what was ingested: it is renamed first, looked at under its new
-//!   name, and renamed back when it is something else.
+//!   name, and renamed back when it is something else. A listing ends what a stop left of that: what may not have been
+//!   looked at gets its name back, what was is removed.
 
 use crate::model::fact::BagPath;
 use crate::model::trouble::Trouble;
@@ -19,6 +20,7 @@ use crate::worlds::source::{Arrival, Disposal, Disposed, Entry, Listed, Page, So
 use jiff::{SignedDuration, Timestamp};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -34,8 +36,10 @@ const DEPTH_MAX: usize = 16;
 const BAG_ENTRIES_MAX: usize = 10_000_000;
 /// Names tried for a deposit whose name is taken where it is moved to.
 const NAMES_MAX: usize = 1_000;
-/// What is being deleted has this ending; the rest of a deletion that was cut off is no deposit.
+/// What is looked at before it is moved or deleted has this ending. It may be anything that came under its name.
 const GOING: &str = ".strongroom-going";
+/// What was found to be what was ingested, and is being deleted, has this ending.
+const GONE: &str = ".strongroom-gone";
 
 /// How a deposit is known to be complete.
 enum Arrives {
@@ -96,9 +100,10 @@ impl FolderSource {
         for entry in std::fs::read_dir(self.folder.join(within))? {
             let entry = entry?;
             let kind = entry.file_type()?;
-            let relative = within.join(entry.file_name());
+            let name = self.end_disposal(&entry.path()).unwrap_or_else(|| entry.file_name());
+            let relative = within.join(&name);
             let path = self.folder.join(&relative);
-            if self.done.as_ref() == Some(&path) || self.is_no_deposit(&entry.file_name().to_string_lossy()) {
+            if self.done.as_ref() == Some(&path) || self.is_no_deposit(&name.to_string_lossy()) {
                 continue;
             }
             let is_bag = kind.is_dir() && path.join("bagit.txt").symlink_metadata().is_ok();
@@ -122,7 +127,24 @@ impl FolderSource {
     fn is_no_deposit(&self, name: &str) -> bool {
         let is_marker = matches!(&self.arrival, Arrives::Marked(marker) if name.ends_with(marker));
         let is_temporary = self.temporary.iter().any(|ending| name.ends_with(ending.as_str()));
-        is_marker || is_temporary || name.starts_with('.') || name.ends_with(GOING)
+        is_marker || is_temporary || name.starts_with('.') || name.ends_with(GOING) || name.ends_with(GONE)
+    }
+
+    /// Ends what a stop left of a disposal; gives the name that a deposit got back.
+    fn end_disposal(&self, path: &Path) -> Option<OsString> {
+        let name = path.file_name()?.to_str()?;
+        let ended = match (name.strip_suffix(GOING), name.strip_suffix(GONE)) {
+            (Some(own), _) if !own.is_empty() => match rename(path, &path.with_file_name(own)) {
+                Ok(()) => return Some(own.into()),
+                Err(error) => Err(error),
+            },
+            (_, Some(_)) => remove(path),
+            _ => return None,
+        };
+        if let Err(error) = ended {
+            log::warn!("source {}: {} was left by a stop, and stays: {error}", self.name, path.display());
+        }
+        None
     }
 
     /// True for a folder in which something changed a moment ago. With markers, what is in it has none of its own.
@@ -139,9 +161,7 @@ impl FolderSource {
     /// Where its marker lies, or would.
     fn marker_of(&self, path: &Path) -> Option<PathBuf> {
         let Arrives::Marked(marker) = &self.arrival else { return None };
-        let mut name = path.as_os_str().to_os_string();
-        name.push(marker);
-        Some(PathBuf::from(name))
+        Some(with_ending(path, marker))
     }
 
     /// True when it is complete, as far as this source can tell.
@@ -187,44 +207,61 @@ impl FolderSource {
         if let Some(parent) = wanted.parent() {
             std::fs::create_dir_all(parent).map_err(failed)?;
         }
+        // Looked at here and not under its new name: what a stop leaves there would never be met again.
+        let going = match self.take(key, &path, pin)? {
+            Ok(going) => going,
+            Err(disposed) => return Ok(disposed),
+        };
+        let moved = self.move_from(&going, &wanted);
+        if moved.is_err() {
+            // Where that fails, too, the next listing does it.
+            let _ = rename(&going, &path);
+        }
+        moved.map_err(failed)
+    }
+
+    fn move_from(&self, going: &Path, wanted: &Path) -> io::Result<Disposed> {
         for number in 1..=NAMES_MAX {
-            let target = if number == 1 { wanted.clone() } else { numbered(&wanted, number) };
-            match rename(&path, &target) {
+            let target = if number == 1 { wanted.to_path_buf() } else { numbered(wanted, number) };
+            match rename(going, &target) {
                 Ok(()) => {
-                    if !self.is_pinned(&target, pin) {
-                        return self.back(key, &target, &path);
-                    }
                     let moved = target.strip_prefix(&self.folder).ok().and_then(Path::to_str);
                     let to = moved.map(|name| format!("source://{}/{name}", self.name));
                     return Ok(Disposed::Done { to: to.or_else(|| target.to_str().map(String::from)) });
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Disposed::Absent),
-                Err(error) => return Err(failed(error)),
+                Err(error) => return Err(error),
             }
         }
-        let why = format!("{NAMES_MAX} deposits of its name lie in {}", place.display());
-        Err(SourceError::Io { key: key.to_string(), why })
+        Err(io::Error::other(format!("{NAMES_MAX} deposits of its name lie where it is to be moved")))
+    }
+
+    /// Renames a deposit, so that nobody writes over it by its name, and gives where it lies when it is what is pinned;
+    /// else what became of it.
+    fn take(&self, key: &str, path: &Path, pin: &str) -> Result<Result<PathBuf, Disposed>, SourceError> {
+        let going = with_ending(path, GOING);
+        match rename(path, &going) {
+            Ok(()) if self.is_pinned(&going, pin) => Ok(Ok(going)),
+            Ok(()) => self.back(key, &going, path).map(Err),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Err(Disposed::Absent)),
+            Err(error) => Err(self.failed(key, &error)),
+        }
     }
 
     fn delete(&self, key: &str, pin: &str) -> Result<Disposed, SourceError> {
         let path = PathBuf::from(self.path(key)?);
-        let mut going = path.clone().into_os_string();
-        going.push(GOING);
-        let going = PathBuf::from(going);
-        // The rest of a deletion that was cut off: it was found to be what was ingested, or it would be back.
-        if self.is_pinned(&going, pin) || (!path.exists() && going.exists()) {
-            remove(&going).map_err(|error| self.failed(key, &error))?;
+        let failed = |error: io::Error| self.failed(key, &error);
+        let gone = with_ending(&path, GONE);
+        // The rest of a deletion that was cut off.
+        if gone.symlink_metadata().is_ok() {
+            remove(&gone).map_err(failed)?;
         }
-        match rename(&path, &going) {
-            Ok(()) if !self.is_pinned(&going, pin) => self.back(key, &going, &path),
-            Ok(()) => match remove(&going) {
-                Ok(()) => Ok(Disposed::Done { to: None }),
-                Err(error) => Err(self.failed(key, &error)),
-            },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Disposed::Absent),
-            Err(error) => Err(self.failed(key, &error)),
-        }
+        let going = match self.take(key, &path, pin)? {
+            Ok(going) => going,
+            Err(disposed) => return Ok(disposed),
+        };
+        rename(&going, &gone).and_then(|()| remove(&gone)).map_err(failed)?;
+        Ok(Disposed::Done { to: None })
     }
 
     /// The marker goes where its deposit went. One that stays marks nothing: what comes after it is younger.
@@ -332,6 +369,12 @@ fn numbered(path: &Path, number: usize) -> PathBuf {
         None => format!("{stem}.{number}"),
     };
     path.with_file_name(name)
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_os_string();
+    name.push(ending);
+    PathBuf::from(name)
 }
 
 /// Renames without replacing anything.

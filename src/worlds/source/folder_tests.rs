@@ -89,7 +89,7 @@ fn every_file_is_listed_a_bag_folder_once_and_nothing_that_is_done() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, name).unwrap();
     }
-    fs::write(place.path().join(format!("d.tar{GOING}")), "").unwrap();
+    fs::write(place.path().join(format!("d.tar{GONE}")), "").unwrap();
     std::os::unix::fs::symlink("/etc/passwd", place.path().join("link.tar")).unwrap();
     fs::create_dir(place.path().join("empty")).unwrap();
     let done = source(place.path(), AfterKept::Move("done".into()));
@@ -174,9 +174,12 @@ fn a_deleted_deposit_is_gone_file_or_folder_also_when_deleting_was_cut_off() {
         assert_eq!(source.dispose(&key, &pin, &Disposal::Delete), Ok(Disposed::Done { to: None }));
         assert_eq!(source.dispose(&key, &pin, &Disposal::Delete), Ok(Disposed::Absent));
     }
-    fs::write(place.path().join(format!("b.tar{GOING}")), "rest").unwrap();
+    for name in ["b.tar", "c.tar"] {
+        fs::write(place.path().join(format!("{name}{GONE}")), "rest").unwrap();
+    }
     assert_eq!(source.dispose("source://in/b.tar", "any", &Disposal::Delete), Ok(Disposed::Absent));
-    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+    assert_eq!(names(&source), Vec::<String>::new());
+    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0, "also what no listing would ask for again");
 }
 
 #[test]
@@ -278,5 +281,47 @@ fn a_marker_leaves_with_its_deposit() {
         fs::write(place.path().join("a.tar.done"), "").unwrap();
         assert_eq!(source.dispose("source://in/a.tar", "any", &how), Ok(Disposed::Absent));
         assert!(!place.path().join("a.tar.done").exists());
+    }
+}
+
+/// A bag in a folder, all of whose files say this.
+fn write_bag(bag: &Path, text: &str) {
+    fs::create_dir_all(bag.join("data")).unwrap();
+    fs::write(bag.join("bagit.txt"), "x").unwrap();
+    fs::write(bag.join("data/a"), text).unwrap();
+}
+
+#[test]
+fn a_stop_between_renaming_a_deposit_and_looking_at_it_hides_nothing() {
+    for how in [Disposal::Delete, Disposal::Move { to: "done".into() }] {
+        let place = tempfile::tempdir().unwrap();
+        let after = match &how {
+            Disposal::Delete => AfterKept::Delete,
+            Disposal::Move { to } => AfterKept::Move(to.clone()),
+        };
+        let source = source(place.path(), after);
+        let path = |name: &str| place.path().join(name);
+        fs::write(path("a.tar"), "one").unwrap();
+        write_bag(&path("bag"), "one");
+        let pin = source.look("source://in/a.tar").unwrap().pin;
+        let pin_of_bag = source.look("source://in/bag").unwrap().pin;
+        // Others of their names came, and then the process ended between the rename and the look.
+        fs::write(path("a.tar"), "never taken in").unwrap();
+        write_bag(&path("bag"), "never taken in");
+        for name in ["a.tar", "bag"] {
+            fs::rename(path(name), path(&format!("{name}{GOING}"))).unwrap();
+        }
+        assert_eq!(names(&source), ["a.tar", "bag"], "{how:?}");
+        assert_eq!(source.dispose("source://in/a.tar", &pin, &how), Ok(Disposed::Changed));
+        assert_eq!(source.dispose("source://in/bag", &pin_of_bag, &how), Ok(Disposed::Changed));
+        assert_eq!(fs::read_to_string(path("a.tar")).unwrap(), "never taken in");
+        assert_eq!(fs::read_to_string(path("bag/data/a")).unwrap(), "never taken in");
+        // A third one has the name meanwhile: both stay.
+        fs::rename(path("a.tar"), path(&format!("a.tar{GOING}"))).unwrap();
+        fs::write(path("a.tar"), "third").unwrap();
+        assert_eq!(names(&source), ["a.tar", "bag"]);
+        assert!(source.dispose("source://in/a.tar", &pin, &how).is_err());
+        assert_eq!(fs::read_to_string(path(&format!("a.tar{GOING}"))).unwrap(), "never taken in");
+        assert_eq!(fs::read_to_string(path("a.tar")).unwrap(), "third");
     }
 }

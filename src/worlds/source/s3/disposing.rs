@@ -2,6 +2,7 @@
 //!
 //! - Only what still is what was ingested: it is looked at right before, and every step names its tag or version again.
 //!   Services that pass over the tag at a delete (rclone's does) leave a gap of that one request; versions close it.
+//! - Where there are versions, one that comes to light under a deleted one is no deposit: it is hidden, and stays.
 //! - An object is deleted only after its copy was looked at and has as many bytes; a copy that an earlier attempt finished
 //!   is not made again, and nothing that lies at the new place is overwritten.
 //! - A copy in parts that cannot be finished is given up, so that nobody pays for its parts.
@@ -35,7 +36,7 @@ pub fn dispose(source: &S3Source, key: &str, pin: &str, how: &Disposal) -> Resul
         return Ok(Disposed::Changed);
     }
     match how {
-        Disposal::Delete => Ok(if delete(source, key, &object, &pin)? {
+        Disposal::Delete => Ok(if remove(source, key, &object, &pin)? {
             Disposed::Done { to: None }
         } else {
             Disposed::Changed
@@ -44,7 +45,7 @@ pub fn dispose(source: &S3Source, key: &str, pin: &str, how: &Disposal) -> Resul
             let name = object.strip_prefix(&source.prefix).unwrap_or(&object);
             let place = format!("{}{name}", source.place(to));
             let Some(to) = copy(source, key, &object, &pin, &place)? else { return Ok(Disposed::Changed) };
-            match delete(source, key, &object, &pin)? {
+            match remove(source, key, &object, &pin)? {
                 true => Ok(Disposed::Done { to: Some(source.key_of(&to)) }),
                 false => Ok(Disposed::Changed),
             }
@@ -65,6 +66,22 @@ fn look(source: &S3Source, key: &str, object: &str) -> Result<Option<(Answer, Pi
         Err(SourceError::Gone { .. }) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Deletes what is pinned, and sees to it that nothing older has its name then; false when it is no longer pinned.
+fn remove(source: &S3Source, key: &str, object: &str, pin: &Pin) -> Result<bool, SourceError> {
+    if !delete(source, key, object, pin)? {
+        return Ok(false);
+    }
+    if pin.version.is_some()
+        && let Some((_, under)) = look(source, key, object)?
+        && under.modified.zip(pin.modified).is_some_and(|(under, own)| under < own)
+    {
+        // It would be listed as a deposit that changed, and taken in as the newest version. Without a version's name a
+        // delete only marks; the tag keeps it from what came this very moment.
+        delete(source, key, object, &Pin { version: None, ..under })?;
+    }
+    Ok(true)
 }
 
 /// False when it is no longer what is pinned.

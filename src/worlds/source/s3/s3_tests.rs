@@ -233,8 +233,8 @@ fn a_version_is_fetched_and_deleted_by_its_name() {
     let done = source.dispose("s3://b/k", &arrival.pin, &Disposal::Delete);
     assert_eq!(done, Ok(Disposed::Done { to: None }));
     let asked = tiny.asked();
-    let delete = asked.last().unwrap();
-    assert!(delete.method == "DELETE" && delete.path.ends_with("?versionId=v.1"), "{delete:?}");
+    let deletes: Vec<&Asked> = asked.iter().filter(|asked| asked.method == "DELETE").collect();
+    assert!(deletes.len() == 1 && deletes[0].path.ends_with("?versionId=v.1"), "{deletes:?}");
 }
 
 #[test]
@@ -441,4 +441,50 @@ fn a_service_without_conditional_deletes_is_asked_plainly_after_the_look() {
     let source = at(&tiny);
     let pin = source.look("s3://b/k").unwrap().pin;
     assert_eq!(source.dispose("s3://b/k", &pin, &Disposal::Delete), Ok(Disposed::Done { to: None }));
+}
+
+#[test]
+fn a_deleted_version_lets_no_older_one_come_back_in_its_place() {
+    // Versions of one key, the current one last: name and second of its change; a marker that it is deleted has none.
+    type Versions = Arc<Mutex<Vec<(&'static str, Option<u32>)>>>;
+    let versions: Versions = Arc::new(Mutex::new(vec![("v1", Some(1)), ("v2", Some(2))]));
+    let arrives: Versions = Arc::default();
+    let (own, late) = (versions.clone(), arrives.clone());
+    let tiny = Tiny::new(move |asked, stream| {
+        let mut versions = own.lock().unwrap();
+        let named = asked.path.split_once("versionId=").map(|(_, id)| id.to_string());
+        match (asked.method.as_str(), versions.last().copied()) {
+            ("HEAD", Some((id, Some(second)))) => {
+                let head = format!(
+                    "200 OK\nETag: \"{id}\"\nx-amz-version-id: {id}\nLast-Modified: Thu, 01 Jan 2026 00:00:0{second} GMT"
+                );
+                answer(stream, &head, b"");
+            }
+            ("HEAD", _) => answer(stream, "404 x", b""),
+            ("DELETE", _) => {
+                match named {
+                    Some(id) => versions.retain(|(own, _)| *own != id),
+                    None => versions.push(("marker", None)),
+                }
+                versions.append(&mut late.lock().unwrap());
+                answer(stream, "204 x", b"");
+            }
+            _ => error(stream, "405 x", "MethodNotAllowed"),
+        }
+        Then::Close
+    });
+    let source = at(&tiny);
+    let pin = source.look("s3://b/k").unwrap().pin;
+    assert_eq!(source.dispose("s3://b/k", &pin, &Disposal::Delete), Ok(Disposed::Done { to: None }));
+    assert!(
+        matches!(source.look("s3://b/k"), Err(SourceError::Gone { .. })),
+        "what it replaced is no new deposit"
+    );
+    assert!(versions.lock().unwrap().contains(&("v1", Some(1))), "it is hidden, not destroyed");
+    // What was sent while the version was being deleted is a deposit of its own.
+    versions.lock().unwrap().push(("v3", Some(3)));
+    arrives.lock().unwrap().push(("v4", Some(4)));
+    let pin = source.look("s3://b/k").unwrap().pin;
+    assert_eq!(source.dispose("s3://b/k", &pin, &Disposal::Delete), Ok(Disposed::Done { to: None }));
+    assert!(source.look("s3://b/k").unwrap().pin.contains("v4"));
 }

@@ -343,8 +343,9 @@ impl S3Target {
             if head.is_none_or(|head| head < intent.version) {
                 self.clear(&format!("{}/v{}/", live(&intent.object), intent.version))?;
             }
-            if head.is_none() {
-                // Whoever publishes the object writes them anew.
+            // Whoever publishes the object writes them anew. Of a later version, they are those of the object itself, which
+            // has only lost its declaration.
+            if head.is_none() && intent.version == 1 {
                 for name in [layout::INVENTORY, layout::SIDECAR] {
                     self.talk.delete(&format!("{}/{name}", live(&intent.object)))?;
                 }

@@ -64,7 +64,7 @@ impl S3Target {
             }
             let note = format!("{kept}{NOTE}");
             self.put_text(&note, &json(aside), If::Any).map_err(|no| self.talk.told(&note, no))?;
-            self.talk.copy(key, &kept, self.abilities.checksum, None)?;
+            self.talk.copy(key, &kept, None)?;
             let same = match (self.holds(&kept)?, found) {
                 (Holds::Bytes(_, bytes), Holds::Unreadable(known)) => bytes == *known,
                 (there, found) => there == *found,
@@ -87,7 +87,7 @@ impl S3Target {
         self.send(&staged, what)?;
         is_right(&staged)?;
         let class = self.config.storage_class.as_deref().filter(|_| what.path.contains("/content/"));
-        self.talk.copy(&staged, key, self.abilities.checksum, class)?;
+        self.talk.copy(&staged, key, class)?;
         is_right(key)?;
         self.talk.delete(&staged)
     }

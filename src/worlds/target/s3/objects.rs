@@ -216,6 +216,8 @@ impl Talk {
                 if jump.as_ref().is_some_and(|jump: &String| key.key.starts_with(jump.as_str())) {
                     continue;
                 }
+                // The page holds what is behind it: the next one goes on behind the page.
+                jump = None;
                 match each(key) {
                     Go::On => {}
                     Go::Past(folder) => jump = Some(folder),

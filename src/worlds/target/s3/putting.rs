@@ -1,6 +1,6 @@
 //! Putting files: small ones several at once, large ones in parts.
 //!
-//! - A file that lies there already with the right digest is not sent again.
+//! - A file that lies there already is not sent again, if what is read there is what would be sent.
 //! - Nothing is written where a published version lies: its transaction stages aside.
 
 use super::S3Target;
@@ -10,7 +10,7 @@ use super::talk::Stretch;
 use super::uploads::{PART_MIN, in_threads, part_size};
 use crate::model::digest::{Algorithm, hex};
 use crate::worlds::target::{Put, TargetError, Txn};
-use sha2::{Digest, Sha512};
+use sha2::{Digest, Sha256, Sha512};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 impl S3Target {
@@ -44,7 +44,9 @@ impl S3Target {
         };
         // It may have been taken over while others were sent.
         self.open_txn(txn)?;
-        if self.lies_there(open, &key, stretch).map_err(source)? {
+        if self.lies_there(open, &key, stretch).map_err(source)?
+            && self.reads_the_same(&key, stretch).map_err(source)?
+        {
             return Ok(file.size);
         }
         self.write_file(&key, stretch, open.left.uploads.get(&key).map(String::as_str), txn)
@@ -72,7 +74,22 @@ impl S3Target {
         self.talk.put(key, stretch, how, If::Any, class).map(drop).map_err(|no| self.talk.told(key, no))
     }
 
-    /// True when an earlier try wrote these bytes there: their tag tells, and reading back proves.
+    /// True when these bytes are read there. A tag says what was sent: what went bad since would be found so by every try,
+    /// and never sent again. Only what was under way at a stop is read for this.
+    fn reads_the_same(&self, key: &str, stretch: Stretch<'_>) -> Result<bool, TargetError> {
+        let mut there = Sha256::new();
+        match self.talk.read(key, &mut |chunk| there.update(chunk)) {
+            Ok(_) => {}
+            // It cannot be read, for whatever reason: it is sent.
+            Err(TargetError::Io { .. } | TargetError::Absent { .. }) => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        let own = digest(Algorithm::Sha256, stretch);
+        let own = own.map_err(|why| TargetError::Source { path: key.into(), why })?;
+        Ok(there.finalize()[..] == own[..])
+    }
+
+    /// True when an earlier try wrote these bytes there, as their tag tells.
     fn lies_there(&self, open: &Open, key: &str, stretch: Stretch<'_>) -> Result<bool, TargetError> {
         let Some(tag) = open.left.tag(key, stretch.size) else { return Ok(false) };
         let md5 = |stretch| {
@@ -96,7 +113,7 @@ impl S3Target {
     /// Copies a file that lies aside to its final key, and proves by reading it there that it has this SHA-512.
     pub(super) fn move_file(&self, aside: &str, key: &str, sha512: &str) -> Result<(), TargetError> {
         let class = self.config.storage_class.as_deref();
-        self.talk.copy(aside, key, self.abilities.checksum, class)?;
+        self.talk.copy(aside, key, class)?;
         let mut hash = Sha512::new();
         self.talk.read(key, &mut |chunk| hash.update(chunk))?;
         match hex(&hash.finalize()) == sha512 {

@@ -31,6 +31,12 @@ pub fn part_size(size: u64) -> u64 {
     size.div_ceil(PARTS).max(PART_MIN)
 }
 
+/// Names and values, of a query or of headers.
+type Pairs = Vec<(&'static str, String)>;
+
+/// Asks for a copy with this query and these headers, and gives the answer of this name.
+type CopyPart<'a> = dyn Fn(Pairs, Pairs, &str) -> Result<xml::Element, TargetError> + 'a;
+
 /// A part that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
@@ -206,7 +212,7 @@ impl Talk {
     }
 
     /// Copies an object within the bucket.
-    pub fn copy(&self, from: &str, to: &str, how: Checksum, class: Option<&str>) -> Result<(), TargetError> {
+    pub fn copy(&self, from: &str, to: &str, class: Option<&str>) -> Result<(), TargetError> {
         let head = self.head(from)?;
         let size = head.as_ref().and_then(|head| head.header("content-length")).and_then(http::number);
         let Some(size) = size else {
@@ -214,7 +220,7 @@ impl Talk {
         };
         let whole = encoded(&format!("{}{from}", self.prefix), "/");
         let origin = format!("/{}/{whole}", self.bucket.site.bucket);
-        let copied = |query, signed, wanted: &str| -> Result<xml::Element, TargetError> {
+        let copied = |query: Pairs, signed: Pairs, wanted: &str| -> Result<xml::Element, TargetError> {
             let details = Details { query, signed, ..Details::default() };
             self.ask_document(Method::Put, Some(to), &details, wanted).map_err(|no| self.told(to, no))
         };
@@ -223,14 +229,30 @@ impl Talk {
             signed.extend(class.map(|class| ("x-amz-storage-class", class.to_string())));
             return copied(Vec::new(), signed, "CopyObjectResult").map(drop);
         }
-        let id = self.begin_upload(to, how, class)?;
+        // Who begins with digests must end with those of all parts, and copied parts come without: reading proves them.
+        let id = self.begin_upload(to, Checksum::Md5, class)?;
+        let done = self.copy_parts(&copied, size, (to, &id, &origin));
+        if done.is_err() {
+            // Why it failed is told already; parts that stay would only be paid for.
+            let _ = self.abort(to, &id);
+        }
+        done
+    }
+
+    /// Copies so many bytes part by part, and makes one object of them.
+    fn copy_parts(
+        &self,
+        copied: &CopyPart<'_>,
+        size: u64,
+        (to, id, origin): (&str, &str, &str),
+    ) -> Result<(), TargetError> {
         let mut parts = Vec::new();
         for (place, first) in (0..size).step_by(COPIED_AT_ONCE).enumerate() {
             let bytes = (COPIED_AT_ONCE as u64).min(size - first);
             let range = format!("bytes={first}-{}", first + bytes - 1);
-            let signed = vec![("x-amz-copy-source", origin.clone()), ("x-amz-copy-source-range", range)];
+            let signed = vec![("x-amz-copy-source", origin.to_string()), ("x-amz-copy-source-range", range)];
             let number = place as u64 + 1;
-            let query = vec![("partNumber", number.to_string()), ("uploadId", id.clone())];
+            let query = vec![("partNumber", number.to_string()), ("uploadId", id.to_string())];
             let part = copied(query, signed, "CopyPartResult")?;
             let tag = part.text_of("ETag").unwrap_or_default().trim().trim_matches('"').to_string();
             if !is_tag(&tag) {
@@ -238,7 +260,7 @@ impl Talk {
             }
             parts.push(Part { number, bytes, tag, sha256: None });
         }
-        self.complete(to, &id, &parts, size)
+        self.complete(to, id, &parts, size)
     }
 
     /// Writes an object in parts, several at once; `known`: an upload that was begun before. Gives the bytes sent.
@@ -340,6 +362,13 @@ fn is_same(known: &Part, own: Stretch<'_>) -> Result<bool, TargetError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::worlds::clock::rehearsal::RehearsalClock;
+    use crate::worlds::net::credentials::Access;
+    use crate::worlds::net::tiny::{Then, Tiny, answer, near};
+    use crate::worlds::s3::{BucketPlace, Style};
+    use crate::worlds::target::s3::{BucketTarget, ReadBack};
+    use std::io::Write;
+    use std::sync::Arc;
 
     #[test]
     fn parts_are_as_small_as_their_number_allows() {
@@ -350,6 +379,70 @@ mod tests {
             assert!(size.div_ceil(part_size(size)) <= PARTS, "{size}");
             assert!(part_size(size) <= 5 << 30, "{size}");
         }
+    }
+
+    /// A store that holds one object of 6 GiB and copies it, as long as `may_copy`; what it was asked for. An upload that
+    /// was begun with a digest's name must end with those of all parts, as services have it.
+    fn copied(may_copy: bool) -> (Result<(), TargetError>, Vec<String>) {
+        let digests = Mutex::new(false);
+        let tiny = Tiny::new(move |asked, stream| {
+            let (path, query) = asked.path.split_once('?').unwrap_or((&asked.path, ""));
+            match (asked.method.as_str(), path) {
+                ("HEAD", _) => {
+                    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 6u64 << 30);
+                    let _ = stream.write_all(head.as_bytes());
+                }
+                ("POST", _) if query.contains("uploads") => {
+                    *digests.lock().unwrap() = asked.header("x-amz-checksum-algorithm").is_some();
+                    let begun = b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>";
+                    answer(stream, "200 OK", begun);
+                }
+                ("PUT", _) if may_copy => {
+                    answer(stream, "200 OK", b"<CopyPartResult><ETag>&quot;p&quot;</ETag></CopyPartResult>");
+                }
+                ("POST", _) => {
+                    let told = String::from_utf8_lossy(&asked.body).into_owned();
+                    match *digests.lock().unwrap() && told.matches("<ChecksumSHA256>").count() != 6 {
+                        true => answer(stream, "400 x", b"<Error><Code>InvalidRequest</Code></Error>"),
+                        false => answer(stream, "200 OK", b"<CompleteMultipartUploadResult/>"),
+                    }
+                }
+                ("DELETE", _) => answer(stream, "204 x", b""),
+                _ => answer(stream, "403 x", b"<Error><Code>AccessDenied</Code></Error>"),
+            }
+            Then::Close
+        });
+        let config = BucketTarget {
+            place: BucketPlace {
+                endpoint: Some(tiny.at("")),
+                bucket: "b".into(),
+                prefix: String::new(),
+                region: None,
+                style: Style::Path,
+                access: Access::Anonymous,
+            },
+            storage_class: None,
+            read_back: ReadBack::Bytes,
+            quota: None,
+            reaching: near(),
+        };
+        let talk = Talk::new("cloud", &config, Arc::new(RehearsalClock::new()));
+        let ended = talk.copy("from", "to", None);
+        (ended, tiny.asked().iter().map(|asked| format!("{} {}", asked.method, asked.path)).collect())
+    }
+
+    #[test]
+    fn what_is_too_large_to_be_copied_at_once_is_copied_in_parts_without_their_digests() {
+        let (ended, asked) = copied(true);
+        assert_eq!(ended, Ok(()), "{asked:?}");
+        assert_eq!(asked.iter().filter(|asked| asked.starts_with("PUT ")).count(), 6, "{asked:?}");
+    }
+
+    #[test]
+    fn a_copy_in_parts_that_fails_leaves_no_parts_to_be_paid_for() {
+        let (ended, asked) = copied(false);
+        assert!(matches!(ended, Err(TargetError::Denied { .. })), "{ended:?}");
+        assert_eq!(asked.last().map(String::as_str), Some("DELETE /b/to?uploadId=u"));
     }
 
     #[test]

@@ -17,7 +17,11 @@ pub(super) struct Usage {
 impl S3Target {
     pub(super) fn load_usage(&self) -> Result<(), TargetError> {
         if self.config.quota.is_none() {
-            return Ok(());
+            // From now on nobody counts: what is recorded would be taken for the truth when there is a quota again.
+            return match self.talk.head(USAGE)? {
+                Some(_) => self.talk.delete(USAGE),
+                None => Ok(()),
+            };
         }
         let known = self.talk.get(USAGE, TEXT_MAX)?.and_then(|(text, _)| serde_json::from_slice(&text).ok());
         let usage: Usage = match known {

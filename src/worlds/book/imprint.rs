@@ -13,7 +13,7 @@
 //! Ledgers of schema 1 are from before it, and have none.
 
 use super::durable::{self, SyncMode, io_error};
-use super::journal::Name;
+use super::files::Name;
 use super::record::{Kind, Scanner};
 use super::{BookError, OLDEST};
 use jiff::Timestamp;

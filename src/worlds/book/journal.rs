@@ -11,6 +11,7 @@
 //! - Opening merges the copies and mends each from the other (survey.rs).
 
 use super::durable::{self, SyncMode, io_error};
+use super::files::{Name, append_to, create_both, list, remove};
 use super::imprint::Imprint;
 use super::opening::Opening;
 use super::options::Options;
@@ -20,7 +21,7 @@ use super::survey::{self, Survey};
 use super::twin::Twin;
 use super::{BookError, Write, batch};
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,33 +42,6 @@ pub(super) struct Head {
     /// Who gave the ledger its schema; other releases read it (`imprint`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imprint: Option<Imprint>,
-}
-
-/// A file of the journal, by its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Name {
-    /// Live rows.
-    Snapshot(u64),
-    /// Commits.
-    Segment(u64),
-}
-
-impl Name {
-    pub fn text(self) -> String {
-        match self {
-            Name::Snapshot(at) => format!("snapshot-{at:020}"),
-            Name::Segment(at) => format!("segment-{at:020}"),
-        }
-    }
-
-    pub fn parse(text: &str) -> Option<Name> {
-        let number = |digits: &str| digits.parse().ok();
-        let name = match text.strip_prefix("snapshot-") {
-            Some(digits) => Name::Snapshot(number(digits)?),
-            None => Name::Segment(number(text.strip_prefix("segment-")?)?),
-        };
-        (name.text() == text).then_some(name)
-    }
 }
 
 /// The open journal.
@@ -458,53 +432,6 @@ fn new_id() -> Result<String, BookError> {
     let mut random = File::open(path).map_err(|error| io_error(path, error))?;
     std::io::Read::read_exact(&mut random, &mut bytes).map_err(|error| io_error(path, error))?;
     Ok(hex(&bytes))
-}
-
-pub(super) fn append_to(path: &Path) -> Result<File, BookError> {
-    OpenOptions::new().append(true).open(path).map_err(|error| io_error(path, error))
-}
-
-/// The same new file in both copies.
-fn create_both(
-    folders: &[PathBuf; 2],
-    name: Name,
-    bytes: &[u8],
-    sync: SyncMode,
-) -> Result<[Arc<File>; 2], BookError> {
-    let create = |folder: &PathBuf| {
-        let path = folder.join(name.text());
-        let mut file = durable::create_part(&path)?;
-        file.write_all(bytes).map_err(|error| io_error(&path, error))?;
-        durable::publish(&file, &path, sync)?;
-        Ok(Arc::new(file))
-    };
-    Ok([create(&folders[0])?, create(&folders[1])?])
-}
-
-/// The journal files in a folder; unfinished ones are removed.
-fn list(folder: &Path) -> Result<Vec<Name>, BookError> {
-    let mut names = Vec::new();
-    for text in durable::names(folder)? {
-        if let Some(name) = Name::parse(&text) {
-            names.push(name);
-        } else if text.strip_suffix(".part").and_then(Name::parse).is_some() {
-            durable::remove(&folder.join(text))?;
-        }
-    }
-    Ok(names)
-}
-
-fn remove(folders: &[PathBuf; 2], stale: &[Name], sync: SyncMode) -> Result<(), BookError> {
-    if stale.is_empty() {
-        return Ok(());
-    }
-    for folder in folders {
-        for name in stale {
-            durable::remove(&folder.join(name.text()))?;
-        }
-        durable::sync_folder(folder, sync)?;
-    }
-    Ok(())
 }
 
 fn unreadable(found: &Found, why: &str) -> BookError {

@@ -7,6 +7,7 @@
 mod batch;
 mod catalogue;
 pub mod durable;
+mod files;
 pub mod imprint;
 mod journal;
 mod lock;

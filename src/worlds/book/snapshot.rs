@@ -6,7 +6,8 @@
 //! - Without its last record it is not whole, and is not used.
 
 use super::durable::{self, SyncMode, io_error};
-use super::journal::{Head, Name};
+use super::files::Name;
+use super::journal::Head;
 use super::merge::{Merge, Merged, Start};
 use super::opening::Opening;
 use super::record::{self, Chain, Kind, Record};

@@ -7,8 +7,9 @@
 
 use super::BookError;
 use super::durable::{self, SyncMode, io_error};
+use super::files::{Name, append_to};
 use super::imprint::Imprint;
-use super::journal::{Head, Name, append_to, hex};
+use super::journal::{Head, hex};
 use super::merge::{Merge, Merged, Start, Verdict};
 use super::opening::Opening;
 use super::record::{self, Chain, Kind, Record};

@@ -29,8 +29,9 @@ pub fn prove_again(
     let mut copies = Vec::new();
     let mut events = Vec::new();
     for (name, target) in targets {
-        let (files, bytes) = prove_copy(job, plan, head, (*name, *target), &inventory)?;
+        // As of when reading began: what goes bad behind the reader is not proved.
         let proved_at = job.world.clock.now();
+        let (files, bytes) = prove_copy(job, plan, head, (*name, *target), &inventory)?;
         events.push(EventDraft {
             event_type: EventType::FixityCheck,
             outcome: Outcome::Success,

@@ -3,14 +3,19 @@
 use crate::rehearsal::{House, house};
 use sha2::{Digest, Sha512};
 use std::collections::BTreeSet;
+use std::sync::{Arc, Weak};
+use strongroom::books::config::{Config, Given};
 use strongroom::books::ledger::additions::Additions;
 use strongroom::books::ledger::{CheckFinding, CheckRow};
 use strongroom::model::digest::hex;
+use strongroom::model::item::Asker;
 use strongroom::model::object::{ObjectId, ObjectRow, StoredCopy, VersionRow};
 use strongroom::rules::ocfl::inventory::TYPE;
 use strongroom::rules::ocfl::layout;
 use strongroom::rules::reconcile::Kind;
 use strongroom::rules::registry::Made;
+use strongroom::work::desk::Desk;
+use strongroom::work::desk::words::{Answer, Ask};
 use strongroom::work::reconcile::Reconcile;
 use strongroom::worlds::fate::Blow;
 use strongroom::worlds::target::{Publication, Put, Target, Txn};
@@ -277,4 +282,31 @@ fn a_target_that_is_away_is_told_and_the_other_is_checked() {
     let (row, findings) = check(&house);
     assert!(row.counts["a"].unread.is_some());
     assert_eq!((row.counts["b"].objects, row.wrong(), findings.len()), (5, 1, 0));
+}
+
+#[test]
+fn a_check_that_was_cut_off_comes_to_its_end_though_a_target_left_the_configuration_since() {
+    let (house, _) = stocked(5);
+    let reconcile = Reconcile { ledger: &house.ledger, ledger_id: &house.settings.ledger_id };
+    let names = ["a", "b", "gone"].map(String::from);
+    let row = reconcile.begin(names.to_vec(), "schedule", |_| false).unwrap();
+    let config = Arc::new(Config::from_text("", None, &Given::default()).unwrap());
+    let desk = Desk::new(house.ledger.clone(), Weak::new(), config, house.settings.clone(), true);
+    let asker = Asker { uid: 0, name: "schedule".into(), door: "test".into() };
+    let ask = |targets: Vec<String>| desk.answer(&Ask::Reconcile { targets, check: None }, &asker);
+    // As the schedule asks, and as the sentence says that another check is answered with.
+    let Answer::Refused(busy) = ask(Vec::new()) else { panic!("another check is under way") };
+    assert_eq!(busy.then_try, "strongroom target reconcile a b gone");
+    let mut ended = None;
+    for _ in 0..100 {
+        match ask(desk.reconciling_targets()) {
+            Answer::Reconciled { check: Some(check), .. } if check.number > row.number => break,
+            Answer::Reconciled { check: Some(check), .. } => ended = Some(*check),
+            other => panic!("{other:?}"),
+        }
+    }
+    let ended = ended.unwrap();
+    assert!(ended.ended.is_some() && ended.counts["gone"].unread.is_some(), "{ended:?}");
+    assert_eq!((ended.counts["a"].objects, ended.counts["b"].objects), (5, 5));
+    assert!(matches!(ask(vec!["gone".into()]), Answer::Refused(_)), "it is not begun anew");
 }

@@ -31,10 +31,15 @@ impl Desk {
                 more: false,
             });
         }
-        let targets = self.targets_to_check(targets)?;
+        let under_way = self.ledger.check_now().map_err(failed)?;
+        // A check is brought to its end by its own names, though one of them has left the configuration since.
+        let targets = match &under_way {
+            Some(row) if row.targets == *targets => targets.to_vec(),
+            _ => self.targets_to_check(targets)?,
+        };
         let reconcile = Reconcile { ledger: &self.ledger, ledger_id: &self.settings.ledger_id };
         let same = |row: &CheckRow| row.targets == targets || check == Some(row.number);
-        if let Some(row) = self.ledger.check_now().map_err(failed)?.filter(|row| !same(row)) {
+        if let Some(row) = under_way.filter(|row| !same(row)) {
             return Err(Box::new(
                 Complaint::new(Sort::Busy, doing)
                     .because(format!("check {} of {} is under way", row.number, row.targets.join(", ")))

@@ -410,6 +410,22 @@ fn a_copy_that_is_gone_is_let_go_and_made_anew() {
     let done = mend(&house, "a");
     assert!(matches!(&done.came, Came::Failed(why) if why.contains("no other copy")), "{done:?}");
     assert_eq!(versions(&house)[0].copies.len(), 1);
+    // Nor that of a version of which there is none elsewhere.
+    let mut house = house_of(&["a", "b"], &|target| target);
+    house.deposit("photos", &ONE);
+    house.run();
+    let alone = strongroom::model::object::Policy { copies: 1, ..policy("default", &["a"]) };
+    house.settings.policies.insert("default".into(), alone);
+    house.deposit("photos", &[("a.txt", "other")]);
+    house.run();
+    let counted = |house: &House| -> Vec<usize> {
+        versions(house).iter().map(|version| version.copies.len()).collect()
+    };
+    assert_eq!(counted(&house), [2, 1]);
+    house.targets["a"].lose(&photos(), None);
+    let done = mend(&house, "a");
+    assert!(matches!(&done.came, Came::Failed(why) if why.contains("of its version 2")), "{done:?}");
+    assert_eq!(counted(&house), [2, 1]);
 }
 
 /// One version on a alone, and nothing of it there.

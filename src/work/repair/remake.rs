@@ -1,7 +1,8 @@
 //! Copies of which nothing is left: the registry lets them go, and they are made anew from proved copies.
 //!
 //! - What was begun and cut off is there in part, and counted by nobody: it goes on where it was.
-//! - A copy is let go only while the registry has another one. Each file of that is proved when it is copied.
+//! - A copy is let go only while the registry has another one of each of its versions. Each file of that is proved when it
+//!   is copied.
 
 use super::{Came, Case, Done, Ended, Repairer, failed};
 use crate::books::ledger::{EventDraft, MendRow};
@@ -16,6 +17,13 @@ impl<'a> Repairer<'a> {
         if case.others.is_empty() {
             let why = "nothing of the copy lies there, and there is no other copy of it";
             return Ok(Done::only(self.tell_hopeless(case, why)?));
+        }
+        if let Some(version) = case.versions.iter().find(|version| is_alone(case, version)) {
+            let why = format!(
+                "nothing of the copy lies there, and there is no other copy of its version {}",
+                version.version
+            );
+            return Ok(Done::only(self.tell_hopeless(case, &why)?));
         }
         let row = match self.begun_before(case)? {
             Some(row) => row,
@@ -83,4 +91,11 @@ impl<'a> Repairer<'a> {
         events::change(self.world, self.ledger, change)?;
         Ok(())
     }
+}
+
+/// True for a version that is counted on this target and on none of the others.
+fn is_alone(case: &Case<'_>, version: &VersionRow) -> bool {
+    let elsewhere = |target: &str| case.others.iter().any(|(name, _)| name == target);
+    version.copies.iter().any(|copy| copy.target == case.to)
+        && !version.copies.iter().any(|copy| elsewhere(&copy.target))
 }

@@ -195,6 +195,11 @@ fn what_a_person_asks_meanwhile_happens_when_the_worker_lets_go() {
     let cancelled =
         next(&next(&working, &Move::Cancel, &Stage::INGEST).unwrap(), &Move::Drain, &Stage::INGEST);
     assert_eq!(cancelled.unwrap().standing, Standing::Cancelled);
+    // Also when trouble would hold it: it is not to be asked twice. A verdict stands.
+    let asked = next(&working, &Move::Cancel, &Stage::INGEST).unwrap();
+    let fail = |kind| Move::Fail { trouble: trouble(kind), until: jiff::Timestamp::UNIX_EPOCH };
+    let ends = |kind| next(&asked, &fail(kind), &Stage::INGEST).unwrap().standing.name();
+    assert_eq!((ends(Kind::OverLimit), ends(Kind::InvalidBag)), ("cancelled", "refused"));
 }
 
 #[test]

@@ -408,7 +408,8 @@ fn heed(then: Checkpoint) -> Checkpoint {
     let Some(asked) = then.asked else { return then };
     let then = Checkpoint { asked: None, ..then };
     match (asked, &then.standing) {
-        (_, Standing::Kept | Standing::Done | Standing::Held { .. } | Standing::Refused { .. }) => then,
+        (_, Standing::Kept | Standing::Done | Standing::Refused { .. }) => then,
+        (Asked::Hold, Standing::Held { .. }) => then,
         (Asked::Hold, _) => Checkpoint { standing: held_by_operator(), ..then },
         // A worker that began to make copies is past the point where giving up is harmless.
         (Asked::Cancel, _) if then.stage == Stage::Record => then,

@@ -88,10 +88,16 @@ def broken(host):
     before = links(m)
     works = m.out("readlink /opt/strongroom/current")
     program = m.top / "broken"
-    program.write_text(f"#!/bin/sh\ncase \"$*\" in *serve*) exit 3;; *doctor*) exit 1;; esac\nexec {works}/strongroom \"$@\"\n")
+    # It has a key that the one before does not know.
+    file, known = "/etc/strongroom/strongroom.toml", "/run/known.toml"
+    program.write_text(
+        f"#!/bin/sh\ncase \"$*\" in *serve*) exit 3;; *doctor*) exit 1;; *check-config*) exit 0;; esac\n"
+        f"grep -v ^later {file} >{known}\nexec {works}/strongroom $(echo \"$@\" | sed s,{file},{known},)\n")
     program.chmod(0o755)
-    done, counts = host.play("site.yml", "3", binary=program)
-    holds("a release that does not work is an error, and the role says that the former one runs again", done.returncode != 0 and "runs again" in done.stdout, done.stdout[-1500:])
+    configured = m.out(f"cat {file}")
+    done, counts = host.play("site.yml", "3", binary=program, settings="later.key = 1")
+    holds("a release that does not work is an error, and the role says that the former one runs again", done.returncode != 0 and "runs again with the configuration before" in done.stdout, done.stdout[-1500:])
+    holds("with the configuration that it had", m.out(f"cat {file}") == configured)
     holds("which it does", m.out("readlink /opt/strongroom/current") == works and m.json("strongroom doctor --json")["failures"] == 0)
     holds("and the links are as they were", links(m) == before, links(m))
     refuses = m.top / "refuses"

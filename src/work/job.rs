@@ -114,6 +114,11 @@ impl Settings {
         self.uses.in_effect(self.policy(item.chosen_policy())?)
     }
 
+    /// The targets whose copies count.
+    pub fn counted_targets(&self, world: &World) -> Vec<String> {
+        world.targets.keys().filter(|name| self.uses.counts(name)).cloned().collect()
+    }
+
     /// A folder in staging for what is done with this object's copy on a target: no two at once do the same with one copy.
     pub fn scratch(&self, what: &str, to: &str, object: &ObjectId) -> Result<Place, Trouble> {
         let volume =

@@ -279,8 +279,7 @@ pub fn depends_on(
             let versions = ledger.versions(&object.id)?;
             let mut counted = BTreeSet::new();
             for copy in versions.iter().flat_map(|version| &version.copies) {
-                let counts =
-                    copy.target != target && settings.uses.of_target(&copy.target) != TargetUse::Retired;
+                let counts = copy.target != target && settings.uses.counts(&copy.target);
                 // One that is known to be damaged is nothing to depend on.
                 if counts && ledger.damage_of(&copy.target, &object.id)?.is_none() {
                     counted.insert(copy.target.as_str());

@@ -31,6 +31,11 @@ impl TargetUses {
         self.row(name).map_or(TargetUse::Active, |row| row.state)
     }
 
+    /// True when copies on this target count.
+    pub fn counts(&self, name: &str) -> bool {
+        self.of_target(name) != TargetUse::Retired
+    }
+
     /// What was said of this target, if anything was.
     pub fn row(&self, name: &str) -> Option<TargetRow> {
         self.0.read().unwrap_or_else(|broken| broken.into_inner()).get(name).cloned()

@@ -7,7 +7,7 @@ use super::complaint::{Complaint, Sort};
 use super::fixity_words::{Coverage, FixityAnswer, FixityAsk, SweepView};
 use super::words::{Answer, ROWS_MAX};
 use super::{Desk, Told, of_ledger, unknown_among};
-use crate::books::ledger::{Ledger, LedgerError, SweepRow, SweepState, TargetUse};
+use crate::books::ledger::{Ledger, LedgerError, SweepRow, SweepState};
 use crate::model::item::Asker;
 use crate::rules::due::{self, Measured};
 use crate::work::sweep::Order;
@@ -207,8 +207,7 @@ impl Desk {
 
     /// The targets whose copies count.
     pub fn counted_targets(&self) -> Vec<String> {
-        let counts = |name: &&String| self.settings.uses.of_target(name) != TargetUse::Retired;
-        self.ledger.world().targets.keys().filter(counts).cloned().collect()
+        self.settings.counted_targets(self.ledger.world())
     }
 
     fn known_targets(&self, names: &[String]) -> Told<()> {

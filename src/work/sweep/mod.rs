@@ -23,7 +23,7 @@ mod round;
 pub mod running;
 
 use crate::books::config::fixity::FixityConfig;
-use crate::books::ledger::{Ledger, LedgerError, SweepRow, SweepState, SweepTarget, TargetUse};
+use crate::books::ledger::{Ledger, LedgerError, SweepRow, SweepState, SweepTarget};
 use crate::model::proof::Proof;
 use crate::model::trouble::Stop;
 use crate::rules::due;
@@ -118,10 +118,7 @@ impl Sweep<'_> {
     pub fn targets(&self, order: &Order) -> Vec<String> {
         let mut targets: Vec<String> = match order.targets.is_empty() {
             false => order.targets.clone(),
-            true => {
-                let counts = |name: &&String| self.settings.uses.of_target(name) != TargetUse::Retired;
-                self.world.targets.keys().filter(counts).cloned().collect()
-            }
+            true => self.settings.counted_targets(self.world),
         };
         targets.sort();
         targets.dedup();

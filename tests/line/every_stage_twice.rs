@@ -104,7 +104,7 @@ fn under_the_next_lease_after_the_process_ended() {
 }
 
 /// Cuts the power before each write of taking in a bag, one after the other, and hands over the house as it is then.
-fn at_every_cut(then: impl Fn(u64, House)) {
+fn at_every_cut(mut then: impl FnMut(u64, House)) {
     let files = [("a.txt", "alpha"), ("b/c.txt", "gamma")];
     let undisturbed = house();
     undisturbed.deposit("letters", &files);
@@ -169,18 +169,8 @@ fn an_item_whose_plan_is_damaged_in_staging_makes_another_and_copies_again() {
 
 #[test]
 fn a_copy_is_proved_when_its_files_were_read_back_however_late_it_is_published() {
-    let files = [("a.txt", "alpha"), ("b/c.txt", "gamma")];
-    let undisturbed = house();
-    undisturbed.deposit("letters", &files);
-    undisturbed.fate.recover();
-    undisturbed.run();
     let mut waited = 0;
-    for at in 1..=undisturbed.fate.writes() {
-        let house = house();
-        house.deposit("letters", &files);
-        house.fate.plan(at, Blow::PowerBefore);
-        house.run_once();
-        house.fate.recover();
+    at_every_cut(|at, house| {
         let marked = |target: &str| {
             let name = format!("rehearsal-1/marks-{target}.");
             let marks = house.disk.files().into_iter().find(|(place, _)| place.path.starts_with(&name));
@@ -197,6 +187,6 @@ fn a_copy_is_proved_when_its_files_were_read_back_however_late_it_is_published()
             assert!(copy.proved_at < now, "cut before write {at}: {copy:?} was read back before {now}");
             waited += 1;
         }
-    }
+    });
     assert!(waited > 0, "no cut left files that were read back and not published");
 }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use strongroom::books::ledger::{GivenState, ItemFilter};
 use strongroom::model::item::{Asker, Form, Item};
 use strongroom::model::object::ObjectId;
-use strongroom::work::giving::expiring::{Cursor, Expiring};
+use strongroom::model::trouble::Trouble;
+use strongroom::work::giving::expiring::{Cursor, Expired, Expiring};
 use strongroom::work::giving::ordering::{Wanted, order};
 use strongroom::worlds::fate::Blow;
 
@@ -315,16 +316,7 @@ fn every_write_may_fail_or_lose_the_power_and_it_is_given_back_once() {
 fn expire(house: &House, dry_run: bool) -> Vec<(String, String)> {
     let (mut told, mut from) = (Vec::new(), None);
     loop {
-        // A step that has no time left still does one thing.
-        let until = std::time::Instant::now();
-        let expiring = Expiring {
-            world: &house.world,
-            ledger: &house.ledger,
-            settings: &house.settings,
-            until,
-            dry_run,
-        };
-        let (part, next) = expiring.step(from).unwrap();
+        let (part, next) = step(house, from, dry_run).unwrap();
         told.extend(part.into_iter().map(|told| (told.what, told.why)));
         match next {
             Some(next) => from = Some(next),
@@ -333,17 +325,16 @@ fn expire(house: &House, dry_run: bool) -> Vec<(String, String)> {
     }
 }
 
-/// One step without time; gives where the next one goes on.
-fn step(house: &House, from: Option<Cursor>) -> Option<Cursor> {
+/// One step without time, which still does one thing.
+fn step(
+    house: &House,
+    from: Option<Cursor>,
+    dry_run: bool,
+) -> Result<(Vec<Expired>, Option<Cursor>), Trouble> {
     let until = std::time::Instant::now();
-    let expiring = Expiring {
-        world: &house.world,
-        ledger: &house.ledger,
-        settings: &house.settings,
-        until,
-        dry_run: false,
-    };
-    expiring.step(from).unwrap().1
+    let expiring =
+        Expiring { world: &house.world, ledger: &house.ledger, settings: &house.settings, until, dry_run };
+    expiring.step(from)
 }
 
 const FORTNIGHT: std::time::Duration = std::time::Duration::from_secs(14 * 86_400 + 1);
@@ -403,7 +394,7 @@ fn until_it_removes(house: &House) -> (Item, Option<Cursor>) {
     let item = house.items().into_iter().find(|item| item.errand.is_some()).unwrap();
     let mut from = None;
     loop {
-        let next = step(house, from);
+        let next = step(house, from, false).unwrap().1;
         if house.ledger.given(item.id).unwrap().is_some() {
             return (item, from);
         }
@@ -429,7 +420,7 @@ fn two_who_remove_at_once_leave_no_file_behind() {
     // One has found the last file as it was left, when another begins to remove them.
     let (item, mut from) = until_it_removes(&house);
     for _ in 0..99 {
-        from = step(&house, from);
+        from = step(&house, from, false).unwrap().1;
         if from.is_none() {
             break;
         }
@@ -458,15 +449,7 @@ fn a_removal_that_is_cut_off_is_taken_up_and_not_taken_for_a_change() {
             house.fate.plan(at, blow);
             let mut from = None;
             for _ in 0..40 {
-                let until = std::time::Instant::now();
-                let expiring = Expiring {
-                    world: &house.world,
-                    ledger: &house.ledger,
-                    settings: &house.settings,
-                    until,
-                    dry_run: false,
-                };
-                let stepped = expiring.step(from);
+                let stepped = step(&house, from, false);
                 from = stepped.as_ref().ok().and_then(|(_, next)| *next);
                 let failed = stepped.map_or(true, |(told, _)| told.iter().any(|told| told.what == "failed"));
                 if failed || house.fate.dark() {
